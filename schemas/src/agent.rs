@@ -1,0 +1,42 @@
+//! The agent record: what the roster knows of an agent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::enrolment::RoomMembership;
+use crate::heartbeat::{BridgeProof, Capability};
+use crate::id::AgentId;
+use crate::state::{AgentState, Presence, SessionState};
+use crate::time::Timestamp;
+
+/// An enrolled agent as the coordinator sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "Agent")]
+pub struct Agent {
+    /// Its name.
+    pub agent: AgentId,
+    /// Whether heartbeats arrive.
+    pub presence: Presence,
+    /// State of the last heartbeat; null before the first.
+    pub state: Option<SessionState>,
+    /// State of its machine; null while no coordinator keeps one.
+    pub fsm: Option<AgentState>,
+    /// Open bridges, from the last heartbeat.
+    pub bridges: Vec<BridgeProof>,
+    /// Declared capabilities, from the last heartbeat.
+    pub capabilities: Vec<Capability>,
+    /// Rooms, from the enrolment.
+    pub rooms: Vec<RoomMembership>,
+    /// Lease epoch of the last heartbeat; 0 before the first.
+    pub epoch: u64,
+    /// Version of its sidecar; empty before the first heartbeat.
+    pub version: String,
+    /// Whether it goes one hour after its last heartbeat.
+    pub ephemeral: bool,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// When its last heartbeat arrived; null before the first.
+    pub last_seen: Option<Timestamp>,
+    /// True when the answer comes from a cache and may be old.
+    pub stale: bool,
+}

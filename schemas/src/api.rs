@@ -1,0 +1,165 @@
+//! Bodies of the local API: what a sidecar answers and what it is asked (WIRE, Sidecar API).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::Id;
+use crate::level::Level;
+use crate::message::Message;
+use crate::receipt::Receipt;
+use crate::time::Timestamp;
+
+/// Answer to a send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SendAnswer {
+    /// The message's id.
+    pub id: Id,
+    /// Its conversation.
+    pub conversation_id: Id,
+    /// The level reached: `stored` with 201, `accepted` with 202, or the higher one asked for.
+    pub level: Level,
+    /// Its sequence in `WB_MESSAGES`, once stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_seq: Option<u64>,
+    /// True when this id and body were sent before.
+    pub duplicate: bool,
+    /// `recipient_unverified` when no roster could be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// The value of [`SendAnswer::warning`].
+pub const RECIPIENT_UNVERIFIED: &str = "recipient_unverified";
+
+/// A message in the agent's hands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "InboxItem")]
+pub struct InboxItem {
+    /// The message as published.
+    pub message: Message,
+    /// Opaque proof that this hand-over is the caller's; needed to settle it.
+    pub lease: String,
+    /// When the message goes back to its lane unless settled or extended.
+    pub lease_expires_at: Timestamp,
+    /// Which hand-over this is, from 1.
+    pub delivery: u32,
+    /// True when it was handed over or fetched before.
+    pub redelivered: bool,
+}
+
+/// Answer to a long poll of the inbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InboxAnswer {
+    /// The messages, in lane order; empty after the timeout.
+    pub messages: Vec<InboxItem>,
+}
+
+/// Body of an ack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AckRequest {
+    /// The lease of the hand-over.
+    pub lease: String,
+    /// False: seen, but still worked on; lease and slot stay. Absent: true.
+    #[serde(default = "yes")]
+    pub done: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Answer to an ack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AckAnswer {
+    /// The message.
+    pub id: Id,
+    /// The level reached.
+    pub level: Level,
+}
+
+/// Body of a nak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NakRequest {
+    /// The lease of the hand-over.
+    pub lease: String,
+    /// When to try again, in milliseconds, at most 3,600,000. Absent: 1,000.
+    #[serde(default = "one_second")]
+    pub delay_ms: u64,
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+const fn one_second() -> u64 {
+    1_000
+}
+
+/// Answer to a nak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NakAnswer {
+    /// The message.
+    pub id: Id,
+}
+
+/// Body of a progress report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressRequest {
+    /// The lease of the hand-over.
+    pub lease: String,
+    /// By how many seconds from now the lease shall last. Absent: 60.
+    #[serde(default = "one_minute")]
+    pub extend: u64,
+}
+
+const fn one_minute() -> u64 {
+    60
+}
+
+/// Answer to a progress report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProgressAnswer {
+    /// The new end of the lease.
+    pub lease_expires_at: Timestamp,
+}
+
+/// Answer to a trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Trace {
+    /// The message.
+    pub message: Message,
+    /// Its receipts in the order of arrival.
+    pub receipts: Vec<Receipt>,
+    /// The highest level reached.
+    pub level: Level,
+    /// One sentence that says where it stands and why.
+    pub explanation: String,
+}
+
+/// Answer of `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Readiness {
+    /// Whether every check is `ok`.
+    pub ready: bool,
+    /// The checks.
+    pub checks: ReadinessChecks,
+}
+
+/// The checks of [`Readiness`]: each `ok` or a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadinessChecks {
+    /// Connection to NATS.
+    pub bus: String,
+    /// The spool's disk and bounds.
+    pub spool: String,
+    /// The agent's lease.
+    pub lease: String,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; null at the end.
+    pub next_cursor: Option<String>,
+}

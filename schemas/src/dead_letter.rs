@@ -1,0 +1,36 @@
+//! The dead letter: what could not be delivered, why, and its original bytes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, Id};
+use crate::reason::DeadReason;
+use crate::time::Timestamp;
+
+/// A record of `WB_DLQ`. Readers drop doubles by (`stream`, `stream_seq`, `agent`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "DeadLetter")]
+pub struct DeadLetter {
+    /// The dead letter's own id, also its `Nats-Msg-Id`.
+    pub id: Id,
+    /// Id of the message, when one could be read.
+    pub message_id: Option<Id>,
+    /// The stream in which the original lies.
+    pub stream: String,
+    /// Its sequence there.
+    pub stream_seq: u64,
+    /// The subject under which it was published.
+    pub subject: String,
+    /// For whom it is dead.
+    pub agent: AgentId,
+    /// Why.
+    pub reason: DeadReason,
+    /// How often it was handed over.
+    pub delivery: u32,
+    /// What exactly was wrong, for people.
+    pub detail: String,
+    /// The original bytes in base64; null when they are over 320 KiB.
+    pub body_base64: Option<String>,
+    /// When it was written.
+    pub at: Timestamp,
+}

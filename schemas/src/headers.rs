@@ -1,0 +1,29 @@
+//! NATS header names, spelled exactly once (header names are case-preserving, ADR-4 of NATS).
+
+/// Deduplication id of a publish; always the record's own id.
+pub const MSG_ID: &str = "Nats-Msg-Id";
+/// Refuses the publish unless the stream behind the subject has this name.
+pub const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+/// Refuses the publish unless the subject's last sequence is this (compare and set).
+pub const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
+/// CloudEvents version.
+pub const CE_SPECVERSION: &str = "ce-specversion";
+/// CloudEvents id; the record's id.
+pub const CE_ID: &str = "ce-id";
+/// CloudEvents type, `io.wagglebus.<category>.v1.<name>`.
+pub const CE_TYPE: &str = "ce-type";
+/// CloudEvents source, `/<hive>/<from>`.
+pub const CE_SOURCE: &str = "ce-source";
+/// CloudEvents subject; a message's `to_agent`.
+pub const CE_SUBJECT: &str = "ce-subject";
+/// CloudEvents time; the record's timestamp.
+pub const CE_TIME: &str = "ce-time";
+/// W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
+/// Text of a micro service error.
+pub const SERVICE_ERROR: &str = "Nats-Service-Error";
+/// Code of a micro service error.
+pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
+
+/// The CloudEvents version that we write.
+pub const CE_SPECVERSION_VALUE: &str = "1.0";

@@ -1,0 +1,61 @@
+//! The contract of wagglebus: what travels on the bus, under which names, and who may say what.
+//!
+//! Everything here is plain data: no tokio, no NATS client, no clock, no randomness. Programs in other languages use
+//! the JSON Schemas generated from these types (`schemas/json/v1/`); `docs/protocol.md` is the prose beside them.
+//!
+//! | area | modules |
+//! |---|---|
+//! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`] |
+//! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`error`], [`api`] |
+//! | where local programs meet | [`places`] |
+//! | where records travel | [`subject`], [`headers`], [`stream`], [`permission`] |
+//! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
+
+//!
+//! # Evolution
+//!
+//! Within a major version fields are only added and are optional; names are never re-used or re-typed; closed
+//! vocabularies are never widened. Unknown fields are ignored by readers, and whoever forwards a record forwards its
+//! original bytes. What we emit may be narrower than what we accept: such types have a second, `.produced.json` schema.
+
+pub mod address;
+pub mod agent;
+pub mod api;
+pub mod bridge;
+pub mod dead_letter;
+pub mod decode;
+pub mod draft;
+pub mod enrolment;
+pub mod error;
+pub mod headers;
+pub mod heartbeat;
+pub mod hive;
+pub mod id;
+pub mod lease;
+pub mod level;
+pub mod limits;
+pub mod message;
+mod newtype;
+pub mod permission;
+pub mod places;
+pub mod priority;
+pub mod reason;
+pub mod receipt;
+pub mod state;
+pub mod stream;
+pub mod strict_json;
+pub mod subject;
+pub mod time;
+mod vocabulary;
+
+pub use address::Recipient;
+pub use draft::Draft;
+pub use error::{ErrorBody, ErrorCode};
+pub use hive::Hive;
+pub use id::{AgentId, CapabilityName, Id, RoomName};
+pub use level::Level;
+pub use message::Message;
+pub use priority::Priority;
+pub use time::Timestamp;
+pub use vocabulary::UnknownWord;
