@@ -11,7 +11,6 @@
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
-
 //!
 //! # Evolution
 //!

@@ -166,8 +166,9 @@ mod tests {
 
     #[test]
     fn each_refusal_is_named() {
+        type Case<'a> = (&'a [u8], fn(&StrictJsonError) -> bool);
         let deep = "[".repeat(200_000);
-        let cases: [(&[u8], fn(&StrictJsonError) -> bool); 8] = [
+        let cases: [Case<'_>; 8] = [
             (
                 b"{\"a\":1,\"a\":2}",
                 |e| matches!(e, StrictJsonError::DuplicateKey { key } if key == "a"),
