@@ -1,1 +1,3 @@
 //! Placeholder heading; replaced by the crate guide.
+
+pub mod server;

@@ -9,7 +9,6 @@
 //! | none there: get one, checked | [`install()`] |
 //! | start it, know that it is ready, signal it | [`Launch::start`], [`ServerProcess`] |
 //! | is it well? | [`Monitor::health`] |
-//! | keep it running | [`supervise()`]; the rules are in [`Watchdog`] |
 //!
 //! Everything listens on 127.0.0.1 only.
 
@@ -22,10 +21,8 @@ pub mod probe;
 pub mod process;
 pub mod reload;
 pub mod resolve;
-pub mod supervise;
 mod unpack;
 pub mod version;
-pub mod watchdog;
 pub mod wheel;
 
 pub use install::{InstallError, Installed, Progress, Source, install};
@@ -34,6 +31,4 @@ pub use ports::Ports;
 pub use process::{Launch, ServerProcess, StartError};
 pub use reload::{ReloadError, reload};
 pub use resolve::{Found, Origin, Resolution, ResolveError, Search};
-pub use supervise::{Event, supervise};
 pub use version::{PINNED, REFUSE_BELOW, ServerVersion, Suitability, WARN_BELOW};
-pub use watchdog::{Limits, Watchdog};

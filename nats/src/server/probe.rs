@@ -42,14 +42,20 @@ pub async fn version_of(path: &Path) -> Result<ServerVersion, ProbeError> {
     if !path.is_file() {
         return Err(ProbeError::Absent);
     }
-    let output = timeout(ANSWER_WITHIN, banner(path)).await.map_err(|_| ProbeError::Silent)?;
+    let output = timeout(ANSWER_WITHIN, banner(path))
+        .await
+        .map_err(|_| ProbeError::Silent)?;
     let output = output.map_err(ProbeError::Unrunnable)?;
     ServerVersion::from_banner(&String::from_utf8_lossy(&output)).map_err(ProbeError::Foreign)
 }
 
 async fn banner(path: &Path) -> io::Result<Vec<u8>> {
     let mut command = Command::new(path);
-    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     for _ in 0..BUSY_RETRIES {
         match command.output().await {
             Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => sleep(BUSY_DELAY).await,

@@ -136,7 +136,11 @@ impl Search {
         if let Some(path) = self.explicit.clone() {
             return match examine(&path).await {
                 Ok(version) => Ok(Resolution {
-                    found: Found { path, version, origin: Origin::Explicit },
+                    found: Found {
+                        path,
+                        version,
+                        origin: Origin::Explicit,
+                    },
                     skipped: Vec::new(),
                 }),
                 Err(why) => Err(ResolveError::Explicit { path, why }),
@@ -145,7 +149,16 @@ impl Search {
         let mut skipped = Vec::new();
         for (origin, path) in self.candidates() {
             match examine(&path).await {
-                Ok(version) => return Ok(Resolution { found: Found { path, version, origin }, skipped }),
+                Ok(version) => {
+                    return Ok(Resolution {
+                        found: Found {
+                            path,
+                            version,
+                            origin,
+                        },
+                        skipped,
+                    });
+                }
                 Err(why) => skipped.push(Skipped { path, origin, why }),
             }
         }
@@ -166,14 +179,24 @@ impl Search {
         if let Some(root) = folder.and_then(checkout) {
             list.push((Origin::Checkout, root.join(".tools/bin").join(BINARY)));
         }
-        let on_path = self.path.iter().flat_map(env::split_paths).map(|dir| dir.join(BINARY));
-        list.extend(on_path.filter(|path| path.is_file()).map(|path| (Origin::Path, path)));
+        let on_path = self
+            .path
+            .iter()
+            .flat_map(env::split_paths)
+            .map(|dir| dir.join(BINARY));
+        list.extend(
+            on_path
+                .filter(|path| path.is_file())
+                .map(|path| (Origin::Path, path)),
+        );
         list
     }
 
     /// Installed binaries, newest first; the place of the pinned one when there is none, for the report.
     fn cached(&self) -> Vec<PathBuf> {
-        let Some(cache) = &self.cache else { return Vec::new() };
+        let Some(cache) = &self.cache else {
+            return Vec::new();
+        };
         let mut versions: Vec<ServerVersion> = std::fs::read_dir(cache)
             .into_iter()
             .flatten()
@@ -183,7 +206,10 @@ impl Search {
         if versions.is_empty() {
             versions.push(PINNED);
         }
-        versions.into_iter().map(|version| binary_in(cache, version)).collect()
+        versions
+            .into_iter()
+            .map(|version| binary_in(cache, version))
+            .collect()
     }
 }
 
@@ -202,18 +228,28 @@ pub fn binary_in(cache: &Path, version: ServerVersion) -> PathBuf {
 
 async fn examine(path: &Path) -> Result<ServerVersion, Unfit> {
     let version = version_of(path).await?;
-    if version < PINNED { Err(Unfit::TooOld(version)) } else { Ok(version) }
+    if version < PINNED {
+        Err(Unfit::TooOld(version))
+    } else {
+        Ok(version)
+    }
 }
 
 /// The checkout around a build folder: the nearest parent with our lock file of the server.
 fn checkout(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|dir| dir.join("tools/nats-server.lock").is_file())
+    folder
+        .ancestors()
+        .find(|dir| dir.join("tools/nats-server.lock").is_file())
 }
 
 /// What is there but unfit, for the error text; places without a file only take room there.
 fn listed(skipped: &[Skipped]) -> String {
-    let present = skipped.iter().filter(|s| !matches!(s.why, Unfit::Broken(ProbeError::Absent)));
-    let lines: Vec<String> = present.map(|s| format!("\n  passed over: {} ({}) {}", s.path.display(), s.origin, s.why)).collect();
+    let present = skipped
+        .iter()
+        .filter(|s| !matches!(s.why, Unfit::Broken(ProbeError::Absent)));
+    let lines: Vec<String> = present
+        .map(|s| format!("\n  passed over: {} ({}) {}", s.path.display(), s.origin, s.why))
+        .collect();
     lines.concat()
 }
 

@@ -82,7 +82,9 @@ impl FromStr for ServerVersion {
         let error = || VersionError { text: excerpt(text) };
         let core = text.strip_prefix('v').unwrap_or(text);
         let core = core.split_once(['-', '+']).map_or(core, |(release, _)| release);
-        let mut parts = core.split('.').map(|part| part.parse::<u16>().map_err(|_| error()));
+        let mut parts = core
+            .split('.')
+            .map(|part| part.parse::<u16>().map_err(|_| error()));
         let mut next = || parts.next().unwrap_or_else(|| Err(error()));
         let version = Self::new(next()?, next()?, next()?);
         match parts.next() {
@@ -121,7 +123,15 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in ["", "2.15", "2.15.1.4", "2.x.1", "-1.2.3", "2.15.99999999", "latest"] {
+        for text in [
+            "",
+            "2.15",
+            "2.15.1.4",
+            "2.x.1",
+            "-1.2.3",
+            "2.15.99999999",
+            "latest",
+        ] {
             assert!(text.parse::<ServerVersion>().is_err(), "{text}");
         }
         for text in ["", "2.15.1", "gnatsd version 1.4.1", "nats: v0.4.0"] {
@@ -140,7 +150,11 @@ mod tests {
             ("2.15.1", Suitability::Good),
             ("3.0.0", Suitability::Good),
         ] {
-            assert_eq!(text.parse::<ServerVersion>().unwrap().suitability(), expected, "{text}");
+            assert_eq!(
+                text.parse::<ServerVersion>().unwrap().suitability(),
+                expected,
+                "{text}"
+            );
         }
     }
 }
