@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::encoded;
 use crate::id::{AgentId, Id};
 use crate::reason::DeadReason;
 use crate::time::Timestamp;
@@ -29,7 +30,9 @@ pub struct DeadLetter {
     pub delivery: u32,
     /// What exactly was wrong, for people.
     pub detail: String,
-    /// The original bytes in base64; null when they are over 320 KiB.
+    /// The original bytes in base64 with padding; null when they are over 320 KiB.
+    #[serde(default, deserialize_with = "encoded::base64")]
+    #[schemars(regex(pattern = encoded::BASE64_PATTERN), length(max = encoded::BASE64_BYTES_MAX))]
     pub body_base64: Option<String>,
     /// When it was written.
     pub at: Timestamp,

@@ -7,6 +7,7 @@ use crate::draft::Draft;
 use crate::limits::{CONTENT_BYTES_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX};
 use crate::message::Message;
 use crate::reason::DeadReason;
+use crate::shape;
 use crate::strict_json::{self, StrictJsonError};
 use crate::subject::Subject;
 
@@ -78,7 +79,7 @@ pub fn record<T: DeserializeOwned>(
         });
     }
     let value = strict_json::parse(bytes)?;
-    serde_json::from_value(value).map_err(|e| DecodeError::Record {
+    shape::read(value).map_err(|e| DecodeError::Record {
         record,
         reason: e.to_string(),
     })
@@ -101,8 +102,7 @@ pub fn draft(bytes: &[u8]) -> Result<Draft, DecodeError> {
 /// # Errors
 /// See [`Refusal`].
 pub fn message(subject: &Subject, msg_id: Option<&str>, bytes: &[u8]) -> Result<Message, Refusal> {
-    let message: Message = record("message", bytes, MESSAGE_BYTES_MAX)?;
-    content_bound(&message.content)?;
+    let message = message_body(bytes)?;
     let (to, priority, from) = match subject {
         Subject::Message { to, priority, from } => (RecipientKind::Agent(to.clone()), priority, from),
         Subject::Room { room, priority, from } => (RecipientKind::Room(room.clone()), priority, from),
@@ -130,6 +130,16 @@ pub fn message(subject: &Subject, msg_id: Option<&str>, bytes: &[u8]) -> Result<
             &format!("{to:?}"),
         ));
     }
+    Ok(message)
+}
+
+/// Decodes the bytes of a message without comparing them with an envelope.
+///
+/// # Errors
+/// See [`DecodeError`].
+pub(crate) fn message_body(bytes: &[u8]) -> Result<Message, DecodeError> {
+    let message: Message = record("message", bytes, MESSAGE_BYTES_MAX)?;
+    content_bound(&message.content)?;
     Ok(message)
 }
 

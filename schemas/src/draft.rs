@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Recipient;
 use crate::id::{AgentId, Id};
+use crate::limits::CONTENT_BYTES_MAX;
 use crate::message::{Message, MessageType};
 use crate::priority::Priority;
 use crate::time::Timestamp;
@@ -20,7 +21,7 @@ pub struct Draft {
     /// To whom it goes.
     pub to_agent: Recipient,
     /// The text, at most 262,144 bytes of UTF-8.
-    #[schemars(length(max = 262_144))]
+    #[schemars(length(max = CONTENT_BYTES_MAX))]
     pub content: String,
     /// How much it is worth interrupting for. Absent: `normal`.
     #[serde(default)]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::encoded;
 use crate::id::{AgentId, RoomName};
 use crate::time::Timestamp;
 
@@ -23,7 +24,8 @@ pub struct Enrolment {
     /// The agent; equals the key.
     pub agent: AgentId,
     /// Its public NATS user key (`U…`).
-    #[schemars(regex(pattern = "^U[A-Z2-7]{55}$"))]
+    #[serde(deserialize_with = "encoded::nkey")]
+    #[schemars(regex(pattern = encoded::NKEY_PATTERN))]
     pub nkey: String,
     /// Whether it is removed one hour after its last heartbeat.
     pub ephemeral: bool,

@@ -25,13 +25,13 @@ vocabulary! {
     ///
     /// It is the `<level>` token of a receipt's subject.
     ReceiptLevel, "receipt level" {
-        /// See [`Level::Fetched`].
+        /// Taken from the stream by the recipient's sidecar.
         Fetched = "fetched",
-        /// See [`Level::Injected`].
+        /// Handed over to the agent by a bridge, which verified it.
         Injected = "injected",
-        /// See [`Level::Seen`].
+        /// The agent itself gave a sign: lease ack, hook, MCP or JSONL ack.
         Seen = "seen",
-        /// See [`Level::Done`].
+        /// The agent finished with it, or replied.
         Done = "done",
         /// Not moving, with a reason; sent once per hold.
         Held = "held",

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Recipient;
 use crate::id::{AgentId, Id};
+use crate::limits::CONTENT_BYTES_MAX;
 use crate::priority::Priority;
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
@@ -43,7 +44,7 @@ pub mod metadata {
 /// A message as it is on the bus.
 ///
 /// The subject beats the body: recipients compare `from_agent`, `to_agent` and `priority` with the tokens of the
-/// subject, and `id` with `Nats-Msg-Id` (see [`crate::decode::message`]).
+/// subject, and `id` with `Nats-Msg-Id`; where they disagree the message is a dead letter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "AcceptedMessage")]
 #[schemars(title = "Message")]
@@ -54,7 +55,8 @@ pub struct Message {
     pub from_agent: AgentId,
     /// To whom it goes.
     pub to_agent: Recipient,
-    /// The text, at most 262,144 bytes.
+    /// The text, at most 262,144 bytes of UTF-8.
+    #[schemars(length(max = CONTENT_BYTES_MAX))]
     pub content: String,
     /// How much it is worth interrupting for.
     pub priority: Priority,
@@ -64,13 +66,17 @@ pub struct Message {
     pub timestamp: Timestamp,
     /// False on the wire; true in history views once the recipient acknowledged it.
     pub acknowledged: bool,
-    /// The conversation it belongs to; a message that names none begins one under its own id.
+    /// The conversation it belongs to.
     pub conversation_id: Id,
-    /// Free data of the sender, and the reserved keys of [`metadata`].
+    /// Free data of the sender. Reserved keys: capability, in_reply_to, expires_at, hop, via, idempotency_key, kind,
+    /// attachment, enc, sig, task, task_id, epoch, emergency.
     pub metadata: Map<String, Value>,
 }
 
-/// What is accepted as a message: five fields, the others have defaults.
+/// A message as it is accepted from anybody: five fields are needed, the others have defaults.
+///
+/// The subject beats the body: recipients compare `from_agent`, `to_agent` and `priority` with the tokens of the
+/// subject, and `id` with `Nats-Msg-Id`; where they disagree the message is a dead letter.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(title = "Message")]
 struct AcceptedMessage {
@@ -81,7 +87,7 @@ struct AcceptedMessage {
     /// To whom it goes; must agree with the subject.
     to_agent: Recipient,
     /// The text, at most 262,144 bytes of UTF-8.
-    #[schemars(length(max = 262_144))]
+    #[schemars(length(max = CONTENT_BYTES_MAX))]
     content: String,
     /// How much it is worth interrupting for; must equal the subject's token. Absent: `normal`.
     #[serde(default)]

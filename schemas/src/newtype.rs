@@ -4,9 +4,13 @@
 /// `AsRef<str>` and a `JsonSchema` with the given pattern.
 ///
 /// The type must implement `FromStr` and have an `as_str` method. The pattern is stated as `pattern` and never as
-/// `format`, so that validators without a format checker agree with us.
+/// `format`, so that validators without a format checker agree with us. Where we write a narrower form than we read, a
+/// second pattern says so.
 macro_rules! string_newtype {
     ($name:ident, $schema:literal, $pattern:expr, $description:literal) => {
+        string_newtype!($name, $schema, $pattern, produced $pattern, $description);
+    };
+    ($name:ident, $schema:literal, $accepted:expr, produced $produced:expr, $description:literal) => {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
@@ -46,10 +50,11 @@ macro_rules! string_newtype {
             fn schema_name() -> std::borrow::Cow<'static, str> {
                 $schema.into()
             }
-            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                let pattern = if generator.contract().is_serialize() { $produced } else { $accepted };
                 schemars::json_schema!({
                     "type": "string",
-                    "pattern": $pattern,
+                    "pattern": pattern,
                     "description": $description,
                 })
             }

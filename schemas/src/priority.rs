@@ -13,7 +13,7 @@ vocabulary! {
         /// What a message has when nothing is said.
         #[default]
         Normal = "normal",
-        /// When nothing else waits; still handed over within 35 hand-overs (DESIGN 3.3).
+        /// When nothing else waits; still handed over within 35 hand-overs.
         Low = "low",
     }
 }

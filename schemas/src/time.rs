@@ -2,10 +2,13 @@
 
 use std::str::FromStr;
 
+use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
-use ::time::{OffsetDateTime, UtcOffset};
 
 use crate::newtype::string_newtype;
+
+/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z: what four digits of a year can say, in UTC.
+const UNIX_MS_RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
 
 /// A UTC time with millisecond precision, written `2026-01-02T03:04:05.678Z` with always three digits.
 ///
@@ -36,6 +39,9 @@ impl Timestamp {
         let error = || TimestampError {
             text: unix_ms.to_string(),
         };
+        if !UNIX_MS_RANGE.contains(&unix_ms) {
+            return Err(error());
+        }
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ms) * 1_000_000)
             .map_err(|_| error())?;
         let text = format!(
@@ -74,13 +80,17 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     /// Accepts any RFC 3339 time and converts it to UTC milliseconds (digits beyond are cut off).
+    ///
+    /// Between date and time stands a `T`: the RFC lets applications choose another character, our schema does not.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let error = || TimestampError {
             text: text.chars().take(80).collect(),
         };
-        let at = OffsetDateTime::parse(text, &Rfc3339)
-            .map_err(|_| error())?
-            .to_offset(UtcOffset::UTC);
+        if !text.get(10..11).is_some_and(|t| t.eq_ignore_ascii_case("t")) {
+            return Err(error());
+        }
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| error())?;
+        // Not by `to_offset`: it panics where the shifted year leaves the range of the library.
         let unix_ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
         Self::from_unix_ms(i64::try_from(unix_ms).map_err(|_| error())?).map_err(|_| error())
     }
@@ -89,7 +99,8 @@ impl FromStr for Timestamp {
 string_newtype!(
     Timestamp,
     "timestamp",
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$",
+    produced "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{3}Z$",
     "RFC 3339 time; we write UTC with three digits, 2026-01-02T03:04:05.678Z."
 );
 
@@ -120,6 +131,10 @@ mod tests {
             "2026-01-02T03:04:05",
             "yesterday",
             "2026-13-02T03:04:05Z",
+            "2026-02-30T03:04:05Z",
+            "2026-01-02 03:04:05Z",
+            "2026-01-02_03:04:05Z",
+            "2026-01-02T24:00:00Z",
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
         }
@@ -129,5 +144,16 @@ mod tests {
     fn years_beyond_the_wire_form_are_refused() {
         assert!(Timestamp::from_unix_ms(i64::MAX).is_err());
         assert!(Timestamp::from_unix_ms(i64::MIN).is_err());
+        for ms in [*UNIX_MS_RANGE.start(), *UNIX_MS_RANGE.end()] {
+            let at = Timestamp::from_unix_ms(ms).unwrap();
+            assert_eq!(at.as_str().parse::<Timestamp>(), Ok(at));
+        }
+    }
+
+    #[test]
+    fn an_offset_that_leaves_the_years_of_the_wire_form_is_refused() {
+        for bad in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-01:00"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
+        }
     }
 }
