@@ -48,7 +48,8 @@
 //! - **Every byte is accounted for**: part of a record, a [`Damage`] or the torn tail.
 //! - **Linear time**: the search never goes back, and a marker costs a bounded check.
 //!
-//! A segment with findings is fit for reading; append to a new one.
+//! A segment with damage is fit for reading only; append to a new one. A torn tail alone
+//! is ordinary: cut it, and go on there.
 
 mod record;
 mod report;

@@ -36,7 +36,10 @@ impl Writer {
     /// the first record counts as stored.
     pub fn create(id: SegmentId, out: &mut Vec<u8>) -> Self {
         id.write_header(out);
-        Self { id, end: SEGMENT_HEADER_LEN as u64 }
+        Self {
+            id,
+            end: SEGMENT_HEADER_LEN as u64,
+        }
     }
 
     /// Goes on at `end`, the byte offset of the next record: the end of a clean file or
@@ -56,7 +59,9 @@ impl Writer {
     /// # Errors
     /// [`PayloadTooLarge`]; `out` and the writer are then unchanged.
     pub fn append(&mut self, parts: &[&[u8]], out: &mut Vec<u8>) -> Result<u64, PayloadTooLarge> {
-        let len = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let len = parts
+            .iter()
+            .fold(0_usize, |sum, part| sum.saturating_add(part.len()));
         let len = u32::try_from(len)
             .ok()
             .filter(|_| len <= MAX_PAYLOAD)
@@ -74,7 +79,9 @@ impl Writer {
         for part in parts {
             out.extend_from_slice(part);
         }
-        self.end = offset.saturating_add(RECORD_HEADER_LEN as u64).saturating_add(u64::from(len));
+        self.end = offset
+            .saturating_add(RECORD_HEADER_LEN as u64)
+            .saturating_add(u64::from(len));
         Ok(offset)
     }
 }

@@ -28,7 +28,14 @@ pub struct Report {
 impl Report {
     /// An empty report on this segment.
     pub fn new(id: SegmentId) -> Self {
-        Self { segment: id.number, kept: 0, lost: 0, damage: Vec::new(), unlisted: 0, torn_tail: None }
+        Self {
+            segment: id.number,
+            kept: 0,
+            lost: 0,
+            damage: Vec::new(),
+            unlisted: 0,
+            torn_tail: None,
+        }
     }
 
     /// Takes the scanner's next item into account.
@@ -76,7 +83,10 @@ impl fmt::Display for Report {
             write!(f, "\n  and {} more", self.unlisted)?;
         }
         if let Some((offset, len)) = self.torn_tail {
-            write!(f, "\n  byte {offset}: torn tail of {len} bytes, never acknowledged")?;
+            write!(
+                f,
+                "\n  byte {offset}: {len} bytes of torn tail, no complete record among them"
+            )?;
         }
         Ok(())
     }
@@ -88,13 +98,22 @@ impl fmt::Display for Damage {
         match kind {
             DamageKind::FileName => write!(f, "the file name is another segment's; nothing lost"),
             DamageKind::SegmentHeader => {
-                write!(f, "byte {offset}: one copy of the segment header is damaged; nothing lost")
+                write!(
+                    f,
+                    "byte {offset}: one copy of the segment header is damaged; nothing lost"
+                )
             }
             DamageKind::RecordHeader => {
-                write!(f, "byte {offset}: one copy of a record header is damaged; nothing lost")
+                write!(
+                    f,
+                    "byte {offset}: one copy of a record header is damaged; nothing lost"
+                )
             }
             DamageKind::Payload => {
-                write!(f, "byte {offset}: a record of {len} bytes fails its checksum; skipped")
+                write!(
+                    f,
+                    "byte {offset}: a record of {len} bytes fails its checksum; skipped"
+                )
             }
             DamageKind::Unreadable => write!(f, "byte {offset}: {len} bytes hold no record; skipped"),
         }

@@ -20,8 +20,8 @@ pub enum Item {
     Damage(Damage),
     /// The last item: from `offset` on no record is complete. Cut the file there.
     ///
-    /// Normal after a crash, because nothing in it was ever acknowledged. At offset 0 not
-    /// even the header was finished: the segment holds nothing.
+    /// Normal after a crash: the write was cut short, before its sync. At offset 0 not even
+    /// the header is whole, and the segment holds nothing.
     TornTail {
         /// Where the last good byte ends.
         offset: u64,
@@ -127,7 +127,8 @@ impl<'a> Scanner<'a> {
         }
         for (copy, offset) in stated.into_iter().zip([0, SECTOR]) {
             if copy != Some(self.id) {
-                self.pending.push_back(damage(offset, SECTOR, DamageKind::SegmentHeader));
+                self.pending
+                    .push_back(damage(offset, SECTOR, DamageKind::SegmentHeader));
             }
         }
     }
@@ -144,7 +145,10 @@ impl<'a> Scanner<'a> {
         if !header.holds_for(payload) {
             return damage(start, end.saturating_sub(start), DamageKind::Payload);
         }
-        let found = Item::Found { offset: start as u64, payload: body..end };
+        let found = Item::Found {
+            offset: start as u64,
+            payload: body..end,
+        };
         match bad_copy {
             None => found,
             Some(copy) => {
@@ -168,7 +172,10 @@ impl<'a> Scanner<'a> {
     fn torn_tail(&mut self) -> Item {
         let offset = self.position;
         self.position = self.bytes.len();
-        Item::TornTail { offset: offset as u64, len: self.bytes.len().saturating_sub(offset) as u64 }
+        Item::TornTail {
+            offset: offset as u64,
+            len: self.bytes.len().saturating_sub(offset) as u64,
+        }
     }
 
     /// The first offset, at or after `from`, of a record of which one header copy holds.
@@ -179,11 +186,17 @@ impl<'a> Scanner<'a> {
         let marker = self.id.marker();
         let mut at = from;
         loop {
-            let skipped = self.bytes.get(at..)?.windows(marker.len()).position(|window| window == marker);
+            let skipped = self
+                .bytes
+                .get(at..)?
+                .windows(marker.len())
+                .position(|window| window == marker);
             self.step(skipped.unwrap_or(self.bytes.len().saturating_sub(at)));
             let hit = at.saturating_add(skipped?);
             // The hit is a first copy, or the second copy of a header whose first is gone.
-            let mut starts = [hit.checked_sub(HEADER_COPY_LEN), Some(hit)].into_iter().flatten();
+            let mut starts = [hit.checked_sub(HEADER_COPY_LEN), Some(hit)]
+                .into_iter()
+                .flatten();
             if let Some(start) = starts.find(|&start| start >= from && self.header_at(start).is_some()) {
                 return Some(start);
             }
@@ -229,7 +242,11 @@ impl Iterator for Scanner<'_> {
 }
 
 fn damage(offset: usize, len: usize, kind: DamageKind) -> Item {
-    Item::Damage(Damage { offset: offset as u64, len: len as u64, kind })
+    Item::Damage(Damage {
+        offset: offset as u64,
+        len: len as u64,
+        kind,
+    })
 }
 
 fn unknown_format(copy: HeaderCopy) -> Option<u32> {

@@ -61,19 +61,30 @@ impl FromStr for SegmentId {
     type Err = NotASegmentName;
 
     fn from_str(name: &str) -> Result<Self, NotASegmentName> {
-        let fail = || NotASegmentName { name: name.to_owned() };
+        let fail = || NotASegmentName {
+            name: name.to_owned(),
+        };
         let (number, rest) = name.split_once('-').ok_or_else(fail)?;
         let (salt, _) = rest.split_once('.').ok_or_else(fail)?;
         let hex = |digits| u64::from_str_radix(digits, 16).map_err(|_| fail());
-        let id = Self { number: hex(number)?, salt: hex(salt)? };
+        let id = Self {
+            number: hex(number)?,
+            salt: hex(salt)?,
+        };
         // One spelling only: upper case, signs, short numbers and other formats are not ours.
-        if id.to_string() == name { Ok(id) } else { Err(fail()) }
+        if id.to_string() == name {
+            Ok(id)
+        } else {
+            Err(fail())
+        }
     }
 }
 
 /// A file in the spool's folder whose name is not a segment's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is not a segment of format {FORMAT}; expected <number>-<salt>.wb{FORMAT}, 16 hex digits each")]
+#[error(
+    "{name:?} is not a segment of format {FORMAT}; expected <number>-<salt>.wb{FORMAT}, 16 hex digits each"
+)]
 pub struct NotASegmentName {
     /// The name as found.
     pub name: String,
@@ -104,7 +115,11 @@ pub(super) enum HeaderCopy {
 impl HeaderCopy {
     /// Reads the copy in the given sector (0 or 1).
     pub(super) fn read(segment: &[u8], sector: usize) -> Self {
-        segment.chunks_exact(SECTOR).nth(sector).and_then(Self::parse).unwrap_or(Self::Damaged)
+        segment
+            .chunks_exact(SECTOR)
+            .nth(sector)
+            .and_then(Self::parse)
+            .unwrap_or(Self::Damaged)
     }
 
     fn parse(sector: &[u8]) -> Option<Self> {
