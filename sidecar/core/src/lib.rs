@@ -1,1 +1,27 @@
-//! Placeholder heading; replaced by the crate guide.
+//! The sidecar's decisions, without IO, clock or randomness.
+//!
+//! One [`machine::Sidecar`] per process. The shell tells it what happened ([`event::Event`]) and when ([`now::Now`]); it
+//! writes what must survive a crash through the [`journal::Journal`] it is handed, and returns what shall be done
+//! ([`effect::Effect`]). Results of effects come back as events.
+//!
+//! | part | responsibility |
+//! |---|---|
+//! | [`spool`] | bytes of the log: segments, records, damage |
+//! | [`record`], [`journal`] | what a record means, and how one is appended |
+//! | [`ledger`] | the fold of all records: what was sent, handed over, settled |
+//! | [`lanes`] | which lane takes the next turn |
+//! | [`wake`] | which lanes may have mail, and when to look |
+//! | [`outbox`] | order, window and retry of publishes |
+//! | [`inbox`] | slots, readers, hand-overs, leases of messages |
+//! | [`settle`] | acks and naks until the server confirmed them |
+//! | [`fence`] | the agent's lease: may this process hand anything over |
+//! | [`receipt`] | receipts made and taken |
+//! | [`explain`] | one sentence on where a message stands |
+//! | [`machine`] | routes events to the parts above; owns no rule of its own |
+
+pub mod journal;
+pub mod lanes;
+pub mod ledger;
+pub mod now;
+pub mod record;
+pub mod spool;

@@ -1,0 +1,84 @@
+//! Entries of the ledger: what the records of one message add up to.
+//!
+//! Every merge is commutative and idempotent: records may arrive in any order and twice.
+
+use wagglebus_schemas::Timestamp;
+
+use crate::journal::Location;
+use crate::record::{Closed, HandOver, Out, OutKind, Outcome};
+
+/// Everything known of one outgoing record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OutEntry {
+    /// Its head; `None` while only later facts have been met.
+    pub head: Option<Out>,
+    /// Its body in the spool; `None` once given up.
+    pub body: Option<Location>,
+    /// Its sequence in the stream, once stored.
+    pub seq: Option<u64>,
+    /// Why it needs no further care.
+    pub closed: Option<Closed>,
+}
+
+impl OutEntry {
+    pub(super) fn merge(&mut self, head: Out, location: Location) {
+        if !head.forgotten {
+            self.body = self.body.max(Some(location));
+        }
+        self.head.get_or_insert(head);
+    }
+
+    /// Accepted, but acknowledged by no stream yet and not refused.
+    pub fn is_unstored(&self) -> bool {
+        self.head.is_some() && self.seq.is_none() && self.closed.is_none()
+    }
+
+    /// A stored message to an agent of which no receipt of `injected` or more is known.
+    pub fn is_unreceipted(&self) -> bool {
+        let message = self.head.as_ref().is_some_and(|head| head.kind == OutKind::Message);
+        message && self.seq.is_some() && self.closed.is_none()
+    }
+
+    /// Nothing more will be done for it.
+    pub fn is_finished(&self) -> bool {
+        self.head.is_some() && !self.is_unstored() && !self.is_unreceipted()
+    }
+}
+
+/// Everything known of one incoming message.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InEntry {
+    /// The latest hand-over; `None` while only later facts have been met.
+    pub head: Option<HandOver>,
+    /// Its body in the spool; `None` once given up.
+    pub body: Option<Location>,
+    /// The agent took note of it.
+    pub seen: bool,
+    /// How and when it ended.
+    pub ended: Option<(Outcome, Timestamp)>,
+    /// The server confirmed its ack.
+    pub acked: bool,
+}
+
+impl InEntry {
+    pub(super) fn merge(&mut self, head: HandOver, location: Location) {
+        if !head.bodiless {
+            self.body = self.body.max(Some(location));
+        }
+        // The hand-over itself breaks the tie of two records with one number, so that order does not matter.
+        let rank = |h: &HandOver| (h.delivery, h.at, h.ack.clone());
+        if self.head.as_ref().is_none_or(|known| rank(known) < rank(&head)) {
+            self.head = Some(head);
+        }
+    }
+
+    /// How often it was handed over.
+    pub fn deliveries(&self) -> u32 {
+        self.head.as_ref().map_or(0, |head| head.delivery)
+    }
+
+    /// Ended and acked: nothing more will be done for it.
+    pub const fn is_finished(&self) -> bool {
+        self.ended.is_some() && self.acked
+    }
+}

@@ -1,0 +1,221 @@
+//! The fold of the spool's records: what was sent, handed over and settled.
+//!
+//! The same code runs at start, over every record that the spool holds, and afterwards over each new one.
+
+mod entry;
+mod retention;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wagglebus_schemas::{Id, Timestamp};
+
+pub use entry::{InEntry, OutEntry};
+pub use retention::{Keep, COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX};
+
+use crate::journal::Location;
+use crate::record::{Key, Record};
+
+/// A receipt that arrived about one of our messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiptEntry {
+    /// Its body in the spool.
+    pub body: Location,
+    /// When it arrived.
+    pub at: Timestamp,
+}
+
+/// What the ledger remembers under one name, in the order of age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Out(Id),
+    In(Key),
+}
+
+/// The fold of all records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    out: BTreeMap<Id, OutEntry>,
+    inn: BTreeMap<Key, InEntry>,
+    receipts: BTreeMap<Id, BTreeMap<Id, ReceiptEntry>>,
+    /// Outgoing records that no stream has acknowledged, in the order of acceptance.
+    unstored: BTreeMap<u64, Id>,
+    unstored_bytes: u64,
+    /// Stored messages without a receipt, in the order of acceptance.
+    unreceipted: BTreeMap<u64, Id>,
+    unreceipted_bytes: u64,
+    /// Everything, oldest first.
+    ages: VecDeque<(Timestamp, Name)>,
+    /// Finished entries whose body is still kept, oldest first.
+    history: VecDeque<Name>,
+    history_bytes: u64,
+    next_order: u64,
+}
+
+impl Ledger {
+    /// Folds the records of a spool, in any order.
+    pub fn fold(records: impl IntoIterator<Item = (Record, Location)>) -> Self {
+        let mut ledger = Self::default();
+        for (record, location) in records {
+            ledger.apply(record, location);
+        }
+        ledger.settle_after_fold();
+        ledger
+    }
+
+    /// Adds one fact. `location` is where its body lies.
+    pub fn apply(&mut self, record: Record, location: Location) {
+        match record {
+            Record::Out(head) => self.apply_out(head, location),
+            Record::OutStored { id, seq } => self.change_out(id, |entry| entry.seq = entry.seq.max(Some(seq))),
+            Record::OutClosed { id, why } => self.change_out(id, |entry| entry.closed = entry.closed.max(Some(why))),
+            Record::HandOver(head) => {
+                let (key, at) = (head.key.clone(), head.at);
+                if !self.inn.contains_key(&key) {
+                    self.ages.push_back((at, Name::In(key.clone())));
+                }
+                self.change_in(key, |entry| entry.merge(head, location));
+            }
+            Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
+            Record::Ended { key, outcome, at } => {
+                if !self.inn.contains_key(&key) {
+                    self.ages.push_back((at, Name::In(key.clone())));
+                }
+                self.change_in(key, |entry| entry.ended = entry.ended.max(Some((outcome, at))));
+            }
+            Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
+            Record::ReceiptIn { id, message_id, at } => {
+                let receipts = self.receipts.entry(message_id).or_default();
+                let entry = receipts.entry(id).or_insert(ReceiptEntry { body: location, at });
+                entry.body = entry.body.max(location);
+            }
+        }
+    }
+
+    fn apply_out(&mut self, head: crate::record::Out, location: Location) {
+        let (id, at) = (head.id, head.at);
+        self.next_order = self.next_order.max(head.order.saturating_add(1));
+        if self.out.get(&id).is_none_or(|entry| entry.head.is_none()) {
+            self.ages.push_back((at, Name::Out(id)));
+        }
+        self.change_out(id, |entry| entry.merge(head, location));
+    }
+
+    /// Changes an outgoing entry and keeps the indexes that follow from it.
+    fn change_out(&mut self, id: Id, change: impl FnOnce(&mut OutEntry)) {
+        let entry = self.out.entry(id).or_default();
+        let before = OutStanding::of(entry);
+        change(entry);
+        let after = OutStanding::of(entry);
+        if before == after {
+            return;
+        }
+        if before.unstored {
+            self.unstored.remove(&before.order);
+            self.unstored_bytes = self.unstored_bytes.saturating_sub(before.bytes);
+        }
+        if before.unreceipted {
+            self.unreceipted.remove(&before.order);
+            self.unreceipted_bytes = self.unreceipted_bytes.saturating_sub(before.bytes);
+        }
+        if after.unstored {
+            self.unstored.insert(after.order, id);
+            self.unstored_bytes = self.unstored_bytes.saturating_add(after.bytes);
+        }
+        if after.unreceipted {
+            self.unreceipted.insert(after.order, id);
+            self.unreceipted_bytes = self.unreceipted_bytes.saturating_add(after.bytes);
+        }
+        if after.finished && !before.finished {
+            self.remember(Name::Out(id), after.bytes);
+        }
+    }
+
+    fn change_in(&mut self, key: Key, change: impl FnOnce(&mut InEntry)) {
+        let entry = self.inn.entry(key.clone()).or_default();
+        let before = entry.is_finished();
+        change(entry);
+        let bytes = entry.body.map_or(0, |body| u64::from(body.len));
+        if entry.is_finished() && !before {
+            self.remember(Name::In(key), bytes);
+        }
+    }
+
+    fn remember(&mut self, name: Name, bytes: u64) {
+        self.history.push_back(name);
+        self.history_bytes = self.history_bytes.saturating_add(bytes);
+    }
+
+    /// An outgoing record.
+    pub fn sent(&self, id: &Id) -> Option<&OutEntry> {
+        self.out.get(id).filter(|entry| entry.head.is_some())
+    }
+
+    /// An incoming message.
+    pub fn received(&self, key: &Key) -> Option<&InEntry> {
+        self.inn.get(key)
+    }
+
+    /// The incoming messages of this id; normally at most one sender used it.
+    pub fn received_under(&self, id: Id) -> impl Iterator<Item = (&Key, &InEntry)> {
+        self.inn.iter().filter(move |(key, _)| key.id == id)
+    }
+
+    /// Receipts about one of our messages, by receipt id.
+    pub fn receipts(&self, message_id: &Id) -> impl Iterator<Item = (&Id, &ReceiptEntry)> {
+        self.receipts.get(message_id).into_iter().flatten()
+    }
+
+    /// Whether a receipt was taken before.
+    pub fn has_receipt(&self, message_id: &Id, id: &Id) -> bool {
+        self.receipts.get(message_id).is_some_and(|receipts| receipts.contains_key(id))
+    }
+
+    /// Outgoing records that no stream has acknowledged, in the order of acceptance.
+    pub fn unstored(&self) -> impl Iterator<Item = (u64, Id)> + '_ {
+        self.unstored.iter().map(|(order, id)| (*order, *id))
+    }
+
+    /// How many outgoing records no stream has acknowledged, and their bodies' bytes.
+    pub fn unstored_depth(&self) -> (usize, u64) {
+        (self.unstored.len(), self.unstored_bytes)
+    }
+
+    /// Stored messages without a receipt, in the order of acceptance.
+    pub fn unreceipted(&self) -> impl DoubleEndedIterator<Item = Id> + '_ {
+        self.unreceipted.values().copied()
+    }
+
+    /// Incoming messages that have not ended or whose ack is not confirmed: what a restart must settle.
+    pub fn unfinished(&self) -> impl Iterator<Item = (&Key, &InEntry)> {
+        self.inn.iter().filter(|(_, entry)| entry.head.is_some() && !entry.is_finished())
+    }
+
+    /// The number that the next outgoing record takes in the order of acceptance.
+    pub const fn next_order(&self) -> u64 {
+        self.next_order
+    }
+}
+
+/// What an outgoing entry counts as in the indexes.
+#[derive(PartialEq, Eq)]
+struct OutStanding {
+    order: u64,
+    bytes: u64,
+    unstored: bool,
+    unreceipted: bool,
+    finished: bool,
+}
+
+impl OutStanding {
+    fn of(entry: &OutEntry) -> Self {
+        Self {
+            order: entry.head.as_ref().map_or(0, |head| head.order),
+            bytes: entry.body.map_or(0, |body| u64::from(body.len)),
+            unstored: entry.is_unstored(),
+            unreceipted: entry.is_unreceipted(),
+            finished: entry.is_finished(),
+        }
+    }
+}

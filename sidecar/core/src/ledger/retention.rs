@@ -1,0 +1,178 @@
+//! What the ledger keeps and for how long, and so what a compaction of the spool must carry on.
+
+use wagglebus_schemas::{Id, Timestamp};
+
+use super::{Ledger, Name};
+use crate::journal::Location;
+use crate::record::Record;
+
+/// How long sent and done ids are remembered, in milliseconds: 48 h.
+pub const KEPT_MS: i64 = 48 * 3_600_000;
+/// How many sent and done ids are remembered together.
+pub const COUNT_MAX: usize = 1_000_000;
+/// How many bytes of bodies of finished messages are kept for `trace`.
+pub const HISTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How long a stored message without a receipt is kept for re-publication, in milliseconds: 24 h.
+pub const UNRECEIPTED_MS_MAX: i64 = 24 * 3_600_000;
+/// How many bytes of stored messages without a receipt are kept for re-publication.
+pub const UNRECEIPTED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+impl Ledger {
+    /// Forgets what is over its time, count or bytes. Unfinished work is never forgotten.
+    pub fn prune(&mut self, wall: Timestamp) {
+        let mut rounds = self.ages.len();
+        while rounds > 0 {
+            rounds -= 1;
+            let over_count = self.ages.len() > COUNT_MAX;
+            let Some((at, _)) = self.ages.front() else { break };
+            if !over_count && wall.unix_ms().saturating_sub(at.unix_ms()) < KEPT_MS {
+                break;
+            }
+            let Some((at, name)) = self.ages.pop_front() else { break };
+            if self.may_forget(&name, at, wall) {
+                self.forget(&name);
+            } else {
+                self.ages.push_back((wall, name));
+            }
+        }
+        while self.history_bytes > HISTORY_BYTES_MAX {
+            let Some(name) = self.history.pop_front() else { break };
+            self.forget_body(&name);
+        }
+    }
+
+    fn may_forget(&self, name: &Name, at: Timestamp, wall: Timestamp) -> bool {
+        match name {
+            Name::Out(id) => self.out.get(id).is_none_or(super::OutEntry::is_finished),
+            // A message that was given back and never came again has left the stream.
+            Name::In(key) => self.inn.get(key).is_none_or(|entry| {
+                entry.is_finished() || wall.unix_ms().saturating_sub(at.unix_ms()) >= KEPT_MS
+            }),
+        }
+    }
+
+    fn forget(&mut self, name: &Name) {
+        self.forget_body(name);
+        match name {
+            Name::Out(id) => {
+                self.out.remove(id);
+                self.receipts.remove(id);
+            }
+            Name::In(key) => {
+                self.inn.remove(key);
+            }
+        }
+    }
+
+    fn forget_body(&mut self, name: &Name) {
+        let (body, finished) = match name {
+            Name::Out(id) => {
+                let Some(entry) = self.out.get_mut(id) else { return };
+                self.receipts.remove(id);
+                (entry.body.take(), entry.is_finished())
+            }
+            Name::In(key) => {
+                let Some(entry) = self.inn.get_mut(key) else { return };
+                (entry.body.take(), entry.is_finished())
+            }
+        };
+        if let (Some(body), true) = (body, finished) {
+            self.history_bytes = self.history_bytes.saturating_sub(u64::from(body.len));
+        }
+    }
+
+    /// The oldest unreceipted message that is over its time or bytes.
+    pub fn unreceipted_over_bound(&self, wall: Timestamp) -> Option<Id> {
+        let id = self.unreceipted().next()?;
+        let at = self.out.get(&id)?.head.as_ref()?.at;
+        let old = wall.unix_ms().saturating_sub(at.unix_ms()) >= UNRECEIPTED_MS_MAX;
+        (old || self.unreceipted_bytes > UNRECEIPTED_BYTES_MAX).then_some(id)
+    }
+
+    /// What a compaction must write again of a record that it is about to delete: nothing, the record as it is, or the
+    /// record without its body.
+    pub fn keep(&self, record: &Record, location: Location) -> Option<Keep> {
+        match record {
+            Record::Out(head) => {
+                let entry = self.sent(&head.id)?;
+                if entry.body == Some(location) {
+                    return Some(Keep::Whole);
+                }
+                // A copy elsewhere carries the head; without any body this one must.
+                (entry.body.is_none()).then(|| {
+                    let mut head = head.clone();
+                    head.forgotten = true;
+                    Keep::Head(Record::Out(head))
+                })
+            }
+            Record::HandOver(head) => {
+                let entry = self.received(&head.key)?;
+                if entry.body == Some(location) {
+                    return Some(Keep::Whole);
+                }
+                (entry.head.as_ref() == Some(head) || entry.deliveries() == head.delivery).then(|| {
+                    let mut head = head.clone();
+                    head.bodiless = true;
+                    Keep::Head(Record::HandOver(head))
+                })
+            }
+            Record::OutStored { id, .. } | Record::OutClosed { id, .. } => self.sent(id).map(|_| Keep::Whole),
+            Record::Seen { key } | Record::Ended { key, .. } | Record::Acked { key } => {
+                self.received(key).map(|_| Keep::Whole)
+            }
+            Record::ReceiptIn { id, message_id, .. } => {
+                let receipt = self.receipts.get(message_id)?.get(id)?;
+                (receipt.body == location).then_some(Keep::Whole)
+            }
+        }
+    }
+
+    /// Puts what a fold met in the order of the spool into the order of age, and drops facts about records that are gone.
+    pub(super) fn settle_after_fold(&mut self) {
+        self.out.retain(|_, entry| entry.head.is_some());
+        self.inn.retain(|_, entry| entry.head.is_some() || entry.ended.is_some());
+        let out = &self.out;
+        self.receipts.retain(|message_id, _| out.contains_key(message_id));
+        let names = self.out.keys().map(|id| Name::Out(*id)).chain(self.inn.keys().cloned().map(Name::In));
+        let mut ages: Vec<_> = names.filter_map(|name| Some((self.age_of(&name)?, name))).collect();
+        ages.sort();
+        let history: Vec<_> = ages.iter().map(|(_, name)| name).filter(|name| self.is_history(name)).cloned().collect();
+        self.history_bytes = history.iter().map(|name| self.body_bytes(name)).sum();
+        self.ages = ages.into();
+        self.history = history.into();
+    }
+
+    fn is_history(&self, name: &Name) -> bool {
+        match name {
+            Name::Out(id) => self.out.get(id).is_some_and(super::OutEntry::is_finished),
+            Name::In(key) => self.inn.get(key).is_some_and(super::InEntry::is_finished),
+        }
+    }
+
+    fn age_of(&self, name: &Name) -> Option<Timestamp> {
+        match name {
+            Name::Out(id) => self.out.get(id)?.head.as_ref().map(|head| head.at),
+            Name::In(key) => {
+                let entry = self.inn.get(key)?;
+                entry.head.as_ref().map(|head| head.at).or(entry.ended.map(|(_, at)| at))
+            }
+        }
+    }
+
+    fn body_bytes(&self, name: &Name) -> u64 {
+        let body = match name {
+            Name::Out(id) => self.out.get(id).and_then(|entry| entry.body),
+            Name::In(key) => self.inn.get(key).and_then(|entry| entry.body),
+        };
+        body.map_or(0, |body| u64::from(body.len))
+    }
+}
+
+/// What a compaction writes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// The record with its body.
+    Whole,
+    /// This record, without a body.
+    Head(Record),
+}

@@ -1,0 +1,175 @@
+//! The ledger's properties: order and repetition of records do not matter, and a compaction loses nothing that counts.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use wagglebus_schemas::{Id, Priority, Timestamp};
+
+use super::*;
+use crate::record::{Closed, HandOver, Out, OutKind, Outcome};
+
+fn id(n: u8) -> Id {
+    Id::from_bytes([n; 16])
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(1_767_323_045_000 + ms).unwrap()
+}
+
+fn key(n: u8) -> Key {
+    Key { from: "alice".parse().unwrap(), id: id(n) }
+}
+
+fn out(n: u8) -> Record {
+    Record::Out(Out {
+        id: id(n),
+        kind: if n.is_multiple_of(2) { OutKind::Message } else { OutKind::Receipt },
+        subject: "wb.msg.bob.normal.alice".into(),
+        priority: Priority::Normal,
+        conversation: None,
+        event_type: String::new(),
+        digest: [n; 16],
+        order: u64::from(n),
+        at: at(i64::from(n)),
+        then_ack: None,
+        forgotten: false,
+    })
+}
+
+fn hand_over(n: u8, delivery: u32) -> Record {
+    Record::HandOver(HandOver {
+        key: key(n),
+        priority: Priority::Low,
+        stream_seq: u64::from(n),
+        ack: format!("ack.{n}.{delivery}"),
+        delivery,
+        at: at(i64::from(n) + i64::from(delivery)),
+        bodiless: delivery > 1,
+    })
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    (0u8..6, 0u8..9, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
+        0 | 1 => out(n),
+        2 => Record::OutStored { id: id(n), seq: u64::from(n) + 7 },
+        3 => Record::OutClosed { id: id(n), why: Closed::Receipted },
+        4 => hand_over(n, delivery),
+        5 => Record::Seen { key: key(n) },
+        6 => Record::Ended { key: key(n), outcome: Outcome::Done, at: at(50) },
+        7 => Record::Acked { key: key(n) },
+        _ => Record::ReceiptIn { id: id(n + 100), message_id: id(n), at: at(60) },
+    })
+}
+
+/// Gives each record a place of its own, as a spool would.
+fn placed(records: Vec<Record>) -> Vec<(Record, Location)> {
+    let place = |n: usize| Location { segment: n as u64 / 4, offset: n as u64, len: 10 };
+    records.into_iter().enumerate().map(|(n, record)| (record, place(n))).collect()
+}
+
+proptest! {
+    #[test]
+    fn order_and_repetition_do_not_matter(
+        records in prop::collection::vec(any_record(), 0..40),
+        shuffle in prop::collection::vec(any::<prop::sample::Index>(), 40),
+    ) {
+        let records = placed(records);
+        let straight = Ledger::fold(records.clone());
+        let mut shuffled = records.clone();
+        shuffled.extend(records);
+        for (n, index) in shuffle.iter().enumerate() {
+            if !shuffled.is_empty() {
+                let (a, b) = (n % shuffled.len(), index.index(shuffled.len()));
+                shuffled.swap(a, b);
+            }
+        }
+        prop_assert_eq!(Ledger::fold(shuffled), straight);
+    }
+
+    /// Copies what must be kept of the oldest segment behind all others and deletes it, for every segment in turn.
+    #[test]
+    fn a_compaction_changes_only_places(records in prop::collection::vec(any_record(), 0..40)) {
+        let mut spool = placed(records);
+        let before = Ledger::fold(spool.clone());
+        let segments = spool.last().map_or(0, |(_, location)| location.segment + 1);
+        for segment in 0..segments {
+            let ledger = Ledger::fold(spool.clone());
+            let (oldest, mut rest): (Vec<_>, Vec<_>) =
+                spool.into_iter().partition(|(_, location)| location.segment == segment);
+            for (n, (record, location)) in oldest.into_iter().enumerate() {
+                let copy = Location { segment: 1_000 + segment, offset: n as u64, len: location.len };
+                match ledger.keep(&record, location) {
+                    Some(Keep::Whole) => rest.push((record, copy)),
+                    Some(Keep::Head(record)) => rest.push((record, copy)),
+                    None => {}
+                }
+            }
+            spool = rest;
+        }
+        let after = Ledger::fold(spool);
+        let facts = |ledger: &Ledger| {
+            let sent: Vec<_> = ledger.out.iter().map(|(id, e)| (*id, e.seq, e.closed, e.body.is_some())).collect();
+            let received: Vec<_> = ledger
+                .inn
+                .iter()
+                .map(|(k, e)| (k.clone(), e.deliveries(), e.seen, e.ended, e.acked, e.body.is_some()))
+                .collect();
+            let receipts: Vec<_> = ledger.receipts.iter().map(|(id, r)| (*id, r.len())).collect();
+            let unstored: Vec<_> = ledger.unstored().collect();
+            (sent, received, receipts, unstored, ledger.unreceipted().collect::<Vec<_>>())
+        };
+        prop_assert_eq!(facts(&after), facts(&before));
+    }
+
+    #[test]
+    fn a_record_reads_back_as_it_was_written(record in any_record(), body in prop::collection::vec(any::<u8>(), 0..40)) {
+        let mut payload = record.head();
+        payload.extend_from_slice(&Bytes::from(body.clone()));
+        let (read, head_len) = Record::parse(&payload).unwrap();
+        prop_assert_eq!(read, record);
+        prop_assert_eq!(&payload[head_len..], &body[..]);
+    }
+
+    #[test]
+    fn foreign_bytes_are_an_error_not_a_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
+        prop_assert!(Record::parse(&payload).is_err());
+    }
+}
+
+#[test]
+fn an_outgoing_record_moves_from_unstored_to_unreceipted_to_history() {
+    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let mut ledger = Ledger::default();
+    ledger.apply(out(2), place(0));
+    assert_eq!(ledger.unstored_depth(), (1, 10));
+    ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
+    assert_eq!(ledger.unstored_depth(), (0, 0));
+    assert_eq!(ledger.unreceipted().collect::<Vec<_>>(), [id(2)]);
+    ledger.apply(Record::OutClosed { id: id(2), why: Closed::Receipted }, place(2));
+    assert_eq!(ledger.unreceipted().count(), 0);
+    assert_eq!(ledger.history_bytes, 10);
+}
+
+#[test]
+fn finished_work_is_forgotten_after_48_hours_and_unfinished_never() {
+    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let mut ledger = Ledger::default();
+    ledger.apply(out(1), place(0));
+    ledger.apply(Record::OutStored { id: id(1), seq: 5 }, place(1));
+    ledger.apply(out(3), place(2));
+    ledger.prune(at(KEPT_MS));
+    assert!(ledger.sent(&id(1)).is_some());
+    ledger.prune(at(KEPT_MS + 10));
+    assert!(ledger.sent(&id(1)).is_none(), "a stored receipt is finished");
+    assert!(ledger.sent(&id(3)).is_some(), "an unstored record is not");
+    assert_eq!(ledger.history_bytes, 0);
+}
+
+#[test]
+fn unreceipted_messages_are_given_up_after_24_hours() {
+    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let mut ledger = Ledger::default();
+    ledger.apply(out(2), place(0));
+    ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
+    assert_eq!(ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX)), None);
+    assert_eq!(ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX + 2)), Some(id(2)));
+}

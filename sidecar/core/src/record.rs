@@ -1,0 +1,217 @@
+//! The spool's records: durable facts, each written before its effect.
+//!
+//! The order of records carries no meaning: the [`ledger`](crate::ledger) folds them by merging, so that old records may
+//! be copied behind newer ones and every record may appear twice.
+//!
+//! A record's payload in the spool is `u32` length of the head (little-endian), the head as JSON, then the body (the
+//! bytes of a message or receipt, exactly as on the bus).
+
+use serde::{Deserialize, Serialize};
+use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp};
+
+/// A message is told from all others by its sender and its id: ids of different senders may collide, by accident or by
+/// intent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// The sender.
+    pub from: AgentId,
+    /// The message's id.
+    pub id: Id,
+}
+
+/// Digest of a parsed draft: the first 16 bytes of SHA-256.
+pub type DraftDigest = [u8; 16];
+
+/// What an outgoing record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutKind {
+    /// A message to an agent: kept until a receipt of `injected` or more, or `dead`.
+    Message,
+    /// A post to a room: kept until stored.
+    Room,
+    /// A receipt: kept until stored.
+    Receipt,
+    /// A dead letter: kept until stored.
+    DeadLetter,
+    /// A report to the coordinator: kept until stored.
+    Report,
+}
+
+/// An outgoing record; its body is what goes on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Out {
+    /// Its id, also its `Nats-Msg-Id`.
+    pub id: Id,
+    /// What it is.
+    pub kind: OutKind,
+    /// Where it is published.
+    pub subject: String,
+    /// Its lane in the outbox.
+    pub priority: Priority,
+    /// Its conversation, of messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<Id>,
+    /// `ce-type` of the publish.
+    pub event_type: String,
+    /// Digest of the draft, of messages: the same id with another one is a conflict.
+    pub digest: DraftDigest,
+    /// Position in the order of acceptance; grows by one with each outgoing record.
+    pub order: u64,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The incoming message that is acked once this record is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then_ack: Option<Key>,
+    /// The body was given up to keep the history within its bound; only the digest is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgotten: bool,
+}
+
+impl Out {
+    /// The recipient named by the subject, of messages to agents.
+    pub fn recipient(&self, hive: &Hive) -> Option<AgentId> {
+        match Subject::parse(hive, &self.subject) {
+            Ok(Subject::Message { to, .. }) => Some(to),
+            _ => None,
+        }
+    }
+}
+
+/// Why an outgoing record needs no further care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// A receipt of `injected` or more arrived.
+    Receipted,
+    /// A receipt `dead` arrived.
+    Dead,
+    /// Nothing came within the time or bytes that unreceipted messages are kept.
+    GivenUp,
+    /// The server refused it for good; it was never stored.
+    Refused,
+}
+
+/// An incoming message about to be handed over; its body is the message as published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOver {
+    /// The message.
+    pub key: Key,
+    /// Its lane.
+    pub priority: Priority,
+    /// Its sequence in `WB_MESSAGES`.
+    pub stream_seq: u64,
+    /// The reply subject that settles it.
+    pub ack: String,
+    /// Which hand-over this is, from 1.
+    pub delivery: u32,
+    /// When.
+    pub at: Timestamp,
+    /// The body is in an earlier record, or was given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bodiless: bool,
+}
+
+/// How an incoming message ended. The order is the order of merging: the last wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Injected through a bridge that proves no more.
+    Injected,
+    /// The agent finished with it.
+    Done,
+    /// Filed as a dead letter.
+    Dead,
+}
+
+/// A durable fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Record {
+    /// An outgoing record was accepted.
+    Out(Out),
+    /// A stream acknowledged it.
+    OutStored {
+        /// Which.
+        id: Id,
+        /// Its sequence there.
+        seq: u64,
+    },
+    /// It needs no further care.
+    OutClosed {
+        /// Which.
+        id: Id,
+        /// Why.
+        why: Closed,
+    },
+    /// An incoming message is about to be handed over.
+    HandOver(HandOver),
+    /// The agent took note of it but works on.
+    Seen {
+        /// Which.
+        key: Key,
+    },
+    /// It ended: it is never handed over again.
+    Ended {
+        /// Which.
+        key: Key,
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
+    /// The server confirmed its ack.
+    Acked {
+        /// Which.
+        key: Key,
+    },
+    /// A receipt about one of our messages; its body is the receipt as published.
+    ReceiptIn {
+        /// The receipt's id.
+        id: Id,
+        /// The message that it is about.
+        message_id: Id,
+        /// When it arrived.
+        at: Timestamp,
+    },
+}
+
+/// Why a spool payload is not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Shorter than it says.
+    #[error("record is cut short")]
+    Short,
+    /// The head is not a record that this version knows.
+    #[error("record head is not readable: {0}")]
+    Head(String),
+}
+
+impl Record {
+    /// The head's bytes with their length in front; the body follows them in the spool.
+    pub fn head(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        // Writing JSON to memory fails only for maps with keys that are no strings; there are none.
+        if serde_json::to_writer(&mut bytes, self).is_err() {
+            bytes.truncate(4);
+        }
+        let len = u32::try_from(bytes.len().saturating_sub(4)).unwrap_or(u32::MAX);
+        if let Some(prefix) = bytes.first_chunk_mut() {
+            *prefix = len.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// Reads a spool payload: the record, and the length of its head (the body is the rest).
+    ///
+    /// # Errors
+    /// See [`RecordError`].
+    pub fn parse(payload: &[u8]) -> Result<(Self, usize), RecordError> {
+        let (prefix, rest) = payload.split_first_chunk::<4>().ok_or(RecordError::Short)?;
+        let len = usize::try_from(u32::from_le_bytes(*prefix)).map_err(|_| RecordError::Short)?;
+        let head = rest.get(..len).ok_or(RecordError::Short)?;
+        let record = serde_json::from_slice(head).map_err(|e| RecordError::Head(e.to_string()))?;
+        Ok((record, len.saturating_add(4)))
+    }
+}
