@@ -1,5 +1,6 @@
 //! Placeholder heading; replaced by the crate guide.
 
+pub mod conf;
 pub mod connect;
 pub mod keys;
 pub mod plan;
