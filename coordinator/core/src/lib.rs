@@ -1,1 +1,33 @@
-//! Placeholder heading; replaced by the crate guide.
+//! What the coordinator decides, without doing it: who is there, and who is meant by an address.
+//!
+//! No tokio, no NATS client, no clock, no randomness. The shell turns what happens into an [`Event`], gives it to
+//! [`Machine::step`] together with the time, and carries out the [`Effect`]s:
+//!
+//! ```text
+//! bytes ─ inbound ─► Event ─► Machine::step(now) ─► Vec<Effect>
+//!                                │
+//!              roster (a fold) ──┼── liveness (one agent) ── attention (the clock that judges it)
+//!              resolve ── capability, similar
+//!              api (requests to answers)
+//! ```
+//!
+//! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
+//! notices say who lost its connection. Nothing of it is stored; a restarted coordinator knows all of it again after
+//! one listing and one heartbeat interval (ADR-0009).
+
+pub mod api;
+pub mod attention;
+pub mod capability;
+pub mod effect;
+pub mod event;
+pub mod inbound;
+pub mod liveness;
+pub mod machine;
+pub mod resolve;
+pub mod roster;
+pub mod similar;
+
+pub use attention::Now;
+pub use effect::{Effect, Reply};
+pub use event::{Event, ReplyTo, Request};
+pub use machine::Machine;

@@ -1,0 +1,90 @@
+//! Everything that the coordinator can ask for.
+
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::error::ErrorDetail;
+use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::subject::ApiMethod;
+
+use crate::event::ReplyTo;
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Answer a request.
+    Reply(Reply),
+    /// Tell that an agent's presence changed.
+    Presence {
+        /// Whose.
+        agent: AgentId,
+        /// What it was; `None` when it was not enrolled.
+        from: Option<Presence>,
+        /// What it is; `None` when it is no longer enrolled.
+        to: Option<Presence>,
+    },
+    /// Tell that an input was ignored.
+    Ignored(Ignored),
+}
+
+/// The answer to a [`crate::Request`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Where it goes.
+    pub to: ReplyTo,
+    /// What was asked.
+    pub method: ApiMethod,
+    /// The encoded answer, or the error.
+    pub outcome: Result<Vec<u8>, ErrorDetail>,
+}
+
+/// Why an input was ignored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    /// Its bytes are not what its subject promises.
+    #[error("unreadable {what} on {subject:?}: {reason}")]
+    Unreadable {
+        /// What it should have been.
+        what: &'static str,
+        /// Where it came, shortened.
+        subject: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A record in somebody else's name: the subject beats the body.
+    #[error("forged {what}: {sender} speaks as {claimed}")]
+    Forged {
+        /// The record.
+        what: &'static str,
+        /// Who sent it, as the subject or key says.
+        sender: AgentId,
+        /// Who it says it is.
+        claimed: AgentId,
+    },
+    /// A heartbeat of an older epoch, or overtaken by a newer one.
+    #[error("stale heartbeat of {agent}: epoch {epoch} seq {seq}")]
+    Stale {
+        /// Whose.
+        agent: AgentId,
+        /// Its epoch.
+        epoch: u64,
+        /// Its number.
+        seq: u64,
+    },
+    /// A heartbeat of somebody who is not enrolled, while too many of these are remembered.
+    #[error("heartbeat of {agent}, who is not enrolled: enrol it with wagglebus agent add {agent}")]
+    Stranger {
+        /// Who.
+        agent: AgentId,
+    },
+}
+
+impl Ignored {
+    /// A word for metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::Forged { .. } => "forged",
+            Self::Stale { .. } => "stale",
+            Self::Stranger { .. } => "stranger",
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Everything that can happen to the coordinator.
+
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::heartbeat::Heartbeat;
+use wagglebus_schemas::subject::ApiMethod;
+
+use crate::liveness::Connection;
+
+/// Something that happened. Made by [`crate::inbound`] from bytes, or by the shell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The connection to the server is up.
+    BusUp,
+    /// The connection to the server is gone.
+    BusDown,
+    /// All enrolments there are; replaces what was known.
+    Listed(Vec<Enrolment>),
+    /// An enrolment was written.
+    Enrolled(Enrolment),
+    /// An enrolment was deleted.
+    Removed(AgentId),
+    /// A heartbeat arrived.
+    Heartbeat {
+        /// Who sent it, as the subject and thereby the server says.
+        from: AgentId,
+        /// What it says.
+        heartbeat: Box<Heartbeat>,
+    },
+    /// The server reports that a connection was opened.
+    Opened {
+        /// Public key of the user that logged in.
+        nkey: String,
+        /// Which connection.
+        connection: Connection,
+    },
+    /// The server reports that a connection was closed.
+    Closed {
+        /// Public key of the user that had logged in.
+        nkey: String,
+        /// Which connection.
+        connection: Connection,
+    },
+    /// Somebody asks something.
+    Request(Request),
+    /// The promised time has come.
+    Wake,
+}
+
+/// A call of the request/reply API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub method: ApiMethod,
+    /// Who asks, as the subject says.
+    pub from: AgentId,
+    /// The query as it came.
+    pub body: Vec<u8>,
+    /// Where the answer goes.
+    pub reply: ReplyTo,
+}
+
+/// Where an answer goes; opaque to the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyTo(pub String);

@@ -1,0 +1,125 @@
+//! The life signs of one agent's sidecar, and what presence follows from them.
+
+use std::collections::BTreeSet;
+
+use wagglebus_schemas::Timestamp;
+use wagglebus_schemas::heartbeat::Heartbeat;
+use wagglebus_schemas::state::{Presence, SessionState};
+
+use crate::attention::Attended;
+
+/// Silence after which an agent is suspect: two heartbeats of 3 s missed, and half a second for the network.
+///
+/// The bounds are ours (DESIGN 3.6) and not derived from the heartbeat's own `interval_ms`: an agent must not be able to
+/// put off being missed.
+pub const SUSPECT_MS: u64 = 6_500;
+/// Silence after which an agent is lost: three heartbeats missed.
+pub const LOST_MS: u64 = 10_000;
+/// Time after which a lost connection without a sign of a new one means that the agent is lost.
+pub const CUT_MS: u64 = 3_000;
+/// Most connections of one agent that are remembered; the server itself allows two (TOPOLOGY 5).
+const CONNECTIONS_MAX: usize = 8;
+
+/// A connection to a server of the bus.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Connection {
+    /// The server's id.
+    pub server: String,
+    /// The connection's number at that server.
+    pub id: u64,
+}
+
+/// The last heartbeat and when it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beat {
+    /// What it says.
+    pub heartbeat: Heartbeat,
+    /// When it arrived, by the attention clock.
+    pub arrived: Attended,
+    /// When it arrived, for display.
+    pub seen: Timestamp,
+}
+
+/// All life signs of one agent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Vitals {
+    beat: Option<Beat>,
+    open: BTreeSet<Connection>,
+    cut: Option<Attended>,
+}
+
+impl Vitals {
+    /// The last heartbeat.
+    pub const fn beat(&self) -> Option<&Beat> {
+        self.beat.as_ref()
+    }
+
+    /// Takes a heartbeat; false when it is stale and was ignored.
+    ///
+    /// (epoch, seq) must grow. After [`LOST_MS`] of silence the old pair binds nobody: epochs begin anew when the bucket
+    /// of leases was made anew, and an agent must not stay invisible for that.
+    pub fn hear(&mut self, beat: Beat) -> bool {
+        let order = |heartbeat: &Heartbeat| (heartbeat.epoch, heartbeat.seq);
+        if let Some(last) = &self.beat
+            && beat.arrived.since(last.arrived) < LOST_MS
+            && order(&beat.heartbeat) <= order(&last.heartbeat)
+        {
+            return false;
+        }
+        // The server reports a disconnect after everything that the connection had sent, so this came over a new one.
+        self.cut = None;
+        self.beat = Some(beat);
+        true
+    }
+
+    /// The server reports a new connection.
+    pub fn opened(&mut self, connection: Connection) {
+        self.cut = None;
+        if self.open.len() < CONNECTIONS_MAX {
+            self.open.insert(connection);
+        }
+    }
+
+    /// The server reports that a connection ended. Of a connection that was opened before we listened, only its end is
+    /// known; where another such one is still open, the next heartbeat corrects the picture.
+    pub fn closed(&mut self, connection: &Connection, now: Attended) {
+        self.open.remove(connection);
+        if self.open.is_empty() {
+            self.cut.get_or_insert(now);
+        }
+    }
+
+    /// Forgets all connections: while we were cut off, notices were missed.
+    pub fn forget_connections(&mut self) {
+        self.open.clear();
+        self.cut = None;
+    }
+
+    /// Whether the agent is there.
+    pub fn presence(&self, now: Attended) -> Presence {
+        let Some(beat) = &self.beat else {
+            return Presence::Never;
+        };
+        let silent = now.since(beat.arrived);
+        let cut = self.cut.is_some_and(|cut| now.since(cut) >= CUT_MS);
+        if beat.heartbeat.state == SessionState::Gone || cut || silent >= LOST_MS {
+            Presence::Lost
+        } else if silent >= SUSPECT_MS {
+            Presence::Suspect
+        } else {
+            Presence::Alive
+        }
+    }
+
+    /// When presence will change if nothing more is heard; `None` when it will not.
+    pub fn next_change(&self, now: Attended) -> Option<Attended> {
+        let beat = self.beat.as_ref()?;
+        let silence = match self.presence(now) {
+            Presence::Alive => beat.arrived.after(SUSPECT_MS),
+            Presence::Suspect => beat.arrived.after(LOST_MS),
+            Presence::Lost | Presence::Never => return None,
+        };
+        let cut = self.cut.map(|cut| cut.after(CUT_MS));
+        Some(cut.map_or(silence, |cut| cut.min(silence)))
+    }
+}

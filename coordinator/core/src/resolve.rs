@@ -1,0 +1,122 @@
+//! From an address to the agent whose inbox is meant, or an error that names what may have been meant.
+
+use serde_json::json;
+use wagglebus_schemas::address::RecipientKind;
+use wagglebus_schemas::agent::Agent;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::{AgentId, CapabilityName, Recipient, Timestamp};
+
+use crate::attention::Now;
+use crate::capability::{self, Choice};
+use crate::roster::{Member, Roster};
+use crate::similar::similar;
+
+/// What the coordinator says of itself; it is always a known recipient and never enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Myself {
+    /// Our version.
+    pub version: String,
+    /// When we started.
+    pub since: Timestamp,
+}
+
+impl Myself {
+    fn record(&self, now: Now) -> Agent {
+        Agent {
+            agent: AgentId::coordinator(),
+            presence: Presence::Alive,
+            state: None,
+            fsm: None,
+            bridges: Vec::new(),
+            capabilities: Vec::new(),
+            rooms: Vec::new(),
+            epoch: 0,
+            version: self.version.clone(),
+            ephemeral: false,
+            enrolled_at: self.since,
+            last_seen: Some(now.wall),
+            stale: false,
+        }
+    }
+}
+
+/// Finds an agent by name.
+///
+/// # Errors
+/// `unknown_agent` with close names in `details.similar`.
+pub fn agent(roster: &Roster, myself: &Myself, agent: &AgentId, now: Now) -> Result<Agent, ErrorDetail> {
+    let coordinator = AgentId::coordinator();
+    if *agent == coordinator {
+        return Ok(myself.record(now));
+    }
+    if let Some(member) = roster.member(agent) {
+        return Ok(member.record());
+    }
+    let names = roster.members().map(Member::agent).chain([&coordinator]);
+    let similar = similar(agent.as_str(), names.map(AgentId::as_str));
+    let hint = match similar.first() {
+        Some(close) => format!("did you mean {close}? wagglebus agent ls lists everybody"),
+        None => format!("wagglebus agent ls lists everybody; wagglebus agent add {agent} enrols it"),
+    };
+    Err(
+        ErrorDetail::new(ErrorCode::UnknownAgent, format!("no agent is named {agent}"))
+            .hint(hint)
+            .details(json!({ "similar": similar })),
+    )
+}
+
+/// Finds the agent that an address means for `asker`.
+///
+/// # Errors
+/// `unknown_agent`, `unknown_capability` (both with `details.similar`), or `invalid_query` for a room, which needs no
+/// resolving.
+pub fn resolve(
+    roster: &Roster,
+    myself: &Myself,
+    asker: &AgentId,
+    to: &Recipient,
+    now: Now,
+) -> Result<Agent, ErrorDetail> {
+    match to.kind() {
+        RecipientKind::Agent(name) => agent(roster, myself, name, now),
+        RecipientKind::Capability(name) => match capability::choose(roster, asker, name) {
+            Choice::Taken(chosen) => agent(roster, myself, chosen, now),
+            Choice::Away(who) => Err(away(name, &who)),
+            Choice::Unknown => Err(unknown_capability(roster, name)),
+        },
+        RecipientKind::Room(room) => Err(ErrorDetail::new(
+            ErrorCode::InvalidQuery,
+            format!("room:{room} is a room and has no agent to resolve to"),
+        )
+        .hint("publish to the room itself; resolve agents and capability:<name>")),
+    }
+}
+
+fn away(capability: &CapabilityName, who: &[&AgentId]) -> ErrorDetail {
+    // The list may be long; the first few say enough.
+    let some: Vec<&str> = who.iter().take(3).map(|agent| agent.as_str()).collect();
+    let more = if who.len() > some.len() { " and others" } else { "" };
+    let some = some.join(", ");
+    ErrorDetail::new(
+        ErrorCode::UnknownCapability,
+        format!("nobody there has capability {capability}: {some}{more} declared it but cannot be reached"),
+    )
+    .hint("send to one of them by name to leave the message in its inbox")
+    .details(json!({ "similar": [] }))
+}
+
+fn unknown_capability(roster: &Roster, capability: &CapabilityName) -> ErrorDetail {
+    let declared = capability::declared(roster).map(CapabilityName::as_str);
+    let similar = similar(capability.as_str(), declared);
+    let hint = match similar.first() {
+        Some(close) => format!("did you mean capability:{close}?"),
+        None => "wagglebus agent ls shows who declares what".to_owned(),
+    };
+    ErrorDetail::new(
+        ErrorCode::UnknownCapability,
+        format!("nobody declares capability {capability}"),
+    )
+    .hint(hint)
+    .details(json!({ "similar": similar }))
+}

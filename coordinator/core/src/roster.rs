@@ -1,0 +1,280 @@
+//! The roster: a fold of enrolment records, heartbeats and the server's notices into who is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::agent::Agent;
+use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::heartbeat::Heartbeat;
+use wagglebus_schemas::state::Presence;
+
+use crate::attention::{Attended, Now};
+use crate::effect::{Effect, Ignored};
+use crate::liveness::{Beat, Connection, Vitals};
+
+/// Most agents without an enrolment whose life signs are remembered.
+pub const STRANGERS_MAX: usize = 256;
+
+/// Who is there. Entries do not depend on each other.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    members: BTreeMap<AgentId, Member>,
+    /// Life signs that came before the enrolment did: the two travel on different ways.
+    strangers: BTreeMap<AgentId, Vitals>,
+    by_key: BTreeMap<String, AgentId>,
+    /// When whose presence changes by silence.
+    due: BTreeSet<(Attended, AgentId)>,
+    listed: bool,
+}
+
+/// An enrolled agent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    enrolment: Enrolment,
+    vitals: Vitals,
+    presence: Presence,
+    due: Option<Attended>,
+}
+
+impl Member {
+    /// Its name.
+    pub const fn agent(&self) -> &AgentId {
+        &self.enrolment.agent
+    }
+
+    /// Its presence at the last step.
+    pub const fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// Its last heartbeat.
+    pub fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.vitals.beat().map(|beat| &beat.heartbeat)
+    }
+
+    /// The record that is shown of it.
+    pub fn record(&self) -> Agent {
+        let beat = self.vitals.beat();
+        let heartbeat = self.heartbeat();
+        Agent {
+            agent: self.enrolment.agent.clone(),
+            presence: self.presence,
+            state: heartbeat.map(|h| h.state),
+            fsm: None,
+            bridges: heartbeat.map(|h| h.bridges.clone()).unwrap_or_default(),
+            capabilities: heartbeat.map(|h| h.capabilities.clone()).unwrap_or_default(),
+            rooms: self.enrolment.rooms.clone(),
+            epoch: heartbeat.map(|h| h.epoch).unwrap_or_default(),
+            version: heartbeat.map(|h| h.version.clone()).unwrap_or_default(),
+            ephemeral: self.enrolment.ephemeral,
+            enrolled_at: self.enrolment.at,
+            last_seen: beat.map(|beat| beat.seen),
+            stale: false,
+        }
+    }
+}
+
+impl Roster {
+    /// Whether all enrolments were listed once; before that nobody can be said to be unknown.
+    pub const fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Everybody enrolled, by name.
+    pub fn members(&self) -> impl DoubleEndedIterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// Everybody enrolled whose name comes after `agent`.
+    pub fn members_after(&self, agent: &AgentId) -> impl Iterator<Item = &Member> {
+        let after = (
+            std::ops::Bound::Excluded(agent.clone()),
+            std::ops::Bound::Unbounded,
+        );
+        self.members.range(after).map(|(_, member)| member)
+    }
+
+    /// One enrolled agent.
+    pub fn member(&self, agent: &AgentId) -> Option<&Member> {
+        self.members.get(agent)
+    }
+
+    /// The earliest point at which somebody's presence changes by silence.
+    pub fn next_due(&self) -> Option<Attended> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Replaces who is enrolled; life signs of those who stay are kept.
+    pub fn list(&mut self, enrolments: Vec<Enrolment>, now: Attended) -> Vec<Effect> {
+        let listed: BTreeMap<AgentId, Enrolment> =
+            enrolments.into_iter().map(|e| (e.agent.clone(), e)).collect();
+        let gone: Vec<AgentId> = self
+            .members
+            .keys()
+            .filter(|agent| !listed.contains_key(*agent))
+            .cloned()
+            .collect();
+        self.listed = true;
+        let removed = gone
+            .iter()
+            .filter_map(|agent| self.remove(agent))
+            .collect::<Vec<_>>();
+        let enrolled = listed.into_values().filter_map(|e| self.enrol(e, now));
+        removed.into_iter().chain(enrolled).collect()
+    }
+
+    /// Adds an agent, or changes its enrolment.
+    pub fn enrol(&mut self, enrolment: Enrolment, now: Attended) -> Option<Effect> {
+        let agent = enrolment.agent.clone();
+        let known = self.members.remove(&agent);
+        let shown = known.as_ref().map(|member| member.presence);
+        if let Some(member) = &known {
+            self.forget_key(member);
+        }
+        self.by_key.insert(enrolment.nkey.clone(), agent.clone());
+        let (vitals, due) = match known {
+            Some(member) => (member.vitals, member.due),
+            None => (self.strangers.remove(&agent).unwrap_or_default(), None),
+        };
+        let presence = vitals.presence(now);
+        let member = Member {
+            enrolment,
+            vitals,
+            presence,
+            due,
+        };
+        self.members.insert(agent.clone(), member);
+        self.reschedule(&agent, now);
+        changed(agent, shown, Some(presence))
+    }
+
+    /// Removes an agent with all that is known of it.
+    pub fn remove(&mut self, agent: &AgentId) -> Option<Effect> {
+        let member = self.members.remove(agent)?;
+        self.forget_key(&member);
+        if let Some(due) = member.due {
+            self.due.remove(&(due, agent.clone()));
+        }
+        changed(agent.clone(), Some(member.presence), None)
+    }
+
+    /// Takes a heartbeat that `from` sent.
+    pub fn hear(&mut self, from: AgentId, heartbeat: Heartbeat, now: Now, at: Attended) -> Option<Effect> {
+        if heartbeat.agent != from {
+            return Some(Effect::Ignored(Ignored::Forged {
+                what: "heartbeat",
+                sender: from,
+                claimed: heartbeat.agent,
+            }));
+        }
+        let (epoch, seq) = (heartbeat.epoch, heartbeat.seq);
+        let beat = Beat {
+            heartbeat,
+            arrived: at,
+            seen: now.wall,
+        };
+        let heard = match self.members.get_mut(&from) {
+            Some(member) => member.vitals.hear(beat),
+            None => match self.stranger(&from, at) {
+                Some(vitals) => vitals.hear(beat),
+                None => return Some(Effect::Ignored(Ignored::Stranger { agent: from })),
+            },
+        };
+        if heard {
+            self.refresh(&from, at)
+        } else {
+            Some(Effect::Ignored(Ignored::Stale {
+                agent: from,
+                epoch,
+                seq,
+            }))
+        }
+    }
+
+    /// The server reports a new connection of the user with this key.
+    pub fn opened(&mut self, nkey: &str, connection: Connection, at: Attended) -> Option<Effect> {
+        let agent = self.by_key.get(nkey)?.clone();
+        self.members.get_mut(&agent)?.vitals.opened(connection);
+        self.refresh(&agent, at)
+    }
+
+    /// The server reports the end of a connection of the user with this key.
+    pub fn closed(&mut self, nkey: &str, connection: &Connection, at: Attended) -> Option<Effect> {
+        let agent = self.by_key.get(nkey)?.clone();
+        self.members.get_mut(&agent)?.vitals.closed(connection, at);
+        self.refresh(&agent, at)
+    }
+
+    /// Forgets which connections are open: we were cut off and missed notices.
+    pub fn forget_connections(&mut self, at: Attended) -> Vec<Effect> {
+        let agents: Vec<AgentId> = self.members.keys().cloned().collect();
+        for member in self.members.values_mut() {
+            member.vitals.forget_connections();
+        }
+        agents
+            .iter()
+            .filter_map(|agent| self.refresh(agent, at))
+            .collect()
+    }
+
+    /// Judges everybody whose time has come.
+    pub fn wake(&mut self, at: Attended) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some((due, agent)) = self.due.first().cloned()
+            && due <= at
+        {
+            effects.extend(self.refresh(&agent, at));
+        }
+        effects
+    }
+
+    /// The life signs of somebody who is not enrolled, or `None` when too many such are remembered.
+    fn stranger(&mut self, agent: &AgentId, at: Attended) -> Option<&mut Vitals> {
+        if !self.strangers.contains_key(agent) && self.strangers.len() >= STRANGERS_MAX {
+            self.strangers
+                .retain(|_, vitals| vitals.presence(at) != Presence::Lost);
+            if self.strangers.len() >= STRANGERS_MAX {
+                return None;
+            }
+        }
+        Some(self.strangers.entry(agent.clone()).or_default())
+    }
+
+    fn forget_key(&mut self, member: &Member) {
+        let nkey = &member.enrolment.nkey;
+        if self.by_key.get(nkey) == Some(member.agent()) {
+            self.by_key.remove(nkey);
+        }
+    }
+
+    fn refresh(&mut self, agent: &AgentId, at: Attended) -> Option<Effect> {
+        let member = self.members.get_mut(agent)?;
+        let shown = member.presence;
+        let presence = member.vitals.presence(at);
+        member.presence = presence;
+        self.reschedule(agent, at);
+        changed(agent.clone(), Some(shown), Some(presence))
+    }
+
+    /// Renews the agent's place in `due`. Whoever is judged at or after its time gets a later one or none, so
+    /// [`Roster::wake`] ends.
+    fn reschedule(&mut self, agent: &AgentId, at: Attended) {
+        let Some(member) = self.members.get_mut(agent) else {
+            return;
+        };
+        let due = member.vitals.next_change(at);
+        if due == member.due {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut member.due, due) {
+            self.due.remove(&(old, agent.clone()));
+        }
+        if let Some(new) = due {
+            self.due.insert((new, agent.clone()));
+        }
+    }
+}
+
+fn changed(agent: AgentId, from: Option<Presence>, to: Option<Presence>) -> Option<Effect> {
+    (from != to).then_some(Effect::Presence { agent, from, to })
+}

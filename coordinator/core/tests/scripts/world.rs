@@ -1,0 +1,202 @@
+//! A machine with a clock that scripts move by hand.
+
+use serde_json::{Value, json};
+use wagglebus_coordinator_core::inbound;
+use wagglebus_coordinator_core::resolve::Myself;
+use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
+use wagglebus_schemas::{Hive, Timestamp};
+
+/// Start of the scripts' time of day.
+const WALL_MS: i64 = 1_767_323_045_000;
+
+/// The machine, its clock and what scripts need to speak as the server does.
+pub(crate) struct World {
+    machine: Machine,
+    boot_ms: u64,
+    hive: Hive,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let mut world = Self {
+            machine: Machine::new(Myself {
+                version: "1.2.3".to_owned(),
+                since: Timestamp::from_unix_ms(WALL_MS).unwrap(),
+            }),
+            boot_ms: 0,
+            hive: Hive::default(),
+        };
+        world.step(Event::BusUp);
+        world
+    }
+}
+
+impl World {
+    /// Runs one command and returns what it prints.
+    pub(crate) fn run(&mut self, command: &str) -> Vec<String> {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        match (verb, words.as_slice()) {
+            ("list", names) => {
+                let enrolments = names.iter().map(|name| enrolment(name, name)).collect();
+                self.step(Event::Listed(enrolments))
+            }
+            ("enrol", [name]) => self.step(Event::Enrolled(enrolment(name, name))),
+            ("enrol", [name, key]) => self.step(Event::Enrolled(enrolment(name, key))),
+            ("remove", [name]) => self.step(Event::Removed(name.parse().unwrap())),
+            ("beat", [name, fields @ ..]) => self.bus(&format!("wb.hb.{name}"), &heartbeat(name, fields)),
+            ("raw", [subject, body]) => {
+                let event = inbound::heartbeat(&self.hive, subject, body.as_bytes());
+                event.map_or_else(|ignored| vec![ignored.to_string()], |event| self.step(event))
+            }
+            ("connect" | "disconnect", [name, id]) => {
+                let body = json!({
+                    "type": "io.nats.server.advisory.v1.client_connect",
+                    "server": {"id": "S1", "name": "wb1"},
+                    "client": {"id": id.parse::<u64>().unwrap(), "acc": "x", "user": nkey(name), "name": "bob"},
+                });
+                self.notice(&format!("wb.sys.{verb}.A_{name}"), &body)
+            }
+            ("bus", ["up"]) => self.step(Event::BusUp),
+            ("bus", ["down"]) => self.step(Event::BusDown),
+            ("wait", [ms]) => self.wait(ms.parse().unwrap()),
+            ("stand-still", [ms]) => {
+                self.boot_ms += ms.parse::<u64>().unwrap();
+                self.step(Event::Wake)
+            }
+            ("hurry", [ms]) => {
+                self.boot_ms += ms.parse::<u64>().unwrap();
+                Vec::new()
+            }
+            ("ask", [method, from, ..]) => {
+                let query = rest.splitn(3, ' ').nth(2).unwrap_or_default();
+                let subject = format!("wb.api.{method}.{from}");
+                match inbound::request(&self.hive, &subject, Some("_INBOX.1"), query.as_bytes()) {
+                    Ok(event) => self.step(event),
+                    Err(ignored) => vec![ignored.to_string()],
+                }
+            }
+            ("show", []) => {
+                let members = self.machine.roster().members();
+                members
+                    .map(|m| format!("{} {}", m.agent(), m.presence()))
+                    .collect()
+            }
+            _ => panic!("no such command: {command}"),
+        }
+    }
+
+    fn bus(&mut self, subject: &str, body: &Value) -> Vec<String> {
+        let event = inbound::heartbeat(&self.hive, subject, &serde_json::to_vec(body).unwrap());
+        self.step(event.unwrap())
+    }
+
+    fn notice(&mut self, subject: &str, body: &Value) -> Vec<String> {
+        let notice = inbound::notice(&self.hive, subject, &serde_json::to_vec(body).unwrap());
+        self.step(notice.unwrap().unwrap())
+    }
+
+    /// Lets time pass as the shell does: asleep until the promised wake-up, never longer.
+    fn wait(&mut self, ms: u64) -> Vec<String> {
+        let end = self.boot_ms + ms;
+        let mut printed = Vec::new();
+        while let Some(wake) = self.machine.next_wake_ms().filter(|wake| *wake <= end) {
+            self.boot_ms = wake;
+            printed.extend(self.step(Event::Wake));
+        }
+        self.boot_ms = end;
+        printed
+    }
+
+    fn step(&mut self, event: Event) -> Vec<String> {
+        let now = Now {
+            boot_ms: self.boot_ms,
+            wall: Timestamp::from_unix_ms(WALL_MS + i64::try_from(self.boot_ms).unwrap()).unwrap(),
+        };
+        let effects = self.machine.step(now, event);
+        effects.iter().map(|effect| self.picture(effect)).collect()
+    }
+
+    fn picture(&self, effect: &Effect) -> String {
+        match effect {
+            Effect::Presence { agent, from, to } => {
+                let word = |presence: &Option<_>| presence.map_or("-".to_owned(), |p| format!("{p}"));
+                format!("{} ms: {agent} {} > {}", self.boot_ms, word(from), word(to))
+            }
+            Effect::Ignored(ignored) => ignored.to_string(),
+            Effect::Reply(Reply { outcome, .. }) => match outcome {
+                Ok(body) => short(&serde_json::from_slice(body).unwrap()),
+                Err(error) => serde_json::to_string(error).unwrap(),
+            },
+        }
+    }
+}
+
+/// An answer with agents by their names; one agent alone in full.
+fn short(answer: &Value) -> String {
+    if let Some(items) = answer["items"].as_array() {
+        let names: Vec<&str> = items.iter().map(|item| item["agent"].as_str().unwrap()).collect();
+        return format!("{} next {}", names.join(" "), answer["next_cursor"]);
+    }
+    match answer["agent"]["agent"].as_str() {
+        Some(name) => name.to_owned(),
+        None => answer.to_string(),
+    }
+}
+
+/// A key that has the form of one and follows from the name.
+fn nkey(name: &str) -> String {
+    let base32 = |c: char| match c {
+        'a'..='z' => c.to_ascii_uppercase(),
+        '2'..='7' => c,
+        _ => 'Z',
+    };
+    format!("U{:A<55}", name.chars().map(base32).collect::<String>())
+}
+
+fn enrolment(name: &str, key: &str) -> wagglebus_schemas::enrolment::Enrolment {
+    let body = json!({
+        "agent": name, "nkey": nkey(key), "ephemeral": false,
+        "rooms": [{"name": "all", "joined_seq": 7}], "at": "2026-01-02T03:00:00.000Z",
+    });
+    inbound::enrolment(name, &serde_json::to_vec(&body).unwrap()).unwrap()
+}
+
+/// A heartbeat; `fields` are `epoch=1 seq=1 state=idle pending=0 in_flight=0 hold=busy as=NAME rust:7`.
+fn heartbeat(name: &str, fields: &[&str]) -> Value {
+    let mut beat = json!({
+        "agent": name, "epoch": 1, "seq": 1, "interval_ms": 3000, "state": "idle", "hold": null,
+        "bridges": [{"name": "stdio", "proves": "injected"}],
+        "inbox": {}, "in_flight": [], "spool": {"unstored": 0, "bytes": 0},
+        "agent_cpu_ms": null, "agent_rss_bytes": null, "cpu_ms": 1, "rss_bytes": 1,
+        "version": "0.1.0", "capabilities": [], "at": "2026-01-02T03:04:05.000Z",
+    });
+    for lane in ["urgent", "high", "normal", "low"] {
+        beat["inbox"][lane] = json!({"pending": 0, "oldest_ms": null});
+    }
+    for field in fields {
+        if let Some((capability, proficiency)) = field.split_once(':') {
+            let proficiency: u8 = proficiency.parse().unwrap();
+            let declared = json!({"name": capability, "proficiency": proficiency});
+            beat["capabilities"].as_array_mut().unwrap().push(declared);
+            continue;
+        }
+        let (key, value) = field.split_once('=').unwrap();
+        let number = || json!(value.parse::<u64>().unwrap());
+        match key {
+            "epoch" | "seq" => beat[key] = number(),
+            "state" => beat["state"] = json!(value),
+            "pending" => beat["inbox"]["normal"]["pending"] = number(),
+            "in_flight" => {
+                beat["in_flight"] = json!(vec![
+                    "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
+                    value.parse().unwrap()
+                ])
+            }
+            "hold" => beat["hold"] = json!({"reason": value, "since": "2026-01-02T03:04:05.000Z"}),
+            "as" => beat["agent"] = json!(value),
+            _ => panic!("no such field: {field}"),
+        }
+    }
+    beat
+}
