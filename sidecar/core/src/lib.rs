@@ -19,9 +19,15 @@
 //! | [`explain`] | one sentence on where a message stands |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
+pub mod context;
+pub mod effect;
+pub mod event;
+pub mod fence;
 pub mod journal;
 pub mod lanes;
 pub mod ledger;
 pub mod now;
 pub mod record;
+pub mod settle;
 pub mod spool;
+pub mod wake;
