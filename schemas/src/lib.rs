@@ -9,8 +9,9 @@
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
 //! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`error`], [`api`] |
 //! | where local programs meet | [`places`] |
-//! | where records travel | [`subject`], [`headers`], [`stream`], [`permission`] |
+//! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
+//! | what other programs build on | [`registry`], [`generate`] |
 //!
 //! # Evolution
 //!
@@ -28,6 +29,8 @@ pub mod draft;
 mod encoded;
 pub mod enrolment;
 pub mod error;
+pub mod family;
+pub mod generate;
 pub mod headers;
 pub mod heartbeat;
 pub mod hive;
@@ -42,6 +45,7 @@ pub mod places;
 pub mod priority;
 pub mod reason;
 pub mod receipt;
+pub mod registry;
 mod shape;
 pub mod state;
 pub mod stream;

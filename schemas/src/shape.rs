@@ -1,7 +1,7 @@
 //! JSON values into records: a record is an object, and an error says in which field.
 //!
-//! Serde's derived code also reads an array as a struct, field by field. No schema admits that, and two readers could
-//! see two different records, so it is refused here for all types at once.
+//! Serde's own code also reads an array as a struct, field by field, and null as an empty map. No schema admits that,
+//! and two readers could see two different records, so it is refused here for all types at once.
 
 use std::fmt;
 
@@ -89,21 +89,28 @@ impl<'de> Deserializer<'de> for Shaped {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
+        let found = match self.0 {
+            Value::Object(_) => return self.deserialize_any(visitor),
+            Value::Null => "null",
+            Value::Array(_) => "an array",
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => "a scalar",
+        };
+        Err(Error::invalid_type(Unexpected::Other(found), &"an object"))
+    }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ShapeError> {
-        if self.0.is_array() {
-            return Err(Error::invalid_type(Unexpected::Seq, &"an object"));
-        }
-        self.deserialize_any(visitor)
+        self.deserialize_map(visitor)
     }
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map enum identifier ignored_any
+        tuple_struct enum identifier ignored_any
     }
 }
 
@@ -167,7 +174,7 @@ mod tests {
         let error = read::<LaneDepths>(lanes(json!([1, null]))).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "low: invalid type: sequence, expected an object"
+            "low: invalid type: an array, expected an object"
         );
         assert!(read::<LevelAt>(json!(["done", "2026-01-02T03:04:05.678Z"])).is_err());
     }
