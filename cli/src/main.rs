@@ -1,2 +1,65 @@
-//! Placeholder.
-fn main() {}
+//! The command line of wagglebus: one module per verb, data on stdout, everything else on stderr.
+
+mod args;
+mod failure;
+mod output;
+mod printable;
+mod sender;
+mod session;
+mod value;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+
+use crate::args::Cli;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let json = std::env::args_os()
+        .take_while(|arg| arg != "--")
+        .any(|arg| arg == "--json");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            // A closed pipe is no failure of ours: `wagglebus --help | head -1`.
+            told.print().ok();
+            return ExitCode::SUCCESS;
+        }
+        Err(told) if json => return Failure::usage(&told).report(true),
+        Err(told) => {
+            told.print().ok();
+            return ExitCode::from(2);
+        }
+    };
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let mut output = Output::standard(&cli.global);
+    let session = Session::new(&cli.global)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime does not start: {error}")))?;
+    runtime.block_on(async {
+        let verb = verb::run(cli.verb, &session, &mut output);
+        tokio::select! {
+            result = verb => result,
+            signal = tokio::signal::ctrl_c() => Err(match signal {
+                Ok(()) => Failure::interrupted(),
+                Err(error) => Failure::failed(format!("signals cannot be received: {error}")),
+            }),
+        }
+    })?;
+    output.finish()?;
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Failures as the user sees them: what, why, how to fix it, and the exit code.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use wagglebus_client::ClientError;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+
+/// Why a verb did not do what it was asked to.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<Report>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Report {
+    kind: Kind,
+    what: String,
+    why: Option<String>,
+    fix: Option<String>,
+    retry_after_ms: Option<u64>,
+    details: Option<Value>,
+}
+
+/// What decides the exit code (DESIGN 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A code of the contract.
+    Contract(ErrorCode),
+    /// Anything else that went wrong.
+    Failed,
+    /// The command line is not understood.
+    Usage,
+    /// SIGINT.
+    Interrupted,
+    /// Nobody reads our stdout any more: the reader has enough, which is no failure.
+    ReaderGone,
+}
+
+impl Failure {
+    fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self(Box::new(Report {
+            kind,
+            what: what.into(),
+            why: None,
+            fix: None,
+            retry_after_ms: None,
+            details: None,
+        }))
+    }
+
+    /// Exit 1.
+    pub(crate) fn failed(what: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, what)
+    }
+
+    /// A failure with a code of the contract.
+    pub(crate) fn contract(code: ErrorCode, what: impl Into<String>) -> Self {
+        Self::new(Kind::Contract(code), what)
+    }
+
+    /// Data that no interface accepts: exit 6.
+    pub(crate) fn invalid(what: impl Into<String>) -> Self {
+        Self::contract(ErrorCode::InvalidMessage, what)
+    }
+
+    /// Exit 2.
+    pub(crate) fn usage(error: &impl ToString) -> Self {
+        let text = error.to_string();
+        let what = text.lines().next().unwrap_or_default();
+        Self::new(Kind::Usage, what.strip_prefix("error: ").unwrap_or(what))
+    }
+
+    /// Exit 130.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted")
+    }
+
+    /// Adds the reason.
+    #[must_use]
+    pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
+        self.0.why = Some(why.into());
+        self
+    }
+
+    /// Adds how to fix it, with the command to type.
+    #[must_use]
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.0.fix = Some(fix.into());
+        self
+    }
+
+    /// The code of the contract, when it has one.
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        match self.0.kind {
+            Kind::Contract(code) => Some(code),
+            Kind::Failed | Kind::Usage | Kind::Interrupted | Kind::ReaderGone => None,
+        }
+    }
+
+    /// The exit code of the process.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.0.kind {
+            Kind::Contract(code) => code.exit_code(),
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Interrupted => 130,
+            Kind::ReaderGone => 0,
+        }
+    }
+
+    /// Tells it on stderr, once.
+    pub(crate) fn report(&self, json: bool) -> ExitCode {
+        if self.0.kind != Kind::ReaderGone {
+            let text = if json {
+                format!("{}\n", self.json())
+            } else {
+                self.text()
+            };
+            // Without stderr there is nowhere left to say it; the exit code still does.
+            io::stderr().write_all(text.as_bytes()).ok();
+        }
+        ExitCode::from(self.exit_code())
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("error: {}\n", self.0.what);
+        if let Some(why) = &self.0.why {
+            text.push_str(&format!("  why: {why}\n"));
+        }
+        if let Some(fix) = &self.0.fix {
+            text.push_str(&format!("  fix: {fix}\n"));
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let report = &self.0;
+        let code = match report.kind {
+            Kind::Contract(code) => code.as_str(),
+            Kind::Failed | Kind::ReaderGone => "failed",
+            Kind::Usage => "usage",
+            Kind::Interrupted => "interrupted",
+        };
+        let message = match &report.why {
+            Some(why) => format!("{}: {why}", report.what),
+            None => report.what.clone(),
+        };
+        let mut error = json!({ "code": code, "message": message });
+        let more = [
+            ("hint", report.fix.clone().map(Value::from)),
+            ("retry_after_ms", report.retry_after_ms.map(Value::from)),
+            ("details", report.details.clone()),
+        ];
+        if let Some(object) = error.as_object_mut() {
+            object.extend(
+                more.into_iter()
+                    .filter_map(|(key, value)| Some((key.to_owned(), value?))),
+            );
+        }
+        json!({ "error": error })
+    }
+}
+
+impl From<ErrorDetail> for Failure {
+    fn from(detail: ErrorDetail) -> Self {
+        let similar: Vec<&str> = match &detail.details {
+            Some(details) => details["similar"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect(),
+            None => Vec::new(),
+        };
+        let closest = (!similar.is_empty())
+            .then(|| format!("did you mean {}? all names: wagglebus agents", similar.join(", ")));
+        Self(Box::new(Report {
+            kind: Kind::Contract(detail.code),
+            what: detail.message,
+            why: None,
+            fix: detail.hint.or(closest),
+            retry_after_ms: detail.retry_after_ms,
+            details: detail.details,
+        }))
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let fix = error.hint();
+        let kind = error.code().map_or(Kind::Failed, Kind::Contract);
+        let why = error
+            .source()
+            .map(ToString::to_string)
+            .filter(|why| !error.to_string().contains(why.as_str()));
+        if let ClientError::Refused { detail, .. } = error {
+            return (*detail).into();
+        }
+        let mut failure = Self::new(kind, error.to_string());
+        failure.0.why = why;
+        failure.0.fix = fix;
+        failure
+    }
+}
+
+/// Of writing output: nothing else in a verb yields a bare `io::Error`.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Kind::ReaderGone, "the reader of our output is gone");
+        }
+        Self::failed("the output cannot be written").why(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! Every kind of failure: exit code, text and JSON.
+
+use super::*;
+
+fn refused(code: ErrorCode) -> ErrorDetail {
+    ErrorDetail::new(code, "no agent carol")
+}
+
+#[test]
+fn exit_codes_are_the_documented_ones() {
+    let by_code = |exit: u8| -> Vec<&str> {
+        let codes = ErrorCode::ALL
+            .iter()
+            .filter(|code| Failure::contract(**code, "x").exit_code() == exit);
+        codes.map(|code| code.as_str()).collect()
+    };
+    assert_eq!(by_code(3), ["not_found", "unknown_agent", "unknown_capability"]);
+    assert_eq!(by_code(4), ["level_not_reached"]);
+    assert_eq!(
+        by_code(5),
+        ["bus_unreachable", "draining", "coordinator_unavailable"]
+    );
+    assert_eq!(
+        by_code(3).len() + by_code(4).len() + by_code(5).len() + by_code(6).len(),
+        ErrorCode::ALL.len()
+    );
+    assert_eq!(Failure::failed("x").exit_code(), 1);
+    assert_eq!(Failure::usage(&"error: x").exit_code(), 2);
+    assert_eq!(Failure::interrupted().exit_code(), 130);
+}
+
+#[test]
+fn a_closed_pipe_is_silent_success_and_a_full_disk_is_not() {
+    assert_eq!(
+        Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(),
+        0
+    );
+    assert_eq!(
+        Failure::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(),
+        1
+    );
+}
+
+#[test]
+fn text_says_what_why_and_how_to_fix() {
+    let failure = Failure::failed("it broke").why("it was old").fix("buy a new one");
+    assert_eq!(
+        failure.text(),
+        "error: it broke\n  why: it was old\n  fix: buy a new one\n"
+    );
+    assert_eq!(Failure::failed("it broke").text(), "error: it broke\n");
+}
+
+#[test]
+fn unknown_recipients_get_the_closest_names() {
+    let detail = refused(ErrorCode::UnknownAgent).details(json!({ "similar": ["carla", "carlo"] }));
+    let failure = Failure::from(detail);
+    assert!(
+        failure.text().contains("fix: did you mean carla, carlo?"),
+        "{}",
+        failure.text()
+    );
+    assert_eq!(failure.json()["error"]["details"]["similar"][1], "carlo");
+    let none = Failure::from(refused(ErrorCode::UnknownAgent).details(json!({ "similar": [] })));
+    assert_eq!(none.text(), "error: no agent carol\n");
+}
+
+#[test]
+fn json_is_the_error_envelope_of_every_interface() {
+    let failure = Failure::from(refused(ErrorCode::RateLimited).retry_after_ms(5).hint("wait"));
+    let expected = json!({ "error": { "code": "rate_limited", "message": "no agent carol", "hint": "wait", "retry_after_ms": 5 } });
+    assert_eq!(failure.json(), expected);
+    let expected = json!({ "error": { "code": "failed", "message": "a: b" } });
+    assert_eq!(Failure::failed("a").why("b").json(), expected);
+}

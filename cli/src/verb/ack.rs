@@ -1,0 +1,43 @@
+//! `ack`: settles a message as done, or reports it as seen.
+
+use wagglebus_schemas::api::AckRequest;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+use crate::value;
+use crate::verb::settle;
+
+/// Settle a message as done; prints its id and the level reached
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The message
+    id: String,
+    /// The lease under which it was taken; else the current one, else it is taken now
+    #[arg(long)]
+    lease: Option<String>,
+    /// Only seen: you still work on it and keep the lease
+    #[arg(long)]
+    not_done: bool,
+}
+
+pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let id = value::id(&args.id)?;
+    let client = session.client()?;
+    let lease = settle::lease(&client, id, args.lease).await?;
+    let answer = client
+        .ack(
+            id,
+            &AckRequest {
+                lease,
+                done: !args.not_done,
+            },
+        )
+        .await?;
+    if output.json() {
+        output.body(&answer.body)?;
+    } else {
+        output.line(format!("{} {}", answer.value.id, answer.value.level))?;
+    }
+    Ok(())
+}

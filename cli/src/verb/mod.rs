@@ -1,0 +1,38 @@
+//! The verbs, one module each. Only finished ones are listed here, and so in the help.
+
+mod ack;
+mod agents;
+mod inbox;
+mod nak;
+mod send;
+mod settle;
+mod trace;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Send(send::Args),
+    Inbox(inbox::Args),
+    Ack(ack::Args),
+    Nak(nak::Args),
+    Trace(trace::Args),
+    Agents(agents::Args),
+}
+
+/// Does it.
+pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    match verb {
+        Verb::Send(args) => send::run(args, session, output).await,
+        Verb::Inbox(args) => inbox::run(args, session, output).await,
+        Verb::Ack(args) => ack::run(args, session, output).await,
+        Verb::Nak(args) => nak::run(args, session, output).await,
+        Verb::Trace(args) => trace::run(args, session, output).await,
+        Verb::Agents(args) => agents::run(args, session, output).await,
+    }
+}
