@@ -20,10 +20,20 @@ use crate::output::Output;
 use crate::session::Session;
 
 fn main() -> ExitCode {
-    let json = std::env::args_os()
-        .take_while(|arg| arg != "--")
-        .any(|arg| arg == "--json");
-    let cli = match Cli::try_parse() {
+    // Asked before the grammar is: a usage error, too, shall be told as the user wants it.
+    let given = |flag: &str| {
+        std::env::args_os()
+            .take_while(|arg| arg != "--")
+            .any(|arg| arg == flag)
+    };
+    let colour = if given("--no-color") {
+        ColorChoice::Never
+    } else {
+        ColorChoice::Auto
+    };
+    let json = given("--json");
+    let matches = Cli::command().color(colour).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(told) if matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // A closed pipe is no failure of ours: `wagglebus --help | head -1`.
