@@ -1,7 +1,8 @@
 //! Placeholder heading; replaced by the crate guide.
 
 pub mod conf;
-pub mod connect;
+pub mod context_file;
+pub mod enrol;
 pub mod keys;
 pub mod plan;
 pub mod private_file;

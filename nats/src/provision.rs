@@ -138,6 +138,38 @@ async fn find(js: &Context, object: &Object) -> Result<Option<Map<String, Value>
     }
 }
 
+/// Metadata of a consumer; empty when it is not there.
+pub(crate) async fn consumer_metadata(
+    js: &Context,
+    stream: &str,
+    name: &str,
+) -> Result<Map<String, Value>, ProvisionError> {
+    let object = Object::Consumer {
+        stream: stream.to_owned(),
+        name: name.to_owned(),
+    };
+    let found = find(js, &object)
+        .await?
+        .and_then(|mut config| config.remove("metadata"));
+    Ok(match found {
+        Some(Value::Object(metadata)) => metadata,
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | None => {
+            Map::new()
+        }
+    })
+}
+
+/// Sequence of the last message of a stream.
+pub(crate) async fn last_sequence(js: &Context, stream: &str) -> Result<u64, ProvisionError> {
+    let object = Object::Stream(stream.to_owned());
+    match ask(js, &object, &format!("STREAM.INFO.{stream}"), &Value::Null).await? {
+        Answer {
+            error: Some(error), ..
+        } => Err(error.denied(&object)),
+        Answer { state, .. } => Ok(state.last_seq),
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Verb {
     Create,
@@ -192,6 +224,14 @@ fn is_passing(error: &RequestError) -> bool {
 struct Answer {
     error: Option<ApiError>,
     config: Option<Map<String, Value>>,
+    #[serde(default)]
+    state: State,
+}
+
+#[derive(Default, Deserialize)]
+struct State {
+    #[serde(default)]
+    last_seq: u64,
 }
 
 #[derive(Deserialize)]

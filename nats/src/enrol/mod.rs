@@ -1,0 +1,273 @@
+//! Enrolment: from a name to an agent that can log in and has its mail kept.
+//!
+//! [`Enroller::enrol`] runs in whatever process of the same user holds the administrator's key, needs no coordinator,
+//! and may be repeated: after a crash at any point the next run finishes the work. The order is key, `agents.conf`,
+//! reload, consumers, record; so who has a record can log in and misses nothing.
+
+mod applicant;
+mod lock;
+mod login;
+mod record;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::places::Places;
+
+use async_nats::jetstream::Context;
+use std::path::PathBuf;
+
+use crate::conf::{Roster, RosterError, ServerFiles};
+use crate::keys::{KeyError, PublicKey, UserKey};
+use crate::plan::Wanted;
+use crate::private_file::{self, PrivateFileError};
+use crate::provision::{ProvisionError, provision};
+use crate::server::{Monitor, ReloadError, reload};
+use crate::topology::agent_consumers;
+
+pub use applicant::{Applicant, Reserved};
+pub use login::LoginError;
+pub use record::RecordError;
+
+/// Logins and records under way at one time.
+const CONCURRENCY: usize = 8;
+
+/// Our own running nats-server, as `bus.json` names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningServer {
+    /// Where clients connect.
+    pub url: String,
+    /// Its process.
+    pub pid: u32,
+    /// Where it says which configuration it uses.
+    pub monitor: Monitor,
+}
+
+/// Enrols agents at our own server.
+#[derive(Debug)]
+pub struct Enroller<'a> {
+    /// Where keys lie.
+    pub places: &'a Places,
+    /// Where the server's configuration lies.
+    pub files: &'a ServerFiles,
+    /// The server.
+    pub server: RunningServer,
+    /// The administrator's connection.
+    pub admin: &'a Context,
+}
+
+/// An agent that is enrolled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Enrolled {
+    /// What is written about it in `WB_enrolments`.
+    pub enrolment: Enrolment,
+    /// Where the seed of its key lies.
+    pub seed_file: PathBuf,
+}
+
+/// Why agents are not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Another enrolment does not end.
+    #[error("another enrolment holds {lock} for over {} s: end that process", lock::WAIT.as_secs())]
+    Busy {
+        /// The file that is locked.
+        lock: PathBuf,
+    },
+    /// A file of ours cannot be used.
+    #[error(transparent)]
+    File(#[from] PrivateFileError),
+    /// A key cannot be had.
+    #[error("no key for {agent}")]
+    Key {
+        /// Whose.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// The server was never set up here.
+    #[error("{path} does not exist: run `wagglebus up` on this machine first")]
+    NoServer {
+        /// The missing part of the server's configuration.
+        path: PathBuf,
+    },
+    /// The server's configuration cannot be read or does not allow the agent.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The server does not take the new configuration. The former one is back in its place.
+    #[error("the server did not take over the new agents")]
+    Reload(#[from] ReloadError),
+    /// The agent cannot log in.
+    #[error("{agent} cannot log in with its key")]
+    Login {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: LoginError,
+    },
+    /// Its consumers cannot be made.
+    #[error("the consumers of {agent} cannot be made")]
+    Consumers {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: ProvisionError,
+    },
+    /// It cannot be written down.
+    #[error("the enrolment of {agent} cannot be recorded")]
+    Record {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: RecordError,
+    },
+}
+
+/// An applicant with its key.
+struct Candidate<'a> {
+    applicant: &'a Applicant,
+    key: UserKey,
+}
+
+impl Enroller<'_> {
+    /// Enrols all of `applicants` with at most one reload of the server. Whoever is enrolled stays so: the rooms and
+    /// the time of an earlier enrolment are kept.
+    ///
+    /// # Errors
+    /// [`EnrolError`]; some may then be enrolled already, and the next run finishes the rest.
+    pub async fn enrol(&self, applicants: &[Applicant]) -> Result<Vec<Enrolled>, EnrolError> {
+        let _lock = lock::acquire(&self.files.enrol_lock()).await?;
+        let candidates = self.candidates(applicants)?;
+        self.admit(&candidates).await?;
+        stream::iter(&candidates)
+            .map(|candidate| self.register(candidate))
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+
+    fn candidates<'c>(&self, applicants: &'c [Applicant]) -> Result<Vec<Candidate<'c>>, EnrolError> {
+        let candidate = |applicant: &'c Applicant| {
+            let agent = applicant.agent();
+            let key = UserKey::load_or_create(&self.places.agent_seed_file(agent));
+            let key = key.map_err(|source| EnrolError::Key {
+                agent: agent.clone(),
+                source,
+            })?;
+            Ok(Candidate { applicant, key })
+        };
+        applicants.iter().map(candidate).collect()
+    }
+
+    /// Makes the server accept the keys.
+    async fn admit(&self, candidates: &[Candidate<'_>]) -> Result<(), EnrolError> {
+        let path = self.files.agents();
+        let text = private_file::read(&path)?.ok_or_else(|| EnrolError::NoServer { path: path.clone() })?;
+        let mut roster = Roster::parse(&text)?;
+        let mut changed = false;
+        for candidate in candidates {
+            changed |= roster.admit(candidate.applicant.agent(), candidate.key.public())?;
+        }
+        if !changed {
+            // A former run may have ended between writing and reloading.
+            match self.confirm(candidates, login::once).await {
+                Err(EnrolError::Login {
+                    source: LoginError::Refused,
+                    ..
+                }) => {}
+                result => return result,
+            }
+        }
+        private_file::replace(&path, roster.render(self.places.hive()).as_bytes())?;
+        if let Err(refused) = reload(self.server.pid, self.server.monitor).await {
+            // A file that the server refuses would keep it from starting again.
+            private_file::replace(&path, text.as_bytes())?;
+            return Err(refused.into());
+        }
+        self.confirm(candidates, login::soon).await
+    }
+
+    async fn confirm<F>(&self, candidates: &[Candidate<'_>], login: F) -> Result<(), EnrolError>
+    where
+        F: AsyncFn(&str, &UserKey) -> Result<(), LoginError>,
+    {
+        let login = &login;
+        stream::iter(candidates)
+            .map(|candidate| async move {
+                let agent = candidate.applicant.agent();
+                let result = login(&self.server.url, &candidate.key).await;
+                result.map_err(|source| EnrolError::Login {
+                    agent: agent.clone(),
+                    source,
+                })
+            })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+
+    /// Makes the consumers and the record.
+    async fn register(&self, candidate: &Candidate<'_>) -> Result<Enrolled, EnrolError> {
+        let Candidate { applicant, key } = candidate;
+        let (hive, agent) = (self.places.hive(), applicant.agent());
+        let record_error = |source| EnrolError::Record {
+            agent: agent.clone(),
+            source,
+        };
+        let found = record::find(self.admin, hive, agent)
+            .await
+            .map_err(record_error)?;
+        let wanted = self.enrolment(applicant, key.public(), found.as_ref()).await?;
+        let consumers = agent_consumers(hive, agent, &wanted.rooms);
+        let consumers: Vec<Wanted> = consumers.iter().map(Wanted::from).collect();
+        let made = provision(self.admin, &consumers).await;
+        made.map_err(|source| EnrolError::Consumers {
+            agent: agent.clone(),
+            source,
+        })?;
+        let enrolment = record::settle(self.admin, hive, found, wanted)
+            .await
+            .map_err(record_error)?;
+        Ok(Enrolled {
+            enrolment,
+            seed_file: self.places.agent_seed_file(agent),
+        })
+    }
+
+    /// What the record shall say.
+    async fn enrolment(
+        &self,
+        applicant: &Applicant,
+        key: &PublicKey,
+        found: Option<&record::Found>,
+    ) -> Result<Enrolment, EnrolError> {
+        let (hive, agent) = (self.places.hive(), applicant.agent());
+        let (rooms, at) = match found {
+            Some(found) => (found.enrolment.rooms.clone(), found.enrolment.at),
+            None => {
+                let room = record::first_room(self.admin, hive, agent).await;
+                let room = room.map_err(|source| EnrolError::Consumers {
+                    agent: agent.clone(),
+                    source,
+                })?;
+                let now = record::now().map_err(|source| EnrolError::Record {
+                    agent: agent.clone(),
+                    source,
+                })?;
+                (vec![room], now)
+            }
+        };
+        let (agent, nkey) = (agent.clone(), key.to_string());
+        Ok(Enrolment {
+            agent,
+            nkey,
+            ephemeral: applicant.ephemeral(),
+            rooms,
+            at,
+        })
+    }
+}
