@@ -1,0 +1,209 @@
+//! Publishes that are stored, with their acks.
+
+use std::error::Error as _;
+
+use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use wagglebus_schemas::headers;
+use wagglebus_schemas::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, HEADER_BYTES_MAX};
+
+use crate::bus::{Outgoing, PubAck, Stored};
+use crate::connect::{ANSWER_WITHIN, Connection};
+use crate::error::{NoAnswer, PublishError, PublishFault};
+
+/// First line of NATS headers, and the empty line after them.
+const HEADER_FRAME_BYTES: usize = "NATS/1.0\r\n\r\n".len();
+
+pub(super) async fn send(connection: &Connection, record: Outgoing) -> Result<PubAck, PublishError> {
+    let Outgoing {
+        subject,
+        id,
+        expected_stream,
+        headers: further,
+        payload,
+        expected_last_subject_seq,
+    } = record;
+    let mut all = vec![(headers::MSG_ID, id.to_string())];
+    all.extend(expected_stream.map(|stream| (headers::EXPECTED_STREAM, stream)));
+    all.extend(
+        expected_last_subject_seq.map(|seq| (headers::EXPECTED_LAST_SUBJECT_SEQUENCE, seq.to_string())),
+    );
+    all.extend(further);
+    publish(connection, subject, all, payload).await
+}
+
+/// Publishes with exactly these headers.
+pub(super) async fn publish(
+    connection: &Connection,
+    subject: String,
+    headers: Vec<(&'static str, String)>,
+    payload: Bytes,
+) -> Result<PubAck, PublishError> {
+    match hand_over(connection, &subject, headers, payload).await {
+        Ok(ack) => Ok(ack),
+        Err(fault) => Err(PublishError { subject, fault }),
+    }
+}
+
+async fn hand_over(
+    connection: &Connection,
+    subject: &str,
+    headers: Vec<(&'static str, String)>,
+    payload: Bytes,
+) -> Result<PubAck, PublishFault> {
+    let session = connection.session().ok_or(NoAnswer::Disconnected)?;
+    check_sizes(&headers, payload.len(), session.server().max_payload)?;
+    let message = PublishMessage::build()
+        .payload(payload)
+        .headers(header_map(headers)?);
+    let denial = session.denials().watch();
+    let sending = session.jetstream().send_publish(subject.to_owned(), message);
+    let sent = tokio::time::timeout(ANSWER_WITHIN, sending).await;
+    let ack = sent
+        .map_err(|_| NoAnswer::Timeout)?
+        .map_err(|error| fault(&error))?;
+    let subject = subject.to_owned();
+    Ok(Box::pin(async move {
+        let acked = tokio::select! {
+            biased;
+            ack = stored(ack) => ack,
+            () = session.denials().refused(&subject, denial) => Err(NoAnswer::PermissionDenied.into()),
+        };
+        acked.map_err(|fault| PublishError { subject, fault })
+    }))
+}
+
+/// Checked before anything is sent: one byte over the account's limit cuts the connection without an answer, and a
+/// repeat would cut it for ever. The server tells its own limit, but not a lower one of the account.
+fn check_sizes(
+    headers: &[(&'static str, String)],
+    payload: usize,
+    server_max: usize,
+) -> Result<(), PublishFault> {
+    let lines: usize = headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + ": \r\n".len())
+        .sum();
+    let headers = HEADER_FRAME_BYTES + lines;
+    let bounds = [
+        ("header block", headers, HEADER_BYTES_MAX),
+        (
+            "record with headers",
+            headers + payload,
+            ACCOUNT_PAYLOAD_BYTES_MAX.min(server_max),
+        ),
+    ];
+    match bounds.into_iter().find(|(_, bytes, max)| bytes > max) {
+        None => Ok(()),
+        Some((what, bytes, max)) => Err(PublishFault::TooLarge { what, bytes, max }),
+    }
+}
+
+/// Values are parsed: converting a text with a line break would panic in the client library.
+fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, PublishFault> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let value: HeaderValue = value.parse().map_err(|_| PublishFault::InvalidHeader { name })?;
+        map.append(name, value);
+    }
+    Ok(map)
+}
+
+async fn stored(ack: PublishAckFuture) -> Result<Stored, PublishFault> {
+    match ack.await {
+        Ok(PublishAck {
+            stream,
+            sequence,
+            duplicate,
+            ..
+        }) => Ok(Stored {
+            stream,
+            seq: sequence,
+            duplicate,
+        }),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+fn fault(error: &async_nats::jetstream::context::PublishError) -> PublishFault {
+    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref()) {
+        return refused(refusal);
+    }
+    match error.kind() {
+        PublishErrorKind::TimedOut => NoAnswer::Timeout.into(),
+        PublishErrorKind::StreamNotFound => NoAnswer::NoResponders.into(),
+        PublishErrorKind::BrokenPipe | PublishErrorKind::MaxAckPending => NoAnswer::Disconnected.into(),
+        // Only an invalid subject and a closed connection end here, an unreadable ack aside.
+        PublishErrorKind::Other
+        | PublishErrorKind::WrongLastMessageId
+        | PublishErrorKind::WrongLastSequence
+        | PublishErrorKind::MaxPayloadExceeded => match error
+            .source()
+            .map(|source| source.is::<async_nats::SubjectError>())
+        {
+            Some(true) => PublishFault::InvalidSubject,
+            Some(false) | None => NoAnswer::Disconnected.into(),
+        },
+    }
+}
+
+fn refused(error: &async_nats::jetstream::Error) -> PublishFault {
+    let number = |n: u64| u16::try_from(n).unwrap_or(u16::MAX);
+    let code = number(error.error_code().0);
+    let text = error.to_string();
+    if PublishFault::WRONG_LAST_SEQUENCE.contains(&code) {
+        // "wrong last sequence: 12 (code …)"
+        let last = text.split_once("sequence: ").map(|(_, rest)| rest);
+        let digits = last.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
+        return PublishFault::WrongLastSequence {
+            last: digits.and_then(|digits| digits.parse().ok()),
+        };
+    }
+    PublishFault::Refused {
+        code,
+        status: u16::try_from(error.code()).unwrap_or(u16::MAX),
+        text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_bounded_as_the_server_counts_them() {
+        let headers = vec![("a", "x".repeat(100))];
+        assert_eq!(check_sizes(&headers, 10, 1 << 20), Ok(()));
+        // 12 for the frame, 1 + 100 + 4 for the line.
+        let room = 300 - 12 - 105;
+        assert_eq!(check_sizes(&headers, room, 300), Ok(()));
+        assert!(check_sizes(&headers, room + 1, 300).is_err());
+        assert!(check_sizes(&[], ACCOUNT_PAYLOAD_BYTES_MAX - 12, usize::MAX).is_ok());
+        assert!(check_sizes(&[], ACCOUNT_PAYLOAD_BYTES_MAX - 11, usize::MAX).is_err());
+        let large = vec![("a", "x".repeat(HEADER_BYTES_MAX))];
+        assert!(matches!(
+            check_sizes(&large, 0, 1 << 20),
+            Err(PublishFault::TooLarge {
+                what: "header block",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn line_breaks_in_header_values_are_an_error() {
+        for bad in ["a\r\nNats-Rollup: all", "a\nb", "\r"] {
+            let fault = header_map(vec![("ce-subject", bad.to_owned())]).unwrap_err();
+            assert_eq!(fault, PublishFault::InvalidHeader { name: "ce-subject" });
+        }
+        assert_eq!(
+            header_map(vec![("ce-subject", "bob é".to_owned())])
+                .unwrap()
+                .len(),
+            1
+        );
+    }
+}
