@@ -1,1 +1,1 @@
-//! Placeholder heading; replaced by the crate guide.
+//! Nothing to link against: the package exists for its integration tests in `tests/all`.

@@ -1,0 +1,9 @@
+//! All integration tests in one binary: one link instead of many.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod tidy;
