@@ -127,7 +127,7 @@ async fn find(js: &Context, object: &Object) -> Result<Option<Map<String, Value>
         Object::Stream(name) => format!("STREAM.INFO.{name}"),
         Object::Consumer { stream, name } => format!("CONSUMER.INFO.{stream}.{name}"),
     };
-    match ask(js, object, &subject, &Value::Null).await? {
+    match ask(js, object, &subject, &json!({})).await? {
         Answer {
             error: Some(error), ..
         } if NOT_FOUND.contains(&error.err_code) => Ok(None),
@@ -162,7 +162,7 @@ pub(crate) async fn consumer_metadata(
 /// Sequence of the last message of a stream.
 pub(crate) async fn last_sequence(js: &Context, stream: &str) -> Result<u64, ProvisionError> {
     let object = Object::Stream(stream.to_owned());
-    match ask(js, &object, &format!("STREAM.INFO.{stream}"), &Value::Null).await? {
+    match ask(js, &object, &format!("STREAM.INFO.{stream}"), &json!({})).await? {
         Answer {
             error: Some(error), ..
         } => Err(error.denied(&object)),
