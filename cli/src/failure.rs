@@ -76,6 +76,29 @@ impl Failure {
         Self::new(Kind::Interrupted, "interrupted")
     }
 
+    /// Exit 1, with everything that an error of ours and its causes say. A text after "; " or on further lines is
+    /// advice already.
+    pub(crate) fn caused(error: &(dyn Error + 'static)) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            causes.push(inner.to_string());
+            cause = inner.source();
+        }
+        let mut failure = Self::failed(error.to_string());
+        if !causes.is_empty() {
+            failure.0.why = Some(causes.join(": "));
+        }
+        failure
+    }
+
+    /// The same failure under a code of the contract.
+    #[must_use]
+    pub(crate) fn coded(mut self, code: ErrorCode) -> Self {
+        self.0.kind = Kind::Contract(code);
+        self
+    }
+
     /// Adds the reason.
     #[must_use]
     pub(crate) fn why(mut self, why: impl Into<String>) -> Self {

@@ -4,6 +4,7 @@ mod args;
 mod failure;
 mod output;
 mod printable;
+mod programs;
 mod sender;
 mod session;
 mod value;

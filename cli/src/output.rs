@@ -75,5 +75,8 @@ pub(crate) fn table<const N: usize>(headings: [&str; N]) -> Table {
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(headings);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }

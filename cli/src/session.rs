@@ -25,6 +25,11 @@ impl Session {
         })
     }
 
+    /// Where everything of this hive lies.
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// Who speaks.
     pub(crate) fn sender(&self) -> Result<AgentId, Failure> {
         sender::resolve(

@@ -4,9 +4,12 @@ mod ack;
 mod agents;
 mod inbox;
 mod nak;
+mod program;
 mod send;
+mod server;
 mod settle;
 mod trace;
+mod version;
 
 use clap::Subcommand;
 
@@ -23,6 +26,11 @@ pub(crate) enum Verb {
     Nak(nak::Args),
     Trace(trace::Args),
     Agents(agents::Args),
+    #[command(subcommand)]
+    Server(server::Verb),
+    Sidecar(program::Sidecar),
+    Coordinator(program::Coordinator),
+    Version(version::Args),
 }
 
 /// Does it.
@@ -34,5 +42,9 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Nak(args) => nak::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
+        Verb::Server(verb) => server::run(verb, session, output).await,
+        Verb::Sidecar(args) => args.become_it(session),
+        Verb::Coordinator(args) => args.become_it(session),
+        Verb::Version(args) => version::run(args, output).await,
     }
 }
