@@ -44,6 +44,20 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// A draft of a normal status to `to`.
+    pub fn text(to: Recipient, content: String) -> Self {
+        Self {
+            to_agent: to,
+            content,
+            priority: Priority::default(),
+            message_type: MessageType::default(),
+            conversation_id: None,
+            metadata: Map::new(),
+            id: None,
+            from_agent: None,
+        }
+    }
+
     /// The message that this draft becomes, sent by `from` under `id` at `timestamp`.
     pub fn into_message(self, id: Id, from: AgentId, timestamp: Timestamp) -> Message {
         Message {

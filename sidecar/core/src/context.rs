@@ -29,7 +29,9 @@ pub struct Context<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,6 +55,9 @@ impl Context<'_> {
 
     /// Logs what no answer tells.
     pub(crate) fn warn(&mut self, about: Option<Id>, what: impl Into<String>) {
-        self.ask(Effect::Warn { what: what.into(), about });
+        self.ask(Effect::Warn {
+            what: what.into(),
+            about,
+        });
     }
 }

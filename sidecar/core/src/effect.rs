@@ -1,11 +1,11 @@
 //! Everything that a sidecar can ask of the world. Plain data; each result comes back as an event.
 
 use bytes::Bytes;
-use wagglebus_schemas::api::{AckAnswer, InboxItem, NakAnswer, ProgressAnswer, SendAnswer};
+use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::receipt::Receipt;
-use wagglebus_schemas::{Id, Priority};
+use wagglebus_schemas::{Id, Priority, Timestamp};
 
 use crate::event::{ReaderId, Token};
 use crate::journal::Location;
@@ -43,13 +43,28 @@ pub enum Settlement {
     Progress,
 }
 
+/// A message on its way into the agent's hands: an inbox item whose message is still the bytes as published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    /// The message exactly as published: fields unknown to us survive.
+    pub raw: Bytes,
+    /// Proof that this hand-over is the caller's.
+    pub lease: String,
+    /// When the message goes back unless settled or extended.
+    pub lease_expires_at: Timestamp,
+    /// Which hand-over this is, from 1.
+    pub delivery: u32,
+    /// Handed over or fetched before.
+    pub redelivered: bool,
+}
+
 /// An answer to a request of the agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// To a send.
     Sent(SendAnswer),
     /// To a take.
-    Messages(Vec<InboxItem>),
+    Messages(Vec<Handed>),
     /// To an ack.
     Acked(AckAnswer),
     /// To a nak.
@@ -111,9 +126,7 @@ pub enum Effect {
         /// The message's name.
         key: Key,
         /// The message, with its lease.
-        item: Box<InboxItem>,
-        /// The message exactly as published.
-        raw: Bytes,
+        handed: Box<Handed>,
     },
     /// Tell stream readers of a receipt about a message of theirs.
     Notify {

@@ -46,7 +46,12 @@ enum State {
     /// A write that acquires is under way.
     Acquiring { sent_ms: u64 },
     /// Ours.
-    Held { epoch: u64, seq: u64, until_ms: u64, renewal: Renewal },
+    Held {
+        epoch: u64,
+        seq: u64,
+        until_ms: u64,
+        renewal: Renewal,
+    },
     /// Another's: sticky.
     Fenced,
 }
@@ -70,7 +75,11 @@ pub struct Fence {
 impl Fence {
     /// A claim that holds nothing yet. With `takeover` another sidecar's living lease is taken from it.
     pub const fn new(identity: Identity, takeover: bool) -> Self {
-        Self { identity, takeover, state: State::Idle { retry_at_ms: 0 } }
+        Self {
+            identity,
+            takeover,
+            state: State::Idle { retry_at_ms: 0 },
+        }
     }
 
     /// Whether messages may be handed over now. Judged by the local clock alone, from when the last confirmed write was
@@ -94,12 +103,20 @@ impl Fence {
                 self.state = State::Reading;
                 Some(FenceStep::Read)
             }
-            State::Held { seq, renewal: renewal @ Renewal::At(_), .. } if renewal.is_due(now) => {
+            State::Held {
+                seq,
+                renewal: renewal @ Renewal::At(_),
+                ..
+            } if renewal.is_due(now) => {
                 let expected = *seq;
                 *renewal = Renewal::Sent(now.mono_ms);
                 Some(self.write(now, expected))
             }
-            State::Idle { .. } | State::Reading | State::Acquiring { .. } | State::Held { .. } | State::Fenced => None,
+            State::Idle { .. }
+            | State::Reading
+            | State::Acquiring { .. }
+            | State::Held { .. }
+            | State::Fenced => None,
         }
     }
 
@@ -107,8 +124,14 @@ impl Fence {
     pub const fn next_due(&self) -> Option<u64> {
         match self.state {
             State::Idle { retry_at_ms } => Some(retry_at_ms),
-            State::Held { renewal: Renewal::At(at_ms), .. } => Some(at_ms),
-            State::Held { renewal: Renewal::Sent(_) | Renewal::Verifying, .. }
+            State::Held {
+                renewal: Renewal::At(at_ms),
+                ..
+            } => Some(at_ms),
+            State::Held {
+                renewal: Renewal::Sent(_) | Renewal::Verifying,
+                ..
+            }
             | State::Reading
             | State::Acquiring { .. }
             | State::Fenced => None,
@@ -119,7 +142,11 @@ impl Fence {
     pub const fn disconnected(&mut self, now: Now) {
         match &mut self.state {
             State::Held { renewal, .. } => *renewal = Renewal::At(now.mono_ms),
-            State::Reading | State::Acquiring { .. } => self.state = State::Idle { retry_at_ms: now.mono_ms },
+            State::Reading | State::Acquiring { .. } => {
+                self.state = State::Idle {
+                    retry_at_ms: now.mono_ms,
+                }
+            }
             State::Idle { .. } | State::Fenced => {}
         }
     }
@@ -154,7 +181,9 @@ impl Fence {
             }
             Some((lease, _)) => {
                 self.state = State::Fenced;
-                return Some(FenceStep::Fenced { holder: Box::new(lease) });
+                return Some(FenceStep::Fenced {
+                    holder: Box::new(lease),
+                });
             }
         };
         self.state = State::Acquiring { sent_ms: now.mono_ms };
@@ -164,13 +193,20 @@ impl Fence {
     /// A lease of this very process was found. How old it is cannot be told, so it is renewed before it counts for more.
     fn adopt(&mut self, now: Now, seq: u64) -> Option<FenceStep> {
         match &mut self.state {
-            State::Held { seq: known, renewal, .. } => {
+            State::Held {
+                seq: known, renewal, ..
+            } => {
                 *known = seq;
                 *renewal = Renewal::Sent(now.mono_ms);
             }
             State::Idle { .. } | State::Reading | State::Acquiring { .. } | State::Fenced => {
                 let renewal = Renewal::Sent(now.mono_ms);
-                self.state = State::Held { epoch: seq, seq, until_ms: now.mono_ms, renewal };
+                self.state = State::Held {
+                    epoch: seq,
+                    seq,
+                    until_ms: now.mono_ms,
+                    renewal,
+                };
             }
         }
         Some(self.write(now, seq))
@@ -178,8 +214,17 @@ impl Fence {
 
     fn written(&mut self, now: Now, written: u64) -> Option<FenceStep> {
         match &mut self.state {
-            State::Held { seq, until_ms, renewal, .. } => {
-                let sent_ms = if let Renewal::Sent(sent_ms) = *renewal { sent_ms } else { now.mono_ms };
+            State::Held {
+                seq,
+                until_ms,
+                renewal,
+                ..
+            } => {
+                let sent_ms = if let Renewal::Sent(sent_ms) = *renewal {
+                    sent_ms
+                } else {
+                    now.mono_ms
+                };
                 *seq = written;
                 *until_ms = sent_ms.saturating_add(LEASE_MS);
                 *renewal = Renewal::At(sent_ms.saturating_add(RENEW_MS));
@@ -212,14 +257,32 @@ impl Fence {
         let retry_at_ms = now.mono_ms.saturating_add(RETRY_MS);
         match &mut self.state {
             State::Held { renewal, .. } => *renewal = Renewal::At(retry_at_ms),
-            State::Idle { .. } | State::Reading | State::Acquiring { .. } => self.state = State::Idle { retry_at_ms },
+            State::Idle { .. } | State::Reading | State::Acquiring { .. } => {
+                self.state = State::Idle { retry_at_ms }
+            }
             State::Fenced => {}
         }
     }
 
     fn write(&self, now: Now, expected: u64) -> FenceStep {
-        let Identity { agent, instance, state_id, host, pid } = self.identity.clone();
-        FenceStep::Write { lease: Box::new(Lease { agent, instance, state_id, host, pid, at: now.wall }), expected }
+        let Identity {
+            agent,
+            instance,
+            state_id,
+            host,
+            pid,
+        } = self.identity.clone();
+        FenceStep::Write {
+            lease: Box::new(Lease {
+                agent,
+                instance,
+                state_id,
+                host,
+                pid,
+                at: now.wall,
+            }),
+            expected,
+        }
     }
 }
 

@@ -16,17 +16,20 @@
 //! | [`settle`] | acks and naks until the server confirmed them |
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`receipt`] | receipts made and taken |
-//! | [`explain`] | one sentence on where a message stands |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
 pub mod context;
 pub mod effect;
 pub mod event;
 pub mod fence;
+pub mod inbox;
 pub mod journal;
 pub mod lanes;
 pub mod ledger;
+pub mod machine;
 pub mod now;
+pub mod outbox;
+pub mod receipt;
 pub mod record;
 pub mod settle;
 pub mod spool;

@@ -7,6 +7,7 @@
 //! bytes of a message or receipt, exactly as on the bus).
 
 use serde::{Deserialize, Serialize};
+use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp};
 
@@ -61,9 +62,12 @@ pub struct Out {
     pub order: u64,
     /// When it was accepted.
     pub at: Timestamp,
-    /// The incoming message that is acked once this record is stored.
+    /// The delivery that is acked once this record is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub then_ack: Option<Key>,
+    pub then_ack: Option<ThenAck>,
+    /// The caller's name for the message: a repeat under it is the same message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
     /// The body was given up to keep the history within its bound; only the digest is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forgotten: bool,
@@ -77,6 +81,16 @@ impl Out {
             _ => None,
         }
     }
+}
+
+/// A delivery whose ack waits for another record to be stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThenAck {
+    /// The reply subject that settles it.
+    pub ack: String,
+    /// The message; absent when its bytes name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
 }
 
 /// Why an outgoing record needs no further care.
@@ -152,6 +166,13 @@ pub enum Record {
         /// Which.
         key: Key,
     },
+    /// It was given back after this hand-over and is in nobody's hands.
+    Returned {
+        /// Which.
+        key: Key,
+        /// After which hand-over.
+        delivery: u32,
+    },
     /// It ended: it is never handed over again.
     Ended {
         /// Which.
@@ -172,6 +193,8 @@ pub enum Record {
         id: Id,
         /// The message that it is about.
         message_id: Id,
+        /// What it says.
+        level: ReceiptLevel,
         /// When it arrived.
         at: Timestamp,
     },

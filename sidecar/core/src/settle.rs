@@ -39,7 +39,12 @@ pub struct Confirmed {
 impl Settlements {
     /// A settlement to be sent now.
     pub fn begin(&mut self, ack: &str, settlement: Settlement, key: Option<Key>) {
-        let pending = Pending { settlement, key, tries: 1, due_ms: None };
+        let pending = Pending {
+            settlement,
+            key,
+            tries: 1,
+            due_ms: None,
+        };
         self.pending.insert(ack.to_owned(), pending);
     }
 
@@ -51,7 +56,10 @@ impl Settlements {
             return None;
         }
         let pending = self.pending.remove(ack)?;
-        confirmed.then_some(Confirmed { settlement: pending.settlement, key: pending.key })
+        confirmed.then_some(Confirmed {
+            settlement: pending.settlement,
+            key: pending.key,
+        })
     }
 
     /// The settlements that are due, marked as sent.
@@ -103,7 +111,10 @@ mod tests {
             let now = u64::from(round) * 10_000;
             assert_eq!(settlements.end("a", false, now), None);
             assert_eq!(settlements.next_due(), Some(now + RETRY_MS));
-            assert_eq!(settlements.due(now + RETRY_MS), [("a".to_owned(), Settlement::Ack)]);
+            assert_eq!(
+                settlements.due(now + RETRY_MS),
+                [("a".to_owned(), Settlement::Ack)]
+            );
         }
         assert_eq!(settlements.end("a", false, 0), None);
         assert!(settlements.is_empty());

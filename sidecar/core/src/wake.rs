@@ -184,6 +184,11 @@ impl LaneWatch {
         matches!(self.look, Some(Look::After(_)))
     }
 
+    /// Whether it is not yet known what the lane holds: the consumer is being asked, or about to be.
+    pub const fn is_unsettled(&self) -> bool {
+        !self.checked
+    }
+
     /// How many messages wait, as the server last said.
     pub const fn pending(&self) -> u64 {
         self.pending

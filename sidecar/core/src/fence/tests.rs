@@ -15,12 +15,28 @@ fn identity(instance: u8, state: u8) -> Identity {
 }
 
 fn now(mono_ms: u64) -> Now {
-    Now { mono_ms, wall: Timestamp::from_unix_ms(0).unwrap() }
+    Now {
+        mono_ms,
+        wall: Timestamp::from_unix_ms(0).unwrap(),
+    }
 }
 
 fn lease_of(identity: &Identity) -> Lease {
-    let Identity { agent, instance, state_id, host, pid } = identity.clone();
-    Lease { agent, instance, state_id, host, pid, at: now(0).wall }
+    let Identity {
+        agent,
+        instance,
+        state_id,
+        host,
+        pid,
+    } = identity.clone();
+    Lease {
+        agent,
+        instance,
+        state_id,
+        host,
+        pid,
+        at: now(0).wall,
+    }
 }
 
 fn held(at_ms: u64) -> Fence {
@@ -45,7 +61,10 @@ fn a_free_lease_is_acquired_and_counts_from_when_it_was_sent() {
 fn a_renewal_keeps_the_epoch() {
     let mut fence = held(0);
     assert_eq!(fence.due(now(RENEW_MS - 1)), None);
-    assert!(matches!(fence.due(now(RENEW_MS)), Some(FenceStep::Write { expected: 7, .. })));
+    assert!(matches!(
+        fence.due(now(RENEW_MS)),
+        Some(FenceStep::Write { expected: 7, .. })
+    ));
     assert_eq!(fence.due(now(RENEW_MS)), None, "one at a time");
     assert_eq!(fence.answered(now(RENEW_MS + 5), LeaseOutcome::Written(9)), None);
     assert_eq!(fence.epoch(), 7);
@@ -58,7 +77,12 @@ fn another_sidecars_lease_fences_for_good() {
     fence.due(now(0));
     let other = lease_of(&identity(2, 2));
     let step = fence.answered(now(0), LeaseOutcome::Read(Some((other.clone(), 3))));
-    assert_eq!(step, Some(FenceStep::Fenced { holder: Box::new(other) }));
+    assert_eq!(
+        step,
+        Some(FenceStep::Fenced {
+            holder: Box::new(other)
+        })
+    );
     assert_eq!(fence.answered(now(1), LeaseOutcome::Read(None)), None);
     assert_eq!(fence.due(now(60_000)), None);
 }
@@ -69,9 +93,15 @@ fn takeover_takes_a_living_lease_once() {
     fence.due(now(0));
     let step = fence.answered(now(0), LeaseOutcome::Read(Some((lease_of(&identity(2, 2)), 3))));
     assert!(matches!(step, Some(FenceStep::Write { expected: 3, .. })));
-    assert_eq!(fence.answered(now(0), LeaseOutcome::Conflict), Some(FenceStep::Read));
+    assert_eq!(
+        fence.answered(now(0), LeaseOutcome::Conflict),
+        Some(FenceStep::Read)
+    );
     let step = fence.answered(now(0), LeaseOutcome::Read(Some((lease_of(&identity(3, 3)), 4))));
-    assert!(matches!(step, Some(FenceStep::Fenced { .. })), "the other one took it back");
+    assert!(
+        matches!(step, Some(FenceStep::Fenced { .. })),
+        "the other one took it back"
+    );
 }
 
 #[test]
@@ -87,8 +117,14 @@ fn a_lost_answer_to_a_renewal_is_settled_by_reading() {
     let mut fence = held(0);
     fence.due(now(RENEW_MS));
     assert_eq!(fence.answered(now(RENEW_MS + 5_000), LeaseOutcome::Failed), None);
-    assert!(matches!(fence.due(now(RENEW_MS + 6_000)), Some(FenceStep::Write { expected: 7, .. })));
-    assert_eq!(fence.answered(now(RENEW_MS + 6_001), LeaseOutcome::Conflict), Some(FenceStep::Read));
+    assert!(matches!(
+        fence.due(now(RENEW_MS + 6_000)),
+        Some(FenceStep::Write { expected: 7, .. })
+    ));
+    assert_eq!(
+        fence.answered(now(RENEW_MS + 6_001), LeaseOutcome::Conflict),
+        Some(FenceStep::Read)
+    );
     let ours = lease_of(&identity(1, 1));
     let step = fence.answered(now(RENEW_MS + 6_002), LeaseOutcome::Read(Some((ours, 8))));
     assert!(matches!(step, Some(FenceStep::Write { expected: 8, .. })));
@@ -103,10 +139,22 @@ fn a_lease_that_expired_while_cut_off_is_acquired_anew() {
     fence.disconnected(now(1_000));
     let late = LEASE_MS + 5_000;
     assert!(!fence.holds(now(late)));
-    assert!(matches!(fence.due(now(late)), Some(FenceStep::Write { expected: 7, .. })));
-    assert_eq!(fence.answered(now(late), LeaseOutcome::Conflict), Some(FenceStep::Read));
-    assert!(matches!(fence.answered(now(late), LeaseOutcome::Read(None)), Some(FenceStep::Write { expected: 0, .. })));
-    assert_eq!(fence.answered(now(late), LeaseOutcome::Written(20)), Some(FenceStep::Acquired { epoch: 20 }));
+    assert!(matches!(
+        fence.due(now(late)),
+        Some(FenceStep::Write { expected: 7, .. })
+    ));
+    assert_eq!(
+        fence.answered(now(late), LeaseOutcome::Conflict),
+        Some(FenceStep::Read)
+    );
+    assert!(matches!(
+        fence.answered(now(late), LeaseOutcome::Read(None)),
+        Some(FenceStep::Write { expected: 0, .. })
+    ));
+    assert_eq!(
+        fence.answered(now(late), LeaseOutcome::Written(20)),
+        Some(FenceStep::Acquired { epoch: 20 })
+    );
     assert_eq!(fence.epoch(), 20);
 }
 
@@ -116,7 +164,10 @@ fn a_lease_lost_to_another_while_cut_off_fences() {
     fence.disconnected(now(1_000));
     fence.due(now(30_000));
     fence.answered(now(30_000), LeaseOutcome::Conflict);
-    let step = fence.answered(now(30_000), LeaseOutcome::Read(Some((lease_of(&identity(2, 2)), 9))));
+    let step = fence.answered(
+        now(30_000),
+        LeaseOutcome::Read(Some((lease_of(&identity(2, 2)), 9))),
+    );
     assert!(matches!(step, Some(FenceStep::Fenced { .. })));
     assert!(!fence.holds(now(30_000)) && fence.epoch() == 0);
 }

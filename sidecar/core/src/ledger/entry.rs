@@ -35,7 +35,10 @@ impl OutEntry {
 
     /// A stored message to an agent of which no receipt of `injected` or more is known.
     pub fn is_unreceipted(&self) -> bool {
-        let message = self.head.as_ref().is_some_and(|head| head.kind == OutKind::Message);
+        let message = self
+            .head
+            .as_ref()
+            .is_some_and(|head| head.kind == OutKind::Message);
         message && self.seq.is_some() && self.closed.is_none()
     }
 
@@ -54,6 +57,8 @@ pub struct InEntry {
     pub body: Option<Location>,
     /// The agent took note of it.
     pub seen: bool,
+    /// The last hand-over after which it was given back.
+    pub returned: u32,
     /// How and when it ended.
     pub ended: Option<(Outcome, Timestamp)>,
     /// The server confirmed its ack.
@@ -75,6 +80,11 @@ impl InEntry {
     /// How often it was handed over.
     pub fn deliveries(&self) -> u32 {
         self.head.as_ref().map_or(0, |head| head.delivery)
+    }
+
+    /// Handed over, and neither given back nor ended since: in the agent's hands, or lost with a former process.
+    pub fn is_held(&self) -> bool {
+        self.ended.is_none() && self.deliveries() > self.returned
     }
 
     /// Ended and acked: nothing more will be done for it.

@@ -9,19 +9,22 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use wagglebus_schemas::{Id, Timestamp};
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::{Id, Level, Timestamp};
 
 pub use entry::{InEntry, OutEntry};
-pub use retention::{Keep, COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX};
+pub use retention::{COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX};
 
 use crate::journal::Location;
-use crate::record::{Key, Record};
+use crate::record::{Key, Out, Record};
 
 /// A receipt that arrived about one of our messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiptEntry {
     /// Its body in the spool.
     pub body: Location,
+    /// What it says.
+    pub level: ReceiptLevel,
     /// When it arrived.
     pub at: Timestamp,
 }
@@ -51,6 +54,7 @@ pub struct Ledger {
     history: VecDeque<Name>,
     history_bytes: u64,
     next_order: u64,
+    idempotency: BTreeMap<String, Id>,
 }
 
 impl Ledger {
@@ -68,14 +72,21 @@ impl Ledger {
     pub fn apply(&mut self, record: Record, location: Location) {
         match record {
             Record::Out(head) => self.apply_out(head, location),
-            Record::OutStored { id, seq } => self.change_out(id, |entry| entry.seq = entry.seq.max(Some(seq))),
-            Record::OutClosed { id, why } => self.change_out(id, |entry| entry.closed = entry.closed.max(Some(why))),
+            Record::OutStored { id, seq } => {
+                self.change_out(id, |entry| entry.seq = entry.seq.max(Some(seq)))
+            }
+            Record::OutClosed { id, why } => {
+                self.change_out(id, |entry| entry.closed = entry.closed.max(Some(why)))
+            }
             Record::HandOver(head) => {
                 let (key, at) = (head.key.clone(), head.at);
                 if !self.inn.contains_key(&key) {
                     self.ages.push_back((at, Name::In(key.clone())));
                 }
                 self.change_in(key, |entry| entry.merge(head, location));
+            }
+            Record::Returned { key, delivery } => {
+                self.change_in(key, |entry| entry.returned = entry.returned.max(delivery));
             }
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Ended { key, outcome, at } => {
@@ -85,16 +96,28 @@ impl Ledger {
                 self.change_in(key, |entry| entry.ended = entry.ended.max(Some((outcome, at))));
             }
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
-            Record::ReceiptIn { id, message_id, at } => {
+            Record::ReceiptIn {
+                id,
+                message_id,
+                level,
+                at,
+            } => {
                 let receipts = self.receipts.entry(message_id).or_default();
-                let entry = receipts.entry(id).or_insert(ReceiptEntry { body: location, at });
+                let entry = receipts.entry(id).or_insert(ReceiptEntry {
+                    body: location,
+                    level,
+                    at,
+                });
                 entry.body = entry.body.max(location);
             }
         }
     }
 
-    fn apply_out(&mut self, head: crate::record::Out, location: Location) {
+    fn apply_out(&mut self, head: Out, location: Location) {
         let (id, at) = (head.id, head.at);
+        if let Some(key) = &head.idempotency_key {
+            self.idempotency.insert(key.clone(), id);
+        }
         self.next_order = self.next_order.max(head.order.saturating_add(1));
         if self.out.get(&id).is_none_or(|entry| entry.head.is_none()) {
             self.ages.push_back((at, Name::Out(id)));
@@ -152,6 +175,23 @@ impl Ledger {
         self.out.get(id).filter(|entry| entry.head.is_some())
     }
 
+    /// The message that was sent under a caller's idempotency key.
+    pub fn sent_under(&self, idempotency_key: &str) -> Option<Id> {
+        self.idempotency.get(idempotency_key).copied()
+    }
+
+    /// The highest level that a sent message provably reached.
+    pub fn level(&self, id: &Id) -> Option<Level> {
+        let entry = self.sent(id)?;
+        let stored = if entry.seq.is_some() {
+            Level::Stored
+        } else {
+            Level::Accepted
+        };
+        let receipts = self.receipts(id).filter_map(|(_, receipt)| receipt.level.level());
+        Some(receipts.fold(stored, Level::max))
+    }
+
     /// An incoming message.
     pub fn received(&self, key: &Key) -> Option<&InEntry> {
         self.inn.get(key)
@@ -169,7 +209,9 @@ impl Ledger {
 
     /// Whether a receipt was taken before.
     pub fn has_receipt(&self, message_id: &Id, id: &Id) -> bool {
-        self.receipts.get(message_id).is_some_and(|receipts| receipts.contains_key(id))
+        self.receipts
+            .get(message_id)
+            .is_some_and(|receipts| receipts.contains_key(id))
     }
 
     /// Outgoing records that no stream has acknowledged, in the order of acceptance.
@@ -189,7 +231,9 @@ impl Ledger {
 
     /// Incoming messages that have not ended or whose ack is not confirmed: what a restart must settle.
     pub fn unfinished(&self) -> impl Iterator<Item = (&Key, &InEntry)> {
-        self.inn.iter().filter(|(_, entry)| entry.head.is_some() && !entry.is_finished())
+        self.inn
+            .iter()
+            .filter(|(_, entry)| entry.head.is_some() && !entry.is_finished())
     }
 
     /// The number that the next outgoing record takes in the order of acceptance.

@@ -28,7 +28,9 @@ impl Ledger {
             if !over_count && wall.unix_ms().saturating_sub(at.unix_ms()) < KEPT_MS {
                 break;
             }
-            let Some((at, name)) = self.ages.pop_front() else { break };
+            let Some((at, name)) = self.ages.pop_front() else {
+                break;
+            };
             if self.may_forget(&name, at, wall) {
                 self.forget(&name);
             } else {
@@ -36,7 +38,9 @@ impl Ledger {
             }
         }
         while self.history_bytes > HISTORY_BYTES_MAX {
-            let Some(name) = self.history.pop_front() else { break };
+            let Some(name) = self.history.pop_front() else {
+                break;
+            };
             self.forget_body(&name);
         }
     }
@@ -55,7 +59,13 @@ impl Ledger {
         self.forget_body(name);
         match name {
             Name::Out(id) => {
-                self.out.remove(id);
+                let entry = self.out.remove(id);
+                if let Some(key) = entry
+                    .and_then(|entry| entry.head)
+                    .and_then(|head| head.idempotency_key)
+                {
+                    self.idempotency.remove(&key);
+                }
                 self.receipts.remove(id);
             }
             Name::In(key) => {
@@ -72,7 +82,9 @@ impl Ledger {
                 (entry.body.take(), entry.is_finished())
             }
             Name::In(key) => {
-                let Some(entry) = self.inn.get_mut(key) else { return };
+                let Some(entry) = self.inn.get_mut(key) else {
+                    return;
+                };
                 (entry.body.take(), entry.is_finished())
             }
         };
@@ -102,7 +114,7 @@ impl Ledger {
                 (entry.body.is_none()).then(|| {
                     let mut head = head.clone();
                     head.forgotten = true;
-                    Keep::Head(Record::Out(head))
+                    Keep::Head(Box::new(Record::Out(head)))
                 })
             }
             Record::HandOver(head) => {
@@ -113,13 +125,14 @@ impl Ledger {
                 (entry.head.as_ref() == Some(head) || entry.deliveries() == head.delivery).then(|| {
                     let mut head = head.clone();
                     head.bodiless = true;
-                    Keep::Head(Record::HandOver(head))
+                    Keep::Head(Box::new(Record::HandOver(head)))
                 })
             }
             Record::OutStored { id, .. } | Record::OutClosed { id, .. } => self.sent(id).map(|_| Keep::Whole),
-            Record::Seen { key } | Record::Ended { key, .. } | Record::Acked { key } => {
-                self.received(key).map(|_| Keep::Whole)
-            }
+            Record::Seen { key }
+            | Record::Returned { key, .. }
+            | Record::Ended { key, .. }
+            | Record::Acked { key } => self.received(key).map(|_| Keep::Whole),
             Record::ReceiptIn { id, message_id, .. } => {
                 let receipt = self.receipts.get(message_id)?.get(id)?;
                 (receipt.body == location).then_some(Keep::Whole)
@@ -130,13 +143,26 @@ impl Ledger {
     /// Puts what a fold met in the order of the spool into the order of age, and drops facts about records that are gone.
     pub(super) fn settle_after_fold(&mut self) {
         self.out.retain(|_, entry| entry.head.is_some());
-        self.inn.retain(|_, entry| entry.head.is_some() || entry.ended.is_some());
+        self.inn
+            .retain(|_, entry| entry.head.is_some() || entry.ended.is_some());
         let out = &self.out;
         self.receipts.retain(|message_id, _| out.contains_key(message_id));
-        let names = self.out.keys().map(|id| Name::Out(*id)).chain(self.inn.keys().cloned().map(Name::In));
-        let mut ages: Vec<_> = names.filter_map(|name| Some((self.age_of(&name)?, name))).collect();
+        self.idempotency.retain(|_, id| out.contains_key(id));
+        let names = self
+            .out
+            .keys()
+            .map(|id| Name::Out(*id))
+            .chain(self.inn.keys().cloned().map(Name::In));
+        let mut ages: Vec<_> = names
+            .filter_map(|name| Some((self.age_of(&name)?, name)))
+            .collect();
         ages.sort();
-        let history: Vec<_> = ages.iter().map(|(_, name)| name).filter(|name| self.is_history(name)).cloned().collect();
+        let history: Vec<_> = ages
+            .iter()
+            .map(|(_, name)| name)
+            .filter(|name| self.is_history(name))
+            .cloned()
+            .collect();
         self.history_bytes = history.iter().map(|name| self.body_bytes(name)).sum();
         self.ages = ages.into();
         self.history = history.into();
@@ -154,7 +180,11 @@ impl Ledger {
             Name::Out(id) => self.out.get(id)?.head.as_ref().map(|head| head.at),
             Name::In(key) => {
                 let entry = self.inn.get(key)?;
-                entry.head.as_ref().map(|head| head.at).or(entry.ended.map(|(_, at)| at))
+                entry
+                    .head
+                    .as_ref()
+                    .map(|head| head.at)
+                    .or(entry.ended.map(|(_, at)| at))
             }
         }
     }
@@ -174,5 +204,5 @@ pub enum Keep {
     /// The record with its body.
     Whole,
     /// This record, without a body.
-    Head(Record),
+    Head(Box<Record>),
 }

@@ -16,13 +16,20 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn key(n: u8) -> Key {
-    Key { from: "alice".parse().unwrap(), id: id(n) }
+    Key {
+        from: "alice".parse().unwrap(),
+        id: id(n),
+    }
 }
 
 fn out(n: u8) -> Record {
     Record::Out(Out {
         id: id(n),
-        kind: if n.is_multiple_of(2) { OutKind::Message } else { OutKind::Receipt },
+        kind: if n.is_multiple_of(2) {
+            OutKind::Message
+        } else {
+            OutKind::Receipt
+        },
         subject: "wb.msg.bob.normal.alice".into(),
         priority: Priority::Normal,
         conversation: None,
@@ -31,6 +38,7 @@ fn out(n: u8) -> Record {
         order: u64::from(n),
         at: at(i64::from(n)),
         then_ack: None,
+        idempotency_key: None,
         forgotten: false,
     })
 }
@@ -48,22 +56,49 @@ fn hand_over(n: u8, delivery: u32) -> Record {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    (0u8..6, 0u8..9, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
+    (0u8..6, 0u8..10, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
         0 | 1 => out(n),
-        2 => Record::OutStored { id: id(n), seq: u64::from(n) + 7 },
-        3 => Record::OutClosed { id: id(n), why: Closed::Receipted },
+        2 => Record::OutStored {
+            id: id(n),
+            seq: u64::from(n) + 7,
+        },
+        3 => Record::OutClosed {
+            id: id(n),
+            why: Closed::Receipted,
+        },
         4 => hand_over(n, delivery),
         5 => Record::Seen { key: key(n) },
-        6 => Record::Ended { key: key(n), outcome: Outcome::Done, at: at(50) },
+        6 => Record::Ended {
+            key: key(n),
+            outcome: Outcome::Done,
+            at: at(50),
+        },
         7 => Record::Acked { key: key(n) },
-        _ => Record::ReceiptIn { id: id(n + 100), message_id: id(n), at: at(60) },
+        8 => Record::Returned {
+            key: key(n),
+            delivery,
+        },
+        _ => Record::ReceiptIn {
+            id: id(n + 100),
+            message_id: id(n),
+            level: ReceiptLevel::Done,
+            at: at(60),
+        },
     })
 }
 
 /// Gives each record a place of its own, as a spool would.
 fn placed(records: Vec<Record>) -> Vec<(Record, Location)> {
-    let place = |n: usize| Location { segment: n as u64 / 4, offset: n as u64, len: 10 };
-    records.into_iter().enumerate().map(|(n, record)| (record, place(n))).collect()
+    let place = |n: usize| Location {
+        segment: n as u64 / 4,
+        offset: n as u64,
+        len: 10,
+    };
+    records
+        .into_iter()
+        .enumerate()
+        .map(|(n, record)| (record, place(n)))
+        .collect()
 }
 
 proptest! {
@@ -99,7 +134,7 @@ proptest! {
                 let copy = Location { segment: 1_000 + segment, offset: n as u64, len: location.len };
                 match ledger.keep(&record, location) {
                     Some(Keep::Whole) => rest.push((record, copy)),
-                    Some(Keep::Head(record)) => rest.push((record, copy)),
+                    Some(Keep::Head(record)) => rest.push((*record, copy)),
                     None => {}
                 }
             }
@@ -111,7 +146,7 @@ proptest! {
             let received: Vec<_> = ledger
                 .inn
                 .iter()
-                .map(|(k, e)| (k.clone(), e.deliveries(), e.seen, e.ended, e.acked, e.body.is_some()))
+                .map(|(k, e)| (k.clone(), (e.deliveries(), e.returned), e.seen, e.ended, e.acked, e.body.is_some()))
                 .collect();
             let receipts: Vec<_> = ledger.receipts.iter().map(|(id, r)| (*id, r.len())).collect();
             let unstored: Vec<_> = ledger.unstored().collect();
@@ -137,21 +172,35 @@ proptest! {
 
 #[test]
 fn an_outgoing_record_moves_from_unstored_to_unreceipted_to_history() {
-    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let place = |n| Location {
+        segment: 0,
+        offset: n,
+        len: 10,
+    };
     let mut ledger = Ledger::default();
     ledger.apply(out(2), place(0));
     assert_eq!(ledger.unstored_depth(), (1, 10));
     ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
     assert_eq!(ledger.unstored_depth(), (0, 0));
     assert_eq!(ledger.unreceipted().collect::<Vec<_>>(), [id(2)]);
-    ledger.apply(Record::OutClosed { id: id(2), why: Closed::Receipted }, place(2));
+    ledger.apply(
+        Record::OutClosed {
+            id: id(2),
+            why: Closed::Receipted,
+        },
+        place(2),
+    );
     assert_eq!(ledger.unreceipted().count(), 0);
     assert_eq!(ledger.history_bytes, 10);
 }
 
 #[test]
 fn finished_work_is_forgotten_after_48_hours_and_unfinished_never() {
-    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let place = |n| Location {
+        segment: 0,
+        offset: n,
+        len: 10,
+    };
     let mut ledger = Ledger::default();
     ledger.apply(out(1), place(0));
     ledger.apply(Record::OutStored { id: id(1), seq: 5 }, place(1));
@@ -166,10 +215,17 @@ fn finished_work_is_forgotten_after_48_hours_and_unfinished_never() {
 
 #[test]
 fn unreceipted_messages_are_given_up_after_24_hours() {
-    let place = |n| Location { segment: 0, offset: n, len: 10 };
+    let place = |n| Location {
+        segment: 0,
+        offset: n,
+        len: 10,
+    };
     let mut ledger = Ledger::default();
     ledger.apply(out(2), place(0));
     ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
     assert_eq!(ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX)), None);
-    assert_eq!(ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX + 2)), Some(id(2)));
+    assert_eq!(
+        ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX + 2)),
+        Some(id(2))
+    );
 }

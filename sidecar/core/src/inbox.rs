@@ -1,0 +1,280 @@
+//! The agent's hands: who wants messages, who holds which, and until when.
+//!
+//! Nothing is prefetched. [`Inbox::appetite`] says whether one more message can be handed over right now, and of which
+//! lanes; only then is one fetched.
+
+mod hand;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wagglebus_schemas::{Id, Priority};
+
+pub use hand::{Hand, Holder};
+pub use request::Request;
+
+use crate::event::{ReaderId, ReaderKind, TakeRequest, Token};
+use crate::record::Key;
+
+/// How often a message in hand is reported as being worked on, in milliseconds: a third of the server's ack_wait.
+pub const PROGRESS_MS: u64 = 10_000;
+/// Most long polls that wait at once.
+pub const REQUESTS_MAX: usize = 64;
+
+/// Which lanes may be fetched from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appetite {
+    /// None: nobody asks, or all slots are taken.
+    None,
+    /// Only `urgent`: the slots are taken, but the one that only `urgent` may use is free.
+    UrgentOnly,
+    /// Any.
+    Any,
+}
+
+/// For whom the next fetched message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taker {
+    /// A long poll.
+    Request(Token),
+    /// A stream reader.
+    Reader(ReaderId),
+}
+
+/// A stream reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reader {
+    kind: ReaderKind,
+}
+
+/// Readers, waiting requests and messages in hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inbox {
+    slots: usize,
+    requests: VecDeque<Request>,
+    readers: BTreeMap<ReaderId, Reader>,
+    hands: BTreeMap<Key, Hand>,
+}
+
+impl Inbox {
+    /// An inbox whose agent works on at most `slots` messages at once, beside one urgent.
+    pub fn new(slots: usize) -> Self {
+        Self {
+            slots: slots.max(1),
+            requests: VecDeque::new(),
+            readers: BTreeMap::new(),
+            hands: BTreeMap::new(),
+        }
+    }
+
+    /// A long poll begins to wait.
+    ///
+    /// # Errors
+    /// Gives the request back when too many wait already.
+    pub fn ask(&mut self, now_ms: u64, take: TakeRequest) -> Result<(), TakeRequest> {
+        if self.requests.len() >= REQUESTS_MAX {
+            return Err(take);
+        }
+        self.requests.push_back(Request::new(now_ms, take));
+        Ok(())
+    }
+
+    /// A client is gone: its request ends. Returns the messages that it had collected.
+    pub fn forget(&mut self, token: Token) -> Vec<Key> {
+        let Some(at) = self.requests.iter().position(|request| request.token() == token) else {
+            return Vec::new();
+        };
+        self.requests
+            .remove(at)
+            .map(Request::into_collected)
+            .unwrap_or_default()
+    }
+
+    /// A stream reader is there.
+    pub fn open(&mut self, reader: ReaderId, kind: ReaderKind) {
+        self.readers.insert(reader, Reader { kind });
+    }
+
+    /// A stream reader is gone. Returns the messages that it held.
+    pub fn close(&mut self, reader: ReaderId) -> Vec<Key> {
+        self.readers.remove(&reader);
+        let held = self
+            .hands
+            .iter()
+            .filter(|(_, hand)| hand.holder == Holder::Reader(reader));
+        held.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How a reader takes messages.
+    pub fn reader(&self, reader: ReaderId) -> Option<ReaderKind> {
+        self.readers.get(&reader).map(|reader| reader.kind)
+    }
+
+    /// Every reader that is open.
+    pub fn readers(&self) -> impl Iterator<Item = (ReaderId, ReaderKind)> + '_ {
+        self.readers.iter().map(|(id, reader)| (*id, reader.kind))
+    }
+
+    /// Which lanes may be fetched from now, and for whom.
+    pub fn appetite(&self) -> (Appetite, Option<Taker>) {
+        if let Some(request) = self.requests.front() {
+            let appetite = self.request_appetite(request);
+            if appetite != Appetite::None {
+                return (appetite, Some(Taker::Request(request.token())));
+            }
+        }
+        let mut best = (Appetite::None, None);
+        for (id, reader) in &self.readers {
+            match self.room(reader.kind.slots, |hand| hand.holder == Holder::Reader(*id)) {
+                Appetite::Any => return (Appetite::Any, Some(Taker::Reader(*id))),
+                Appetite::UrgentOnly => best = (Appetite::UrgentOnly, Some(Taker::Reader(*id))),
+                Appetite::None => {}
+            }
+        }
+        best
+    }
+
+    fn request_appetite(&self, request: &Request) -> Appetite {
+        if request.is_full() {
+            return Appetite::None;
+        }
+        // A request that began with a free slot may take more than the slots: up to its `max` of what waits now.
+        if request.is_collecting() {
+            return Appetite::Any;
+        }
+        self.room(self.slots, |hand| matches!(hand.holder, Holder::Lease))
+    }
+
+    fn room(&self, slots: usize, holds: impl Fn(&Hand) -> bool) -> Appetite {
+        let held = self.hands.values().filter(|hand| holds(hand)).count();
+        if held < slots {
+            Appetite::Any
+        } else if held == slots {
+            Appetite::UrgentOnly
+        } else {
+            Appetite::None
+        }
+    }
+
+    /// Puts a fetched message into the hands of `taker`.
+    ///
+    /// Returns false when the taker is gone meanwhile: the message must go back.
+    pub fn hold(&mut self, taker: Taker, hand: Hand, appetite: Appetite) -> bool {
+        match taker {
+            Taker::Request(token) => {
+                let Some(request) = self.requests.iter_mut().find(|request| request.token() == token) else {
+                    return false;
+                };
+                request.collect(hand.key.clone(), appetite);
+            }
+            Taker::Reader(reader) => {
+                if !self.readers.contains_key(&reader) {
+                    return false;
+                }
+            }
+        }
+        self.hands.insert(hand.key.clone(), hand);
+        true
+    }
+
+    /// A request that can be answered, with the messages that it collected: it is full, or nothing more waits for it.
+    pub fn answerable(&mut self, now_ms: u64, quiet: bool) -> Option<(Token, Vec<Key>)> {
+        let at = self
+            .requests
+            .iter()
+            .position(|request| request.is_answerable(now_ms, quiet))?;
+        let request = self.requests.remove(at)?;
+        Some((request.token(), request.into_collected()))
+    }
+
+    /// How long the messages of a waiting request are leased, in milliseconds.
+    pub fn lease_ms(&self, token: Token) -> Option<u64> {
+        self.requests
+            .iter()
+            .find(|request| request.token() == token)
+            .map(Request::lease_ms)
+    }
+
+    /// Ends every waiting request.
+    pub fn close_requests(&mut self) -> Vec<(Token, Vec<Key>)> {
+        self.requests
+            .drain(..)
+            .map(|request| (request.token(), request.into_collected()))
+            .collect()
+    }
+
+    /// A message in hand.
+    pub fn hand(&self, key: &Key) -> Option<&Hand> {
+        self.hands.get(key)
+    }
+
+    /// A message in hand, to be changed.
+    pub fn hand_mut(&mut self, key: &Key) -> Option<&mut Hand> {
+        self.hands.get_mut(key)
+    }
+
+    /// The message of this id in hand that a lease belongs to; without a lease, the only one.
+    pub fn find(&self, id: Id, lease: Option<&str>) -> Option<&Hand> {
+        let mut hands = self.hands.values().filter(|hand| hand.key.id == id);
+        match lease {
+            Some(lease) => hands.find(|hand| hand.lease == lease),
+            None => hands.next(),
+        }
+    }
+
+    /// Takes a message out of the agent's hands.
+    pub fn release(&mut self, key: &Key) -> Option<Hand> {
+        for request in &mut self.requests {
+            request.drop_collected(key);
+        }
+        self.hands.remove(key)
+    }
+
+    /// All messages in hand.
+    pub fn hands(&self) -> impl Iterator<Item = &Hand> {
+        self.hands.values()
+    }
+
+    /// Messages whose lease is over.
+    pub fn expired(&self, now_ms: u64) -> Vec<Key> {
+        let over = |hand: &&Hand| hand.lease_until_ms.is_some_and(|until| until <= now_ms);
+        self.hands
+            .values()
+            .filter(over)
+            .map(|hand| hand.key.clone())
+            .collect()
+    }
+
+    /// Ack subjects of messages that the server must be told are still being worked on.
+    pub fn progress_due(&mut self, now_ms: u64) -> Vec<String> {
+        let mut due = Vec::new();
+        for hand in self.hands.values_mut() {
+            if hand.progress_at_ms <= now_ms {
+                hand.progress_at_ms = now_ms.saturating_add(PROGRESS_MS);
+                due.push(hand.ack.clone());
+            }
+        }
+        due
+    }
+
+    /// The next time at which something here is due.
+    pub fn next_timer(&self, now_ms: u64) -> Option<u64> {
+        let hands = self
+            .hands
+            .values()
+            .flat_map(|hand| [Some(hand.progress_at_ms), hand.lease_until_ms]);
+        let requests = self
+            .requests
+            .iter()
+            .map(|request| Some(request.next_timer(now_ms)));
+        hands.chain(requests).flatten().min()
+    }
+
+    /// Age of the oldest message in hand of a lane, in milliseconds.
+    pub fn oldest_ms(&self, lane: Priority, now_ms: u64) -> Option<u64> {
+        let ages = self.hands.values().filter(|hand| hand.priority == lane);
+        ages.map(|hand| now_ms.saturating_sub(hand.taken_at_ms)).max()
+    }
+}

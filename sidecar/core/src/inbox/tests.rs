@@ -1,0 +1,1 @@
+//! Slots, readers and requests of the inbox.

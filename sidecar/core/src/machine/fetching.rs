@@ -1,0 +1,198 @@
+//! When to fetch, from which lane, and for whom.
+
+use wagglebus_schemas::Priority;
+use wagglebus_schemas::bridge::{Bridge, Proof};
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::level::ReceiptLevel;
+
+use super::Sidecar;
+use crate::context::Context;
+use crate::effect::{Answer, Effect, Handed};
+use crate::event::{FetchOutcome, LaneState, TakeRequest, Token};
+use crate::inbox::{Appetite, Taker};
+use crate::lanes::LaneSet;
+use crate::receipt::Report;
+use crate::record::Key;
+
+impl Sidecar {
+    /// Asks consumers for lost hand-overs where that is due, and fetches one message if one can be handed over.
+    pub(super) fn fetch(&mut self, cx: &mut Context<'_>) {
+        for lane in Priority::ALL.iter().copied() {
+            if !self.lane(lane).is_backing_off() && self.lane_mut(lane).begin_check() {
+                let held = self.held_sequences(lane);
+                cx.ask(Effect::CheckLane { lane, held });
+            }
+        }
+        if !self.receipts.is_backing_off() && self.receipts.begin_check() {
+            cx.ask(Effect::CheckReceipts);
+        }
+        if let Some(shape) = self.receipts.wanted() {
+            self.receipts.begin_fetch();
+            cx.ask(Effect::FetchReceipt { shape });
+        }
+        if self.is_draining()
+            || self.spool_failure.is_some()
+            || !self.fence.holds(cx.now)
+            || self.is_fetching()
+        {
+            return;
+        }
+        let (appetite, _) = self.inbox.appetite();
+        let waiting = self.waiting(appetite);
+        let Some(lane) = self.turns.next(waiting) else {
+            return;
+        };
+        if let Some(shape) = self.lane(lane).wanted() {
+            self.lane_mut(lane).begin_fetch();
+            cx.ask(Effect::FetchLane { lane, shape });
+        }
+    }
+
+    fn is_fetching(&self) -> bool {
+        self.lanes.iter().any(crate::wake::LaneWatch::is_fetching)
+    }
+
+    /// Lanes that may have mail and may be fetched from.
+    fn waiting(&self, appetite: Appetite) -> LaneSet {
+        let allowed = |lane: &Priority| match appetite {
+            Appetite::None => false,
+            Appetite::UrgentOnly => *lane == Priority::Urgent,
+            Appetite::Any => true,
+        };
+        let lanes = Priority::ALL.iter().copied();
+        lanes
+            .filter(|lane| allowed(lane) && self.lane(*lane).wanted().is_some())
+            .collect()
+    }
+
+    pub(super) fn lane_fetched(&mut self, cx: &mut Context<'_>, lane: Priority, outcome: FetchOutcome) {
+        match outcome {
+            FetchOutcome::Got(fetched) => {
+                // The turn counts when it was taken: the lanes that waited besides this one were passed over.
+                let mut waiting = self.waiting(Appetite::Any);
+                waiting.set(lane, true);
+                self.turns.take(lane, waiting);
+                self.lane_mut(lane).got(fetched.stream_seq, fetched.pending);
+                self.take_in(cx, lane, *fetched);
+            }
+            FetchOutcome::Empty => self.lane_mut(lane).empty(),
+            FetchOutcome::Failed => self.lane_mut(lane).failed(cx.now.mono_ms),
+        }
+    }
+
+    pub(super) fn lane_checked(&mut self, cx: &mut Context<'_>, lane: Priority, state: Option<LaneState>) {
+        let now_ms = cx.now.mono_ms;
+        let Some(LaneState {
+            pending,
+            lost,
+            joined,
+        }) = state
+        else {
+            return self.lane_mut(lane).check_done(now_ms, None, false);
+        };
+        self.joined.extend(joined);
+        self.lane_mut(lane)
+            .check_done(now_ms, Some(pending), lost.is_some());
+        self.bring_back_lost(cx, lost);
+    }
+
+    pub(super) fn receipts_checked(&mut self, cx: &mut Context<'_>, state: Option<LaneState>) {
+        let (pending, lost) = state.map_or((None, None), |state| (Some(state.pending), state.lost));
+        self.receipts.check_done(cx.now.mono_ms, pending, lost.is_some());
+        self.bring_back_lost(cx, lost);
+    }
+
+    fn bring_back_lost(&mut self, cx: &mut Context<'_>, lost: Option<String>) {
+        if let Some(ack) = lost {
+            cx.warn(
+                None,
+                "the server had handed a message to a connection that was gone; it comes again",
+            );
+            self.settle(cx, &ack, crate::effect::Settlement::Nak { delay_ms: 0 }, None);
+        }
+    }
+
+    /// For whom a message that was just fetched is.
+    pub(super) fn taker(&self, lane: Priority) -> Option<(Taker, Appetite)> {
+        let (appetite, taker) = self.inbox.appetite();
+        let allowed = match appetite {
+            Appetite::None => false,
+            Appetite::UrgentOnly => lane == Priority::Urgent,
+            Appetite::Any => true,
+        };
+        taker.filter(|_| allowed).map(|taker| (taker, appetite))
+    }
+
+    pub(super) fn take(&mut self, cx: &mut Context<'_>, take: TakeRequest) {
+        let token = take.token;
+        let refusal = if self.is_draining() {
+            Some(ErrorDetail::new(
+                ErrorCode::Draining,
+                "the sidecar is shutting down",
+            ))
+        } else {
+            let asked = self.inbox.ask(cx.now.mono_ms, take);
+            asked.err().map(|_| {
+                ErrorDetail::new(
+                    ErrorCode::RateLimited,
+                    "too many requests for messages wait at once",
+                )
+                .retry_after_ms(1_000)
+                .hint("keep one long poll open instead of many")
+            })
+        };
+        if let Some(error) = refusal {
+            return cx.ask(Effect::Answer {
+                token,
+                answer: Answer::Error(error),
+            });
+        }
+        if take.timeout_ms == 0 {
+            // A wake may still be on its way: who does not wait wants to know what is in the stream now.
+            self.lanes.iter_mut().for_each(crate::wake::LaneWatch::poll);
+        }
+    }
+
+    pub(super) fn gone(&mut self, cx: &mut Context<'_>, token: Token) {
+        self.waiters.forget(token);
+        let keys = self.inbox.forget(token);
+        self.return_all(cx, &keys, "its reader is gone");
+    }
+
+    /// Answers the long polls that can be answered.
+    pub(super) fn answer_requests(&mut self, cx: &mut Context<'_>) {
+        let may_fetch = self.bus_up && !self.is_draining() && self.fence.holds(cx.now);
+        loop {
+            let (appetite, _) = self.inbox.appetite();
+            let checking = self.lanes.iter().any(crate::wake::LaneWatch::is_unsettled);
+            let busy = may_fetch && (self.is_fetching() || checking || !self.waiting(appetite).is_empty());
+            let Some((token, keys)) = self.inbox.answerable(cx.now.mono_ms, !busy) else {
+                return;
+            };
+            let items = keys
+                .iter()
+                .filter_map(|key| self.hand_over_leased(cx, key))
+                .collect();
+            cx.ask(Effect::Answer {
+                token,
+                answer: Answer::Messages(items),
+            });
+        }
+    }
+
+    fn hand_over_leased(&mut self, cx: &mut Context<'_>, key: &Key) -> Option<Handed> {
+        let hand = self.inbox.hand_mut(key)?;
+        hand.injected = true;
+        let (handed, delivery) = (hand.handed(), hand.delivery);
+        let report = Report {
+            key,
+            levels: &[ReceiptLevel::Fetched, ReceiptLevel::Injected],
+            bridge: Some(Bridge::Http),
+            proof: Proof::Read,
+            delivery,
+            reason: None,
+        };
+        self.report(cx, &report, None);
+        Some(handed)
+    }
+}

@@ -1,0 +1,203 @@
+//! From the spool to the streams, and what a publish ack says about a stream's health.
+
+use wagglebus_schemas::Id;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+
+use super::Sidecar;
+use crate::context::Context;
+use crate::effect::{Body, Effect, Settlement};
+use crate::event::PublishOutcome;
+use crate::record::{Closed, Out, OutKind, Record};
+
+/// How long the server recognises an id, in milliseconds: the streams' duplicate window (DESIGN 3.6).
+const DUPLICATE_WINDOW_MS: i64 = 15 * 60_000;
+
+/// The stream that a record goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Family {
+    Messages,
+    Receipts,
+    Dlq,
+    Tasks,
+}
+
+impl From<OutKind> for Family {
+    fn from(kind: OutKind) -> Self {
+        match kind {
+            OutKind::Message | OutKind::Room => Self::Messages,
+            OutKind::Receipt => Self::Receipts,
+            OutKind::DeadLetter => Self::Dlq,
+            OutKind::Report => Self::Tasks,
+        }
+    }
+}
+
+impl Sidecar {
+    /// Publishes everything that may leave now.
+    pub(super) fn publish(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let (ledger, acknowledged) = (&self.ledger, &self.acknowledged);
+            let floor = |id: Id| {
+                let family = ledger
+                    .sent(&id)
+                    .and_then(|e| e.head.as_ref())
+                    .map(|head| Family::from(head.kind));
+                family
+                    .and_then(|family| acknowledged.get(&family).copied())
+                    .unwrap_or(0)
+            };
+            let Some(next) = self.outbox.next(cx.now.mono_ms, floor) else {
+                return;
+            };
+            let entry = self.ledger.sent(&next.id);
+            let head = entry.and_then(|entry| entry.head.clone());
+            let body = next.body.map(Body::Bytes).or_else(|| entry?.body.map(Body::At));
+            match (head, body) {
+                (Some(out), Some(body)) => cx.ask(Effect::Publish { out, body }),
+                _ => {
+                    // Only a stored message can lose its body, and only while it waits to be published again.
+                    self.outbox.finished(&next.id);
+                }
+            }
+        }
+    }
+
+    pub(super) fn published(&mut self, cx: &mut Context<'_>, id: Id, outcome: PublishOutcome) {
+        match outcome {
+            PublishOutcome::Retry => self.outbox.failed(&id, cx.now.mono_ms),
+            PublishOutcome::Stored { seq, duplicate } => {
+                if let Some(floor) = self.outbox.finished(&id) {
+                    self.stored(cx, id, seq, duplicate, floor);
+                }
+            }
+            PublishOutcome::Refused { why } => {
+                if self.outbox.finished(&id).is_some() {
+                    self.refused(cx, id, &why);
+                }
+            }
+        }
+    }
+
+    fn stored(&mut self, cx: &mut Context<'_>, id: Id, seq: u64, duplicate: bool, floor: u64) {
+        let Some(entry) = self.ledger.sent(&id) else {
+            return;
+        };
+        let Some(head) = entry.head.clone() else { return };
+        let (before, family) = (entry.seq, Family::from(head.kind));
+        let lost_tail = !duplicate && seq <= floor;
+        let highest = self.acknowledged.entry(family).or_default();
+        *highest = if lost_tail { seq } else { seq.max(*highest) };
+        if before != Some(seq) {
+            self.note(cx, Record::OutStored { id, seq }, Some(id));
+        }
+        self.waiters.reached(cx, &self.ledger, id);
+        if before.is_none() {
+            self.then_ack(cx, &head);
+        }
+        let probe_missed = self.probe.take_if(|probe| *probe == id).is_some()
+            && !duplicate
+            && cx.now.wall.unix_ms().saturating_sub(head.at.unix_ms()) < DUPLICATE_WINDOW_MS;
+        if family == Family::Messages && (lost_tail || probe_missed) {
+            cx.warn(
+                Some(id),
+                "the stream lost messages that it had acknowledged; publishing them again",
+            );
+            self.publish_again();
+        }
+    }
+
+    /// Puts every stored message without a receipt back on its way: the stream may have lost it.
+    fn publish_again(&mut self) {
+        for id in self.ledger.unreceipted().collect::<Vec<_>>() {
+            self.push_again(id);
+        }
+    }
+
+    fn push_again(&mut self, id: Id) {
+        let Some(head) = self.ledger.sent(&id).and_then(|entry| entry.head.as_ref()) else {
+            return;
+        };
+        let (lane, order) = (head.priority, head.order);
+        if !self.outbox.has(lane, order, &id) {
+            self.outbox.push(lane, order, id, None);
+        }
+    }
+
+    /// Publishes the newest message without a receipt again under its own id: a stream that was recreated or lost its
+    /// tail does not know it.
+    pub(super) fn probe_stream(&mut self) {
+        self.probe = self.ledger.unreceipted().next_back();
+        if let Some(id) = self.probe {
+            self.push_again(id);
+        }
+    }
+
+    fn refused(&mut self, cx: &mut Context<'_>, id: Id, why: &str) {
+        let Some(head) = self.ledger.sent(&id).and_then(|entry| entry.head.clone()) else {
+            return;
+        };
+        cx.warn(Some(id), format!("the server refused a publish for good: {why}"));
+        self.note(
+            cx,
+            Record::OutClosed {
+                id,
+                why: Closed::Refused,
+            },
+            Some(id),
+        );
+        let error = ErrorDetail::new(
+            ErrorCode::Forbidden,
+            format!("the bus refused the message: {why}"),
+        )
+        .hint("check the agent's enrolment with `wagglebus doctor`");
+        self.waiters.fail(cx, id, &error);
+        if head.kind == OutKind::DeadLetter {
+            // Its message must not vanish: it comes again, and is filed again.
+            if let Some(then) = head.then_ack {
+                self.settle(cx, &then.ack, Settlement::Nak { delay_ms: 3_600_000 }, None);
+            }
+        } else {
+            self.then_ack(cx, &head);
+        }
+    }
+
+    fn then_ack(&mut self, cx: &mut Context<'_>, head: &Out) {
+        if let Some(then) = head.then_ack.clone() {
+            self.settle(cx, &then.ack, Settlement::Ack, then.key);
+        }
+    }
+
+    /// Gives up the oldest unreceipted messages over their bounds.
+    pub(super) fn give_up_unreceipted(&mut self, cx: &mut Context<'_>) {
+        while let Some(id) = self.ledger.unreceipted_over_bound(cx.now.wall) {
+            cx.warn(
+                Some(id),
+                "no receipt came for a stored message; it is no longer kept to be published again",
+            );
+            if !self.note(
+                cx,
+                Record::OutClosed {
+                    id,
+                    why: Closed::GivenUp,
+                },
+                Some(id),
+            ) {
+                return;
+            }
+        }
+    }
+
+    /// Writes a fact whose loss costs only a repetition. Returns whether it was written.
+    pub(super) fn note(&mut self, cx: &mut Context<'_>, record: Record, about: Option<Id>) -> bool {
+        match cx.record(&mut self.ledger, record, &bytes::Bytes::new()) {
+            Ok(_) => {
+                self.wrote(false);
+                true
+            }
+            Err(error) => {
+                cx.warn(about, error.to_string());
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the machine shows of itself: heartbeat, readiness, messages in hand.
+
+use wagglebus_schemas::heartbeat::{Hold, LaneDepth, LaneDepths};
+use wagglebus_schemas::reason::HoldReason;
+use wagglebus_schemas::state::SessionState;
+use wagglebus_schemas::{Id, Priority, Timestamp};
+
+use super::{HEARTBEAT_MS, Sidecar};
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::inbox::Hand;
+use crate::now::Now;
+
+/// What of a heartbeat is sent at once when it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    state: SessionState,
+    hold: Option<HoldReason>,
+    since: Timestamp,
+    epoch: u64,
+}
+
+/// What the machine tells of itself at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// Epoch of the lease; 0 while it is not held.
+    pub epoch: u64,
+    /// Whether the lease is held now.
+    pub lease_held: bool,
+    /// Whether the bus is connected.
+    pub bus_up: bool,
+    /// Why the spool takes nothing more.
+    pub spool_failure: Option<String>,
+    /// What the agent does.
+    pub state: SessionState,
+    /// Why nothing is handed over.
+    pub hold: Option<Hold>,
+    /// The inbox by lane.
+    pub inbox: LaneDepths,
+    /// Messages in the agent's hands.
+    pub in_flight: Vec<Id>,
+    /// Records that no stream has acknowledged, and their bytes.
+    pub unstored: (usize, u64),
+    /// Publishes and settlements without an answer.
+    pub under_way: (usize, usize),
+}
+
+/// A message in the agent's hands, as shown to its own user.
+pub type InHand<'a> = &'a Hand;
+
+impl Sidecar {
+    /// What the machine tells of itself now.
+    pub fn view(&self, now: Now) -> View {
+        let (state, hold) = self.state();
+        let mut inbox = LaneDepths::default();
+        for lane in Priority::ALL.iter().copied() {
+            let oldest_ms = self.inbox.oldest_ms(lane, now.mono_ms);
+            *inbox.get_mut(lane) = LaneDepth {
+                pending: self.lane(lane).pending(),
+                oldest_ms,
+            };
+        }
+        let since = self
+            .heartbeat_shown
+            .as_ref()
+            .filter(|shown| shown.hold == hold)
+            .map_or(now.wall, |shown| shown.since);
+        View {
+            epoch: self.fence.epoch(),
+            lease_held: self.fence.holds(now),
+            bus_up: self.bus_up,
+            spool_failure: self.spool_failure.clone(),
+            state,
+            hold: hold.map(|reason| Hold { reason, since }),
+            inbox,
+            in_flight: self.inbox.hands().map(|hand| hand.key.id).collect(),
+            unstored: self.ledger.unstored_depth(),
+            under_way: (self.outbox.under_way(), self.settlements.len()),
+        }
+    }
+
+    /// The messages in the agent's hands.
+    pub fn in_hand(&self) -> impl Iterator<Item = InHand<'_>> {
+        self.inbox.hands()
+    }
+
+    fn state(&self) -> (SessionState, Option<HoldReason>) {
+        if self.is_draining() {
+            return (SessionState::Draining, None);
+        }
+        let idle = self.inbox.hands().next().is_none();
+        let full = !idle && self.inbox.appetite().0 != crate::inbox::Appetite::Any;
+        let state = if idle {
+            SessionState::Idle
+        } else {
+            SessionState::Busy
+        };
+        (state, full.then_some(HoldReason::Busy))
+    }
+
+    /// Sends a heartbeat when its time has come; one whose `hold` or epoch changed goes at once.
+    pub(super) fn beat(&mut self, cx: &mut Context<'_>) {
+        let (state, hold) = self.state();
+        let epoch = self.fence.epoch();
+        let shown = self.heartbeat_shown.as_ref();
+        let changed = shown.is_none_or(|shown| (shown.hold, shown.epoch) != (hold, epoch))
+            || shown.is_some_and(|shown| shown.state != state && state == SessionState::Draining);
+        let due = self.heartbeat_at_ms <= cx.now.mono_ms;
+        if !self.bus_up || !(due || changed) {
+            if due {
+                self.heartbeat_at_ms = cx.now.mono_ms.saturating_add(HEARTBEAT_MS);
+            }
+            return;
+        }
+        let since = shown
+            .filter(|shown| shown.hold == hold)
+            .map_or(cx.now.wall, |shown| shown.since);
+        self.heartbeat_shown = Some(Shown {
+            state,
+            hold,
+            since,
+            epoch,
+        });
+        self.heartbeat_at_ms = cx.now.mono_ms.saturating_add(HEARTBEAT_MS);
+        cx.ask(Effect::Heartbeat);
+    }
+}
