@@ -71,8 +71,8 @@ pub enum PublishOutcome {
 pub struct LaneState {
     /// How many messages wait.
     pub pending: u64,
-    /// The ack subject of a delivery that the server counted but nobody holds (DESIGN 3.3, lost hand-overs).
-    pub lost: Option<String>,
+    /// The ack subjects of deliveries that the server counted but nobody holds (DESIGN 3.3, lost hand-overs).
+    pub lost: Vec<String>,
     /// The rooms of the lane, and from which sequence on each counts.
     pub joined: BTreeMap<RoomName, u64>,
 }

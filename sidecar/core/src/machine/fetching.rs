@@ -92,18 +92,18 @@ impl Sidecar {
         };
         self.joined.extend(joined);
         self.lane_mut(lane)
-            .check_done(now_ms, Some(pending), lost.is_some());
+            .check_done(now_ms, Some(pending), !lost.is_empty());
         self.bring_back_lost(cx, lost);
     }
 
     pub(super) fn receipts_checked(&mut self, cx: &mut Context<'_>, state: Option<LaneState>) {
-        let (pending, lost) = state.map_or((None, None), |state| (Some(state.pending), state.lost));
-        self.receipts.check_done(cx.now.mono_ms, pending, lost.is_some());
+        let (pending, lost) = state.map_or((None, Vec::new()), |state| (Some(state.pending), state.lost));
+        self.receipts.check_done(cx.now.mono_ms, pending, !lost.is_empty());
         self.bring_back_lost(cx, lost);
     }
 
-    fn bring_back_lost(&mut self, cx: &mut Context<'_>, lost: Option<String>) {
-        if let Some(ack) = lost {
+    fn bring_back_lost(&mut self, cx: &mut Context<'_>, lost: Vec<String>) {
+        for ack in lost {
             cx.warn(
                 None,
                 "the server had handed a message to a connection that was gone; it comes again",
