@@ -26,6 +26,7 @@ use crate::server::{Monitor, ReloadError, reload};
 use crate::topology::agent_consumers;
 
 pub use applicant::{Applicant, Reserved};
+use login::Attempt;
 pub use login::LoginError;
 pub use record::RecordError;
 
@@ -134,7 +135,7 @@ struct Candidate<'a> {
 }
 
 impl Enroller<'_> {
-    /// Enrols all of `applicants` with at most one reload of the server. Whoever is enrolled stays so: the rooms and
+    /// Enrols all of `applicants` together: one reload of the server, two where it needs them (ADR 0005). Whoever is enrolled stays so: the rooms and
     /// the time of an earlier enrolment are kept.
     ///
     /// # Errors
@@ -172,15 +173,8 @@ impl Enroller<'_> {
         for candidate in candidates {
             changed |= roster.admit(candidate.applicant.agent(), candidate.key.public())?;
         }
-        if !changed {
-            // A former run may have ended between writing and reloading.
-            match self.confirm(candidates, login::once).await {
-                Err(EnrolError::Login {
-                    source: LoginError::Refused,
-                    ..
-                }) => {}
-                result => return result,
-            }
+        if !changed && self.is_admitted(candidates).await? {
+            return Ok(());
         }
         private_file::replace(&path, roster.render(self.places.hive()).as_bytes())?;
         if let Err(refused) = reload(self.server.pid, self.server.monitor).await {
@@ -188,18 +182,43 @@ impl Enroller<'_> {
             private_file::replace(&path, text.as_bytes())?;
             return Err(refused.into());
         }
+        match self.confirm(candidates, login::soon).await {
+            Err(EnrolError::Login {
+                source: LoginError::CutOff,
+                ..
+            }) => {}
+            result => return result,
+        }
+        reload(self.server.pid, self.server.monitor).await?;
         self.confirm(candidates, login::soon).await
+    }
+
+    /// Whether all can work already. A former run may have ended between writing the file and reloading it.
+    async fn is_admitted(&self, candidates: &[Candidate<'_>]) -> Result<bool, EnrolError> {
+        match self.confirm(candidates, login::once).await {
+            Err(EnrolError::Login {
+                source: LoginError::Refused | LoginError::CutOff,
+                ..
+            }) => Ok(false),
+            result => result.map(|()| true),
+        }
     }
 
     async fn confirm<F>(&self, candidates: &[Candidate<'_>], login: F) -> Result<(), EnrolError>
     where
-        F: AsyncFn(&str, &UserKey) -> Result<(), LoginError>,
+        F: AsyncFn(Attempt<'_>) -> Result<(), LoginError>,
     {
-        let login = &login;
+        let (login, url, hive) = (&login, self.server.url.as_str(), self.places.hive());
         stream::iter(candidates)
-            .map(|candidate| async move {
-                let agent = candidate.applicant.agent();
-                let result = login(&self.server.url, &candidate.key).await;
+            .map(|Candidate { applicant, key }| async move {
+                let agent = applicant.agent();
+                let result = login(Attempt {
+                    url,
+                    hive,
+                    agent,
+                    key,
+                })
+                .await;
                 result.map_err(|source| EnrolError::Login {
                     agent: agent.clone(),
                     source,
