@@ -1,5 +1,6 @@
 //! Placeholder heading; replaced by the crate guide.
 
+mod bound;
 pub mod bus;
 pub mod conf;
 pub mod connect;
@@ -10,6 +11,8 @@ pub mod error;
 pub mod jetstream;
 pub mod keys;
 pub mod lease;
+pub mod lost;
+pub mod memory;
 pub mod plan;
 pub mod private_file;
 pub mod provision;

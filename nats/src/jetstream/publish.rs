@@ -8,14 +8,11 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use wagglebus_schemas::headers;
-use wagglebus_schemas::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, HEADER_BYTES_MAX};
 
+use crate::bound::check_sizes;
 use crate::bus::{Outgoing, PubAck, Stored};
 use crate::connect::{ANSWER_WITHIN, Connection};
 use crate::error::{NoAnswer, PublishError, PublishFault};
-
-/// First line of NATS headers, and the empty line after them.
-const HEADER_FRAME_BYTES: usize = "NATS/1.0\r\n\r\n".len();
 
 pub(super) async fn send(connection: &Connection, record: Outgoing) -> Result<PubAck, PublishError> {
     let Outgoing {
@@ -74,32 +71,6 @@ async fn hand_over(
         };
         acked.map_err(|fault| PublishError { subject, fault })
     }))
-}
-
-/// Checked before anything is sent: one byte over the account's limit cuts the connection without an answer, and a
-/// repeat would cut it for ever. The server tells its own limit, but not a lower one of the account.
-fn check_sizes(
-    headers: &[(&'static str, String)],
-    payload: usize,
-    server_max: usize,
-) -> Result<(), PublishFault> {
-    let lines: usize = headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + ": \r\n".len())
-        .sum();
-    let headers = HEADER_FRAME_BYTES + lines;
-    let bounds = [
-        ("header block", headers, HEADER_BYTES_MAX),
-        (
-            "record with headers",
-            headers + payload,
-            ACCOUNT_PAYLOAD_BYTES_MAX.min(server_max),
-        ),
-    ];
-    match bounds.into_iter().find(|(_, bytes, max)| bytes > max) {
-        None => Ok(()),
-        Some((what, bytes, max)) => Err(PublishFault::TooLarge { what, bytes, max }),
-    }
 }
 
 /// Values are parsed: converting a text with a line break would panic in the client library.
@@ -172,26 +143,6 @@ fn refused(error: &async_nats::jetstream::Error) -> PublishFault {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_bounded_as_the_server_counts_them() {
-        let headers = vec![("a", "x".repeat(100))];
-        assert_eq!(check_sizes(&headers, 10, 1 << 20), Ok(()));
-        // 12 for the frame, 1 + 100 + 4 for the line.
-        let room = 300 - 12 - 105;
-        assert_eq!(check_sizes(&headers, room, 300), Ok(()));
-        assert!(check_sizes(&headers, room + 1, 300).is_err());
-        assert!(check_sizes(&[], ACCOUNT_PAYLOAD_BYTES_MAX - 12, usize::MAX).is_ok());
-        assert!(check_sizes(&[], ACCOUNT_PAYLOAD_BYTES_MAX - 11, usize::MAX).is_err());
-        let large = vec![("a", "x".repeat(HEADER_BYTES_MAX))];
-        assert!(matches!(
-            check_sizes(&large, 0, 1 << 20),
-            Err(PublishFault::TooLarge {
-                what: "header block",
-                ..
-            })
-        ));
-    }
 
     #[test]
     fn line_breaks_in_header_values_are_an_error() {
