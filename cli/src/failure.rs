@@ -102,7 +102,7 @@ impl Failure {
     /// Adds the reason.
     #[must_use]
     pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
-        self.0.why = Some(why.into());
+        self.0.why = Some(why.into()).filter(|why| !why.is_empty());
         self
     }
 
@@ -113,11 +113,36 @@ impl Failure {
         self
     }
 
+    /// Reads what another run of the command line told with `--json`.
+    pub(crate) fn from_json(line: &str) -> Option<Self> {
+        let mut value: Value = serde_json::from_str(line).ok()?;
+        let error = value.get_mut("error")?;
+        let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
+        let kind = match text("code")?.as_str() {
+            "usage" => Kind::Usage,
+            "interrupted" => Kind::Interrupted,
+            code => code.parse().map_or(Kind::Failed, Kind::Contract),
+        };
+        let mut failure = Self::new(kind, text("message")?);
+        failure.0.fix = text("hint");
+        failure.0.retry_after_ms = error.get("retry_after_ms").and_then(Value::as_u64);
+        failure.0.details = error.get_mut("details").map(Value::take);
+        Some(failure)
+    }
+
     /// The code of the contract, when it has one.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             Kind::Contract(code) => Some(code),
             Kind::Failed | Kind::Usage | Kind::Interrupted | Kind::ReaderGone => None,
+        }
+    }
+
+    /// What went wrong, in one line.
+    pub(crate) fn what(&self) -> String {
+        match &self.0.why {
+            Some(why) => format!("{}: {why}", self.0.what),
+            None => self.0.what.clone(),
         }
     }
 
@@ -134,7 +159,13 @@ impl Failure {
 
     /// Tells it on stderr, once.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
-        if self.0.kind != Kind::ReaderGone {
+        // Who pressed Ctrl-C knows it.
+        let silent = match self.0.kind {
+            Kind::ReaderGone => true,
+            Kind::Interrupted => !json,
+            Kind::Contract(_) | Kind::Failed | Kind::Usage => false,
+        };
+        if !silent {
             let text = if json {
                 format!("{}\n", self.json())
             } else {
@@ -165,11 +196,7 @@ impl Failure {
             Kind::Usage => "usage",
             Kind::Interrupted => "interrupted",
         };
-        let message = match &report.why {
-            Some(why) => format!("{}: {why}", report.what),
-            None => report.what.clone(),
-        };
-        let mut error = json!({ "code": code, "message": message });
+        let mut error = json!({ "code": code, "message": self.what() });
         let more = [
             ("hint", report.fix.clone().map(Value::from)),
             ("retry_after_ms", report.retry_after_ms.map(Value::from)),

@@ -7,6 +7,7 @@ mod printable;
 mod programs;
 mod sender;
 mod session;
+mod up;
 mod value;
 mod verb;
 
@@ -62,7 +63,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::failed(format!("the runtime does not start: {error}")))?;
     runtime.block_on(async {
+        let minds_signals = cli.verb.minds_signals();
         let verb = verb::run(cli.verb, &session, &mut output);
+        if minds_signals {
+            return verb.await;
+        }
         tokio::select! {
             result = verb => result,
             signal = tokio::signal::ctrl_c() => Err(match signal {

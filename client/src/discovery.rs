@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, getuid, test_kill_process};
+use rustix::process::getuid;
 use serde::de::DeserializeOwned;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::places::{AgentFile, BusFile, Places};
 
 use crate::error::{Absence, ClientError};
+use crate::process;
 
 /// Longest file that is read here, in bytes; ours have a few hundred.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
@@ -66,17 +66,8 @@ pub fn sidecars(places: &Places) -> io::Result<Vec<AgentFile>> {
     Ok(found)
 }
 
-/// Whether a process of this id exists. It may belong to somebody else by now: who wants to signal it must know more.
-pub fn process_exists(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    // EPERM says that it exists and is not ours.
-    matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM))
-}
-
 fn live(path: PathBuf, pid: u32) -> Result<(), Absence> {
-    if process_exists(pid) {
+    if process::exists(pid) {
         Ok(())
     } else {
         Err(Absence::Stale { path, pid })

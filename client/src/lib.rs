@@ -21,6 +21,7 @@
 //! | question | answer |
 //! |---|---|
 //! | where is the sidecar of this agent, where is the bus? | [`discovery`] |
+//! | which process is meant by a number, and does it run? | [`process`] |
 //! | what can be asked of it? | [`Client`] |
 //! | what went wrong, and what is the exit code? | [`ClientError`] |
 
@@ -31,6 +32,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod peek;
+pub mod process;
 mod query;
 
 pub use client::{Client, SendOptions, Take};

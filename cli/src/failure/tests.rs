@@ -73,3 +73,25 @@ fn json_is_the_error_envelope_of_every_interface() {
     let expected = json!({ "error": { "code": "failed", "message": "a: b" } });
     assert_eq!(Failure::failed("a").why("b").json(), expected);
 }
+
+#[test]
+fn what_one_process_told_another_tells_again() {
+    for failure in [
+        Failure::failed("a").fix("b"),
+        Failure::interrupted(),
+        Failure::from(
+            refused(ErrorCode::SpoolFull)
+                .retry_after_ms(5)
+                .details(json!({ "x": 1 })),
+        ),
+    ] {
+        let again = Failure::from_json(&failure.json().to_string()).unwrap();
+        assert_eq!(
+            (again.json(), again.exit_code()),
+            (failure.json(), failure.exit_code())
+        );
+    }
+    for other in ["", "{}", "ready", r#"{"error":{}}"#] {
+        assert!(Failure::from_json(other).is_none(), "{other}");
+    }
+}

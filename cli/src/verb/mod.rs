@@ -2,13 +2,16 @@
 
 mod ack;
 mod agents;
+mod down;
 mod inbox;
 mod nak;
 mod program;
 mod send;
-mod server;
+pub(crate) mod server;
 mod settle;
+pub(crate) mod status;
 mod trace;
+mod up;
 mod version;
 
 use clap::Subcommand;
@@ -20,6 +23,9 @@ use crate::session::Session;
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Up(up::Args),
+    Down(down::Args),
+    Status(status::Args),
     Send(send::Args),
     Inbox(inbox::Args),
     Ack(ack::Args),
@@ -33,9 +39,19 @@ pub(crate) enum Verb {
     Version(version::Args),
 }
 
+impl Verb {
+    /// Whether it deals with signals itself, and must not just be dropped.
+    pub(crate) const fn minds_signals(&self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+}
+
 /// Does it.
 pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
     match verb {
+        Verb::Up(args) => up::run(args, session, output).await,
+        Verb::Down(args) => down::run(args, session, output).await,
+        Verb::Status(args) => status::run(args, session, output).await,
         Verb::Send(args) => send::run(args, session, output).await,
         Verb::Inbox(args) => inbox::run(args, session, output).await,
         Verb::Ack(args) => ack::run(args, session, output).await,

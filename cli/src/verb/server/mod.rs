@@ -1,7 +1,7 @@
 //! `server`: which nats-server is used, getting one, and how it is configured.
 
 mod conf;
-mod install;
+pub(crate) mod install;
 mod which;
 
 use clap::Subcommand;

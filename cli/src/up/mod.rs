@@ -1,0 +1,24 @@
+//! `up`: a bus of one's own. Keeps nats-server, the coordinator and the operator's sidecar running until told to stop.
+//!
+//! | question | answer |
+//! |---|---|
+//! | is there one already, and whose is it? | [`lock`] |
+//! | what did a former one leave behind? | [`leftovers`] |
+//! | what stays the same from one to the next? | [`kept`] |
+//! | what must be there before the server starts? | [`prepare`] |
+//! | what must be done once it runs? | [`furnish`] |
+//! | who keeps the other programs running? | [`child`] |
+//! | in which order, and how does it end? | [`run`] |
+//! | how does it go into the background? | [`detach`] |
+
+pub(crate) mod bus_file;
+pub(crate) mod child;
+pub(crate) mod detach;
+pub(crate) mod furnish;
+pub(crate) mod kept;
+pub(crate) mod leftovers;
+pub(crate) mod lock;
+pub(crate) mod logs;
+pub(crate) mod prepare;
+pub(crate) mod ready;
+pub(crate) mod run;

@@ -1,0 +1,381 @@
+//! The life of a bus: up in order, kept running, down in order.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
+use wagglebus_client::discovery;
+use wagglebus_nats::keys::BusUser;
+use wagglebus_nats::server::{Event as ServerEvent, GaveUp, Limits, Monitor, Ports, supervise};
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::places::{BusFile, Durability, Places};
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::programs::{self, COORDINATOR, SIDECAR};
+use crate::session::Session;
+use crate::up::child::{self, Program, keep};
+use crate::up::furnish::{Furnished, furnish};
+use crate::up::leftovers::Record;
+use crate::up::lock::{self, Acquired};
+use crate::up::prepare::{Prepared, prepare};
+use crate::up::ready::Ready;
+use crate::up::{bus_file, logs};
+
+/// How long the operator's sidecar may take to become ready.
+const SIDECAR_WITHIN: Duration = Duration::from_secs(30);
+/// How long the coordinator may; messaging works without it.
+const COORDINATOR_WITHIN: Duration = Duration::from_secs(10);
+/// Ends of the operator's sidecar after which it will not become ready.
+const SIDECAR_ENDS_MAX: u32 = 3;
+/// Distance of two looks for a file by which a program says that it is ready.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How the operator's sidecar is called in logs and records.
+const OPERATOR: &str = "operator";
+/// How the coordinator is.
+const BRAIN: &str = "coordinator";
+/// How the server is.
+const SERVER: &str = "nats-server";
+
+/// What the user chose.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// The port for clients.
+    pub(crate) port: Option<u16>,
+    /// What an ack promises.
+    pub(crate) durability: Durability,
+}
+
+/// Runs a bus until a signal, or until its server cannot be started.
+pub(crate) async fn run(options: Options, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let places = session.places();
+    let _lock = match lock::acquire(places)? {
+        Acquired::Ours(lock) => lock,
+        Acquired::Theirs(pid) => return Err(runs_already(pid)),
+    };
+    let mut record = Record::open(places);
+    for name in record.end().await? {
+        output.note(format!("ended {name}, which a former `up` had left behind"))?;
+    }
+    let coordinator = programs::beside(COORDINATOR)?;
+    let sidecar = programs::beside(SIDECAR)?;
+    let mut signals = Signals::new()?;
+    let prepared = prepare(places, options.port, options.durability, output).await?;
+
+    let (stop_server, server_stopped) = watch::channel(false);
+    let (stop_children, children_stopped) = watch::channel(false);
+    let (tell_server, server_events) = mpsc::unbounded_channel();
+    let (tell_children, child_events) = mpsc::unbounded_channel();
+    let server = start_server(&prepared, server_stopped, tell_server);
+    let mut bus = Bus {
+        places,
+        output,
+        record,
+        file: None,
+        server_events,
+        child_events,
+        operator_pid: None,
+        operator_ends: 0,
+    };
+    let mut children = JoinSet::new();
+    let start_children = || {
+        for program in [
+            Program {
+                name: BRAIN,
+                path: coordinator,
+                arguments: vec!["--ready-file".into(), coordinator_ready(places).into()],
+                log: logs::file(places, BRAIN),
+            },
+            Program {
+                name: OPERATOR,
+                path: sidecar,
+                arguments: ["--agent", "operator", "http"].map(Into::into).into(),
+                log: logs::file(places, OPERATOR),
+            },
+        ] {
+            children.spawn(keep(
+                program,
+                places.hive().clone(),
+                children_stopped.clone(),
+                tell_children.clone(),
+            ));
+        }
+    };
+    let end = tokio::select! {
+        failure = bus.live(&prepared, options.durability, start_children) => Some(failure),
+        interrupted = signals.next() => interrupted.then(Failure::interrupted),
+    };
+
+    // First those who need the server, then the server, then the sign that it can be found.
+    stop_children.send_replace(true);
+    while children.join_next().await.is_some() {}
+    stop_server.send_replace(true);
+    let gave_up = server.await.ok().and_then(Result::err);
+    bus_file::remove(places)?;
+    bus.record.clear();
+    match (end, gave_up) {
+        (Some(_), Some(gave_up)) => Err(Failure::caused(&gave_up)),
+        (Some(failure), None) => Err(failure),
+        (None, _) => Ok(()),
+    }
+}
+
+/// What to say when the lock is taken.
+pub(crate) fn runs_already(pid: Option<u32>) -> Failure {
+    let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    Failure::failed(format!("a bus of this hive runs already{who}"))
+        .fix("see it: wagglebus status; end it: wagglebus down; another one beside it: --hive NAME")
+}
+
+fn coordinator_ready(places: &Places) -> std::path::PathBuf {
+    places.run_dir().join("coordinator.ready")
+}
+
+fn start_server(
+    prepared: &Prepared,
+    mut stopped: watch::Receiver<bool>,
+    tell: mpsc::UnboundedSender<ServerEvent>,
+) -> JoinHandle<Result<(), GaveUp>> {
+    let launch = prepared.launch.clone();
+    tokio::spawn(async move {
+        let stop = async {
+            stopped.wait_for(|stop| *stop).await.ok();
+        };
+        // An unbounded queue: a handful of events for each start of the server, and they must not be lost.
+        supervise(launch, Limits::default(), stop, |event| drop(tell.send(event))).await
+    })
+}
+
+/// A bus that is coming up or running.
+struct Bus<'a> {
+    places: &'a Places,
+    output: &'a mut Output,
+    record: Record,
+    file: Option<BusFile>,
+    server_events: mpsc::UnboundedReceiver<ServerEvent>,
+    child_events: mpsc::UnboundedReceiver<child::Event>,
+    operator_pid: Option<u32>,
+    operator_ends: u32,
+}
+
+impl Bus<'_> {
+    /// Brings everything up and watches over it. Returns only what went wrong.
+    async fn live(
+        &mut self,
+        prepared: &Prepared,
+        durability: Durability,
+        start_children: impl FnOnce(),
+    ) -> Failure {
+        match self.come_up(prepared, durability, start_children).await {
+            Ok(()) => {}
+            Err(failure) => return failure,
+        }
+        loop {
+            if let Err(failure) = self.next_event().await {
+                return failure;
+            }
+        }
+    }
+
+    async fn come_up(
+        &mut self,
+        prepared: &Prepared,
+        durability: Durability,
+        start_children: impl FnOnce(),
+    ) -> Result<(), Failure> {
+        let (pid, ports) = self.first_start().await?;
+        let (url, sizing) = (ports.client_url(), prepared.kept.sizing()?);
+        let monitor = Monitor::from_url(&ports.monitor_url()).map_err(|error| Failure::caused(&error))?;
+        let furnished = furnish(self.places, sizing, &url, pid, monitor).await?;
+        let file = BusFile {
+            url,
+            monitor: ports.monitor_url(),
+            pid,
+            supervisor_pid: std::process::id(),
+            credentials_file: BusUser::Admin.seed_file(self.places),
+            durability,
+            coordinator: None,
+        };
+        bus_file::write(self.places, &file, true)?;
+        self.file = Some(file.clone());
+        // A file of a former one would make us believe that this one is ready.
+        std::fs::remove_file(coordinator_ready(self.places)).ok();
+        let logged = logs::length(&logs::file(self.places, OPERATOR));
+        start_children();
+        let mut warnings = self.wait_for_children(logged).await?;
+        warnings.extend(furnished.not_ours.iter().map(|path| {
+            format!(
+                "{} is yours and was left alone: the stock CLI's context of that name is not ours",
+                path.display()
+            )
+        }));
+        self.ready(file, prepared, &furnished, warnings)
+            .tell(self.output)?;
+        self.output.finish()?;
+        Ok(())
+    }
+
+    async fn first_start(&mut self) -> Result<(u32, Ports), Failure> {
+        loop {
+            match self.server_events.recv().await {
+                Some(ServerEvent::Started { pid, ports }) => {
+                    self.record.started(SERVER, pid);
+                    return Ok((pid, ports));
+                }
+                Some(event) => self.on_server(event)?,
+                None => return Err(server_gone()),
+            }
+        }
+    }
+
+    async fn wait_for_children(&mut self, logged: u64) -> Result<Vec<String>, Failure> {
+        let began = Instant::now();
+        let log = logs::file(self.places, OPERATOR);
+        let operator = AgentId::operator();
+        let mut warnings = Vec::new();
+        let mut operator_ready = false;
+        loop {
+            operator_ready |= discovery::sidecar(self.places, &operator)
+                .is_ok_and(|file| Some(file.pid) == self.operator_pid);
+            let coordinator_ready = coordinator_ready(self.places).exists();
+            if operator_ready && (coordinator_ready || began.elapsed() >= COORDINATOR_WITHIN) {
+                if !coordinator_ready {
+                    warnings.push(format!(
+                        "the coordinator is not ready; see {}",
+                        logs::file(self.places, BRAIN).display()
+                    ));
+                }
+                return Ok(warnings);
+            }
+            if began.elapsed() >= SIDECAR_WITHIN || self.operator_ends >= SIDECAR_ENDS_MAX {
+                return Err(Failure::failed("the operator's sidecar does not become ready")
+                    .why(logs::since(&log, logged))
+                    .fix(format!("see {}", log.display())));
+            }
+            tokio::select! {
+                event = self.next_event() => event?,
+                () = sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    fn ready(
+        &self,
+        bus: BusFile,
+        prepared: &Prepared,
+        furnished: &Furnished,
+        warnings: Vec<String>,
+    ) -> Ready {
+        Ready {
+            bus,
+            server_version: prepared.version.clone(),
+            storage_bytes: prepared.kept.storage_bytes,
+            changed: furnished.changed.clone(),
+            contexts: furnished.contexts.iter().map(|name| (*name).to_owned()).collect(),
+            logs: logs::folder(self.places),
+            warnings,
+        }
+    }
+
+    /// Waits for one event and deals with it. Cancel-safe.
+    async fn next_event(&mut self) -> Result<(), Failure> {
+        tokio::select! {
+            event = self.server_events.recv() => match event {
+                Some(event) => self.on_server(event),
+                None => Err(server_gone()),
+            },
+            Some(event) = self.child_events.recv() => self.on_child(&event),
+        }
+    }
+
+    fn on_server(&mut self, event: ServerEvent) -> Result<(), Failure> {
+        let note = match event {
+            ServerEvent::Started { pid, .. } => {
+                self.record.started(SERVER, pid);
+                if let Some(file) = &mut self.file {
+                    file.pid = pid;
+                    bus_file::write(self.places, file, false)?;
+                }
+                format!("nats-server runs again (process {pid})")
+            }
+            ServerEvent::StartFailed(error) => format!("nats-server does not start: {error}"),
+            ServerEvent::Ended(status) => format!("nats-server ended ({status})"),
+            ServerEvent::Ill(reason) => format!("nats-server is not well: {reason}"),
+            ServerEvent::Recovered => "nats-server is well again".into(),
+            ServerEvent::Replacing => "nats-server is ended, because it does not get well".into(),
+            ServerEvent::Restarting(wait) => {
+                format!("nats-server is started again in {} ms", wait.as_millis())
+            }
+        };
+        Ok(self.output.note(note)?)
+    }
+
+    fn on_child(&mut self, event: &child::Event) -> Result<(), Failure> {
+        let (name, what, again_in) = match event {
+            child::Event::Started { name, pid } => {
+                self.record.started(name, *pid);
+                if *name == OPERATOR {
+                    self.operator_pid = Some(*pid);
+                }
+                return Ok(());
+            }
+            child::Event::Ended {
+                name,
+                status,
+                again_in,
+            } => {
+                if *name == OPERATOR {
+                    self.operator_ends = self.operator_ends.saturating_add(1);
+                }
+                (name, format!("ended ({status})"), again_in)
+            }
+            child::Event::Failed {
+                name,
+                error,
+                again_in,
+            } => (name, format!("does not start: {error}"), again_in),
+        };
+        let log = logs::file(self.places, name);
+        Ok(self.output.note(format!(
+            "{name} {what}; again in {} ms; see {}",
+            again_in.as_millis(),
+            log.display()
+        ))?)
+    }
+}
+
+fn server_gone() -> Failure {
+    Failure::failed("nats-server cannot be kept running")
+}
+
+/// The signals that end a bus in good order.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::failed("signals cannot be received").why(error.to_string()))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next one; true for SIGINT, whose exit code is its own.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => false,
+            _ = self.hangup.recv() => false,
+        }
+    }
+}

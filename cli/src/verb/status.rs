@@ -1,0 +1,196 @@
+//! `status`: what runs here, and what it promises.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+use serde::Serialize;
+use wagglebus_client::{Client, discovery};
+use wagglebus_nats::keys::BusUser;
+use wagglebus_nats::server::monitor::Scope;
+use wagglebus_nats::server::{Health, Monitor};
+use wagglebus_schemas::places::{AgentFile, BusFile, Places};
+use wagglebus_schemas::stream::Stream;
+
+use crate::failure::Failure;
+use crate::output::{Output, table};
+use crate::session::Session;
+use crate::up::furnish::connect_as;
+use crate::up::ready::{durability, mebibytes};
+
+/// Show what runs here: server, durability, trust, fill of the streams, sidecars
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Everything that `status` says.
+#[derive(Debug, Serialize)]
+struct Status {
+    #[serde(flatten)]
+    bus: BusFile,
+    /// `ok`, or what is wrong.
+    server: String,
+    server_version: Option<String>,
+    trust: &'static str,
+    streams: Vec<Fill>,
+    sidecars: Vec<Sidecar>,
+}
+
+#[derive(Debug, Serialize)]
+struct Fill {
+    stream: String,
+    messages: u64,
+    bytes: u64,
+    max_bytes: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Sidecar {
+    #[serde(flatten)]
+    file: AgentFile,
+    ready: bool,
+    /// Checks that are not `ok`, with the reason.
+    failing: BTreeMap<&'static str, String>,
+}
+
+pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let status = look(session.places()).await?;
+    if output.json() {
+        output.record(&status)?;
+        return Ok(());
+    }
+    show(&status, output)
+}
+
+async fn look(places: &Places) -> Result<Status, Failure> {
+    let bus = discovery::bus(places)?;
+    let monitor = Monitor::from_url(&bus.monitor).map_err(|error| Failure::caused(&error))?;
+    let server = match monitor.health(Scope::Everything).await {
+        Health::Well => "ok".to_owned(),
+        Health::Ill(reason) => reason,
+    };
+    // A server that is down is told by its health: the rest of the answer is still worth having.
+    let (server_version, streams) = match fills(places, &bus.url).await {
+        Ok((version, streams)) => (Some(version), streams),
+        Err(_) => (None, Vec::new()),
+    };
+    let files = discovery::sidecars(places);
+    let files =
+        files.map_err(|error| Failure::failed("the run folder cannot be read").why(error.to_string()))?;
+    let mut sidecars = Vec::new();
+    for file in files {
+        sidecars.push(ask(file).await);
+    }
+    Ok(Status {
+        bus,
+        server,
+        server_version,
+        trust: "isolated",
+        streams,
+        sidecars,
+    })
+}
+
+async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failure> {
+    let (connection, session) = connect_as(places, url, BusUser::Inspector).await?;
+    let ours: Vec<String> = Stream::ALL
+        .iter()
+        .map(|stream| stream.name(places.hive()))
+        .collect();
+    let infos = session.jetstream().streams();
+    let infos: Vec<_> = infos
+        .try_collect()
+        .await
+        .map_err(|error| Failure::caused(&error))?;
+    let fills = infos
+        .into_iter()
+        .filter(|info| ours.contains(&info.config.name))
+        .map(|info| Fill {
+            stream: info.config.name,
+            messages: info.state.messages,
+            bytes: info.state.bytes,
+            max_bytes: info.config.max_bytes,
+        })
+        .collect();
+    let version = session.server().version.to_string();
+    connection.close().await;
+    Ok((version, fills))
+}
+
+async fn ask(file: AgentFile) -> Sidecar {
+    let client = Client::new(wagglebus_client::Endpoint::Unix(file.socket.clone()));
+    match client.readyz().await {
+        Ok(answer) => {
+            let checks = answer.value.checks;
+            let all = [
+                ("bus", checks.bus),
+                ("spool", checks.spool),
+                ("lease", checks.lease),
+            ];
+            let failing = all.into_iter().filter(|(_, state)| state != "ok").collect();
+            Sidecar {
+                file,
+                ready: answer.value.ready,
+                failing,
+            }
+        }
+        Err(error) => Sidecar {
+            file,
+            ready: false,
+            failing: BTreeMap::from([("api", error.to_string())]),
+        },
+    }
+}
+
+fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
+    let bus = &status.bus;
+    let version = status.server_version.as_deref().unwrap_or("of unknown version");
+    output.line(format!(
+        "bus         {}, nats-server {version}, process {}: {}",
+        bus.url, bus.pid, status.server
+    ))?;
+    output.line(format!("durability  {}", durability(bus.durability)))?;
+    output.line(format!("trust       {}", status.trust))?;
+    let coordinator = bus
+        .coordinator
+        .as_ref()
+        .map_or("-", |coordinator| &coordinator.http);
+    output.line(format!("coordinator {coordinator}"))?;
+    let mut rows = table(["STREAM", "MESSAGES", "BYTES", "OF", "FILL"]);
+    for fill in &status.streams {
+        let limit = u64::try_from(fill.max_bytes).unwrap_or_default();
+        let percent = fill
+            .bytes
+            .saturating_mul(100)
+            .checked_div(limit)
+            .unwrap_or_default();
+        rows.add_row([
+            fill.stream.clone(),
+            fill.messages.to_string(),
+            fill.bytes.to_string(),
+            mebibytes(limit),
+            format!("{percent} %"),
+        ]);
+    }
+    output.line("")?;
+    output.table(&rows)?;
+    let mut rows = table(["SIDECAR", "PROCESS", "STATE"]);
+    for sidecar in &status.sidecars {
+        let failing: Vec<String> = sidecar
+            .failing
+            .iter()
+            .map(|(check, state)| format!("{check}: {state}"))
+            .collect();
+        let state = if sidecar.ready {
+            "ready".to_owned()
+        } else {
+            failing.join("; ")
+        };
+        rows.add_row([
+            sidecar.file.agent.to_string(),
+            sidecar.file.pid.to_string(),
+            state,
+        ]);
+    }
+    output.line("")?;
+    output.table(&rows)?;
+    Ok(())
+}
