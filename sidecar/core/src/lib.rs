@@ -16,11 +16,13 @@
 //! | [`settle`] | acks and naks until the server confirmed them |
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`receipt`] | receipts made and taken |
+//! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
 pub mod context;
 pub mod effect;
 pub mod event;
+pub mod explain;
 pub mod fence;
 pub mod inbox;
 pub mod journal;
