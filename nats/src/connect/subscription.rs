@@ -11,6 +11,9 @@ use super::session::Session;
 /// How long a subscribe command may wait for room in the client's queue.
 const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Header of a republished message: its sequence in the stream.
+const STREAM_SEQUENCE: &str = "Nats-Sequence";
+
 /// A message of core NATS: at most once, and from whoever may publish there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -18,6 +21,8 @@ pub struct Note {
     pub subject: String,
     /// What it says.
     pub payload: Bytes,
+    /// The sequence under which a stream holds it, when a stream republished it. Like all of a note, it may be forged.
+    pub stream_seq: Option<u64>,
 }
 
 /// A subscription that is renewed in each session before the session is announced.
@@ -34,7 +39,9 @@ impl Subscription {
         loop {
             if let Some(subscriber) = &mut self.current {
                 if let Some(message) = subscriber.next().await {
+                    let republished = message.headers.as_ref().and_then(|headers| headers.get(STREAM_SEQUENCE));
                     return Some(Note {
+                        stream_seq: republished.and_then(|value| value.as_str().parse().ok()),
                         subject: message.subject.into_string(),
                         payload: message.payload,
                     });
