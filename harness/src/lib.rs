@@ -1,6 +1,14 @@
-//! Tools for tests and benchmarks: a real nats-server per test ([`server`]), a whole hive per test ([`bus`]).
+//! Tools for tests and benchmarks. Not published; whatever is started here ends with the program that started it.
 //!
-//! Not published. Whatever is started here ends with the program that started it.
+//! | question | answer |
+//! |---|---|
+//! | a real nats-server for one test? | [`server`] |
+//! | with accounts, keys, streams and enrolled agents? | [`bus`] |
+//! | what happened in a run, and was it right? | [`ledger`], [`checker`] |
+//! | the same run again? | [`rng`] |
 
 pub mod bus;
+pub mod checker;
+pub mod ledger;
+pub mod rng;
 pub mod server;
