@@ -317,6 +317,11 @@ impl Sidecar {
         lanes.chain(bus).chain(rest).chain(own).min().unwrap_or(now_ms)
     }
 
+    /// A compaction copied a record to this place.
+    pub fn relocated(&mut self, record: crate::record::Record, location: crate::journal::Location) {
+        self.ledger.apply(record, location);
+    }
+
     /// The fold of the spool.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -1,0 +1,172 @@
+//! The command line of `wagglebus-sidecar`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wagglebus_schemas::heartbeat::{Capability, Proficiency};
+use wagglebus_schemas::{AgentId, Hive};
+
+/// Bridges one agent to the bus: durable messages out, one at a time and by priority in, each step proven.
+#[derive(Debug, Parser)]
+#[command(name = "wagglebus-sidecar", version)]
+pub(crate) struct Arguments {
+    /// The agent that this sidecar speaks for
+    #[arg(long, env = "WAGGLEBUS_AGENT")]
+    pub(crate) agent: AgentId,
+
+    /// A capability that the agent declares, with its proficiency from 1 to 10 (may be repeated)
+    #[arg(long = "capability", value_name = "NAME[:PROFICIENCY]", value_parser = parse_capability)]
+    pub(crate) capabilities: Vec<Capability>,
+
+    /// The hive
+    #[arg(long, env = "WAGGLEBUS_HIVE", default_value = "wb")]
+    pub(crate) hive: Hive,
+
+    /// How many messages the agent works on at once, beside one urgent
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) slots: u16,
+
+    /// Take the agent over from another living sidecar
+    #[arg(long)]
+    pub(crate) takeover: bool,
+
+    /// Remove the agent one hour after its last heartbeat
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+
+    /// Folder for spool and lock instead of the user's state folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Also write the ready file here
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+
+    /// Also listen on this loopback address, with a bearer token
+    #[arg(long, value_name = "127.0.0.1:PORT")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) bus: BusArguments,
+
+    #[command(subcommand)]
+    pub(crate) mode: Mode,
+}
+
+/// Which NATS, when it is not the running `wagglebus up` of this user.
+#[derive(Debug, Args)]
+pub(crate) struct BusArguments {
+    /// URL of the NATS server
+    #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER")]
+    pub(crate) server: Option<String>,
+
+    /// File with the agent's nkey seed
+    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_NKEY", requires = "server")]
+    pub(crate) nkey: Option<PathBuf>,
+
+    /// Beginning of the JetStream API as the agent's account sees it
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "WAGGLEBUS_API_PREFIX",
+        requires = "server"
+    )]
+    pub(crate) api_prefix: Option<String>,
+}
+
+/// How the agent is reached.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mode {
+    /// Run the agent as a child and speak JSON lines on its standard input and output
+    Stdio(StdioArguments),
+    /// Serve the local HTTP API only; the agent asks for its messages
+    Http,
+}
+
+/// The child and how to speak with it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StdioArguments {
+    /// When a message counts as delivered: at the write, or when the child acknowledges it
+    #[arg(long, value_enum, default_value_t = AckMode::Auto)]
+    pub(crate) ack: AckMode,
+
+    /// What is spoken
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    pub(crate) format: Format,
+
+    /// Which control frames the child gets
+    #[arg(long, value_enum, default_value_t = Frames::Errors)]
+    pub(crate) frames: Frames,
+
+    /// The agent's command
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// When a message on stdio counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AckMode {
+    /// At the write
+    Auto,
+    /// When the child acknowledges it
+    Explicit,
+}
+
+/// What is spoken on stdio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object per line
+    Jsonl,
+    /// Lines such as `@bob !urgent: text`
+    Text,
+}
+
+/// Which control frames a child gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Frames {
+    /// Errors, and `accepted` for each line
+    All,
+    /// Errors
+    Errors,
+    /// None
+    None,
+}
+
+fn parse_capability(text: &str) -> Result<Capability, String> {
+    let (name, proficiency) = match text.split_once(':') {
+        None => (text, Proficiency::DEFAULT),
+        Some((name, number)) => {
+            let number: u8 = number
+                .parse()
+                .map_err(|_| format!("{number:?} is no number from 1 to 10"))?;
+            (name, Proficiency::try_from(number).map_err(|e| e.to_string())?)
+        }
+    };
+    let name = name
+        .parse()
+        .map_err(|e: wagglebus_schemas::id::NameError| e.to_string())?;
+    Ok(Capability { name, proficiency })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capability_has_a_proficiency_from_1_to_10() {
+        assert_eq!(parse_capability("rust:9").unwrap().proficiency.get(), 9);
+        assert_eq!(
+            parse_capability("rust").unwrap().proficiency,
+            Proficiency::DEFAULT
+        );
+        for bad in ["rust:0", "rust:11", "rust:x", "Rust", ":3"] {
+            assert!(parse_capability(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}

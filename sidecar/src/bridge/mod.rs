@@ -1,0 +1,4 @@
+//! Bridges: the ways in which the agent is reached. Each goes through the gate.
+
+pub(crate) mod http;
+pub(crate) mod stdio;

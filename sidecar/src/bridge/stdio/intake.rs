@@ -1,0 +1,166 @@
+//! What the child says: drafts and control frames, line by line and in order.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::limits::LINE_BYTES_MAX;
+use wagglebus_schemas::{Id, Level, decode};
+
+use super::frame::{self, Line};
+use crate::args::{Frames, StdioArguments};
+use crate::gate::{Gate, Submitted};
+
+/// Bytes read from the child at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Drafts whose answers are awaited at once. The child is not read further while so many are open.
+const OPEN_MAX: usize = 1_024;
+/// How long a draft may wait for the disk.
+const ACCEPT_WITHIN: Duration = Duration::from_secs(30);
+
+/// Reads one child's standard output.
+pub(super) struct Intake {
+    gate: Gate,
+    shown: Frames,
+    frames: mpsc::Sender<Vec<u8>>,
+}
+
+impl Intake {
+    pub(super) fn new(gate: Gate, arguments: &StdioArguments, frames: mpsc::Sender<Vec<u8>>) -> Self {
+        Self {
+            gate,
+            shown: arguments.frames,
+            frames,
+        }
+    }
+
+    /// Reads until the child closes its output. Answers are told in the order of the lines.
+    pub(super) async fn run(self, stdout: impl AsyncRead + Unpin) {
+        let (answers, mut open) = mpsc::channel::<(u64, Submitted)>(OPEN_MAX);
+        let telling = async {
+            while let Some((number, submitted)) = open.recv().await {
+                self.tell(number, submitted.answer().await.map(|answer| Some(answer.id)));
+            }
+        };
+        tokio::join!(self.read(stdout, answers), telling);
+    }
+
+    async fn read(&self, stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<(u64, Submitted)>) {
+        let mut lines = BufReader::with_capacity(READ_BYTES, stdout);
+        let mut line = Vec::new();
+        for number in 1_u64.. {
+            line.clear();
+            match read_line(&mut lines, &mut line).await {
+                Ok(ReadLine::End) | Err(_) => return,
+                Ok(ReadLine::TooLong) => self.tell(number, Err(too_long())),
+                Ok(ReadLine::Whole) if line.first() == Some(&b'{') => match self.take(&line).await {
+                    Ok(Some(submitted)) => {
+                        // Only a teller that has ended refuses, and it ends after this.
+                        answers.send((number, submitted)).await.ok();
+                    }
+                    Ok(None) => {}
+                    Err(error) => self.tell(number, Err(error)),
+                },
+                Ok(ReadLine::Whole) => pass_on(&mut line).await,
+            }
+        }
+    }
+
+    async fn take(&self, line: &[u8]) -> Result<Option<Submitted>, ErrorDetail> {
+        match frame::read(line)? {
+            Line::Draft => {
+                let draft = decode::draft(line).map_err(|error| frame::refused(&error))?;
+                self.gate
+                    .submit(draft, None, Some(Level::Accepted), ACCEPT_WITHIN, false)
+                    .await
+                    .map(Some)
+            }
+            verb => self.verb(verb).await.map(|()| None),
+        }
+    }
+
+    async fn verb(&self, line: Line) -> Result<(), ErrorDetail> {
+        match line {
+            Line::Draft | Line::Ready => {}
+            Line::Ack { id, lease, done } => drop(self.gate.ack(id, lease, done).await?),
+            Line::Nak {
+                id,
+                lease,
+                delay_ms,
+                reason,
+            } => drop(self.gate.nak(id, lease, delay_ms, reason).await?),
+            Line::Progress { id, lease, extend_ms } => drop(self.gate.progress(id, lease, extend_ms).await?),
+        }
+        Ok(())
+    }
+
+    /// Tells the child what came of a line, as far as it wants to know. A child that reads nothing must not stop its
+    /// own output, so a frame that finds no room is left out.
+    fn tell(&self, line: u64, result: Result<Option<Id>, ErrorDetail>) {
+        let frame = match (result, self.shown) {
+            (Err(error), shown) => {
+                tracing::info!(line, code = %error.code, message = %error.message, "a line of the agent was refused");
+                (shown != Frames::None).then(|| frame::error(line, &error))
+            }
+            (Ok(Some(id)), Frames::All) => Some(frame::accepted(line, id)),
+            (Ok(_), _) => None,
+        };
+        if let Some(frame) = frame {
+            self.frames.try_send(frame).ok();
+        }
+    }
+}
+
+enum ReadLine {
+    Whole,
+    TooLong,
+    End,
+}
+
+/// Reads one line without its end. A line over the bound is read to its end and dropped.
+async fn read_line(
+    lines: &mut (impl AsyncBufReadExt + Unpin),
+    line: &mut Vec<u8>,
+) -> std::io::Result<ReadLine> {
+    let bound = u64::try_from(LINE_BYTES_MAX)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    let read = (&mut *lines).take(bound).read_until(b'\n', line).await?;
+    if read == 0 {
+        return Ok(ReadLine::End);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        return Ok(ReadLine::Whole);
+    }
+    if line.len() <= LINE_BYTES_MAX {
+        // The last line, without its end.
+        return Ok(ReadLine::Whole);
+    }
+    let mut rest = Vec::new();
+    loop {
+        rest.clear();
+        let read = (&mut *lines).take(bound).read_until(b'\n', &mut rest).await?;
+        if read == 0 || rest.last() == Some(&b'\n') {
+            return Ok(ReadLine::TooLong);
+        }
+    }
+}
+
+fn too_long() -> ErrorDetail {
+    ErrorDetail::new(
+        ErrorCode::TooLarge,
+        format!("the line is over the bound of {LINE_BYTES_MAX} bytes"),
+    )
+    .hint("nothing of this line was sent; write shorter lines")
+}
+
+/// What is no message is the agent's ordinary output.
+async fn pass_on(line: &mut Vec<u8>) {
+    line.push(b'\n');
+    let mut stdout = tokio::io::stdout();
+    if stdout.write_all(line).await.is_ok() {
+        stdout.flush().await.ok();
+    }
+}

@@ -1,0 +1,163 @@
+//! The stdio bridge: the agent is a child process, and speaks JSON lines on its standard input and output.
+
+mod child;
+mod frame;
+mod intake;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::ChildStdin;
+use tokio::sync::{mpsc, watch};
+use wagglebus_schemas::Level;
+use wagglebus_schemas::bridge::Bridge;
+use wagglebus_sidecar_core::event::ReaderKind;
+
+use crate::args::{AckMode, StdioArguments};
+use crate::gate::{Gate, Reader, ReaderItem};
+use crate::shutdown::Shutdown;
+
+use child::{Backoff, Running};
+pub(crate) use child::{ChildState, Environment};
+
+/// How long a child may take to end after its standard input was closed, before it is told to by a signal.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// Control frames that may wait for the child to read; more are left out.
+const FRAMES_MAX: usize = 256;
+
+/// The agent's child process and how to speak with it.
+pub(crate) struct StdioBridge {
+    gate: Gate,
+    arguments: StdioArguments,
+    environment: Environment,
+    state: Arc<watch::Sender<ChildState>>,
+}
+
+impl StdioBridge {
+    pub(crate) fn new(gate: Gate, arguments: StdioArguments, environment: Environment) -> Self {
+        Self {
+            gate,
+            arguments,
+            environment,
+            state: Arc::new(watch::Sender::new(ChildState::Starting)),
+        }
+    }
+
+    /// What the child is doing, for heartbeats.
+    pub(crate) fn state(&self) -> watch::Receiver<ChildState> {
+        self.state.subscribe()
+    }
+
+    /// The highest level that this bridge proves.
+    pub(crate) const fn proves(ack: AckMode) -> Level {
+        match ack {
+            AckMode::Auto => Level::Injected,
+            AckMode::Explicit => Level::Done,
+        }
+    }
+
+    /// Runs the child, and again after it ended, until the shutdown. Returns when the child is gone.
+    pub(crate) async fn run(self, slots: usize, mut shutdown: Shutdown) {
+        let mut backoff = Backoff::default();
+        loop {
+            let life = self.live(slots, &mut shutdown).await;
+            match life {
+                Life::ShutDown => return,
+                Life::Ended { lasted } => {
+                    self.state.send_replace(ChildState::Gone);
+                    let pause = backoff.after(lasted);
+                    tracing::warn!(
+                        pause_ms = pause.as_millis(),
+                        "the agent ended; it is started again"
+                    );
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = shutdown.begun() => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// One life of the child.
+    async fn live(&self, slots: usize, shutdown: &mut Shutdown) -> Life {
+        let started = std::time::Instant::now();
+        let ended = || Life::Ended {
+            lasted: started.elapsed(),
+        };
+        let Running {
+            mut child,
+            stdin,
+            stdout,
+        } = match child::start(&self.arguments.command, &self.environment) {
+            Ok(running) => running,
+            Err(error) => {
+                tracing::error!(command = ?self.arguments.command.first(), %error, "cannot start the agent");
+                return ended();
+            }
+        };
+        self.state.send_replace(ChildState::Running { pid: child.id() });
+        let kind = ReaderKind {
+            bridge: Bridge::Stdio,
+            slots,
+            auto: self.arguments.ack == AckMode::Auto,
+            lease_ms: None,
+        };
+        let Ok(reader) = self.gate.open(kind).await else {
+            return Life::ShutDown;
+        };
+        let (frames, frames_end) = mpsc::channel(FRAMES_MAX);
+        let intake = intake::Intake::new(self.gate.clone(), &self.arguments, frames);
+        let delivery = tokio::spawn(deliver(reader, stdin, frames_end));
+        let mut reading = tokio::spawn(intake.run(stdout));
+        let life = tokio::select! {
+            status = child.wait() => {
+                tracing::info!(status = %status.map_or_else(|e| e.to_string(), |s| s.to_string()), "the agent ended");
+                // What it had written before it ended still counts.
+                tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
+                ended()
+            }
+            () = shutdown.begun() => Life::ShutDown,
+        };
+        // Dropping the writer closes the child's standard input: its sign to end.
+        delivery.abort();
+        if matches!(life, Life::ShutDown) {
+            child::end(child, CLOSE_WITHIN).await;
+            tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
+        }
+        reading.abort();
+        life
+    }
+}
+
+enum Life {
+    Ended { lasted: Duration },
+    ShutDown,
+}
+
+/// Writes messages and control frames to the child, one line each, and confirms each message that was written whole.
+async fn deliver(mut reader: Reader, mut stdin: ChildStdin, mut frames: mpsc::Receiver<Vec<u8>>) {
+    loop {
+        let (line, key) = tokio::select! {
+            biased;
+            Some(frame) = frames.recv() => (frame, None),
+            item = reader.next() => match item {
+                None => return,
+                Some(ReaderItem::Receipt(_)) => continue,
+                Some(ReaderItem::Message { key, handed }) => {
+                    let mut line = handed.raw.to_vec();
+                    line.push(b'\n');
+                    (line, Some(key))
+                }
+            },
+        };
+        if let Err(error) = stdin.write_all(&line).await {
+            tracing::debug!(%error, "the agent does not read any more");
+            return;
+        }
+        if let Some(key) = key {
+            reader.injected(key);
+        }
+    }
+}

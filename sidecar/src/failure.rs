@@ -1,0 +1,85 @@
+//! Why a sidecar does not run, how to fix it, and with which exit code it ends (DESIGN 6).
+
+use std::path::PathBuf;
+
+use wagglebus_nats::connect::ConnectError;
+use wagglebus_schemas::lease::Lease;
+
+use crate::storage::{FolderError, RecoverError};
+
+/// Why a sidecar does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// There is no bus to connect to.
+    #[error("no bus: {what}")]
+    NoBus {
+        /// What was looked for.
+        what: String,
+    },
+    /// The bus cannot be reached or refuses us.
+    #[error("cannot connect to the bus: {0}")]
+    Connect(#[from] ConnectError),
+    /// The agent cannot be enrolled.
+    #[error("cannot enrol the agent: {0}")]
+    Enrol(String),
+    /// Another sidecar holds the agent's lease.
+    #[error("fenced: {} is held by the sidecar with pid {} on {} since {}", .0.agent, .0.pid, .0.host, .0.at)]
+    Fenced(Box<Lease>),
+    /// The state folder is in use or unusable.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The spool cannot be opened.
+    #[error(transparent)]
+    Spool(#[from] RecoverError),
+    /// A place cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Place {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The environment says nowhere where files belong.
+    #[error(transparent)]
+    NoPlace(#[from] wagglebus_schemas::places::NoPlace),
+    /// The system refused something basic.
+    #[error("the system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl Failure {
+    /// How to fix it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoBus { .. } => Some("start one with `wagglebus up --detach`, or name one with --server".to_owned()),
+            Self::Enrol(_) => Some("look with `wagglebus doctor`".to_owned()),
+            Self::Fenced(_) => Some(
+                "stop that sidecar, or take the agent over with --takeover; a crashed one is forgotten after 15 s"
+                    .to_owned(),
+            ),
+            Self::Folder(FolderError::Locked { .. }) => {
+                Some("one sidecar per agent: stop the other one, or use another agent id".to_owned())
+            }
+            Self::Folder(FolderError::Io { .. }) | Self::Place { .. } => {
+                Some("check owner, mode and free space of that path".to_owned())
+            }
+            Self::Spool(RecoverError::UnknownFormat { .. }) => Some("downgrading needs an empty spool".to_owned()),
+            // The text of a connection error says how to fix it.
+            Self::Connect(_) | Self::Spool(RecoverError::Io { .. }) | Self::NoPlace(_) | Self::System(_) => None,
+        }
+    }
+
+    /// The exit code.
+    pub(crate) const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoBus { .. } | Self::Connect(_) => 5,
+            Self::Fenced(_) | Self::Folder(FolderError::Locked { .. }) => 6,
+            Self::Enrol(_)
+            | Self::Folder(FolderError::Io { .. })
+            | Self::Spool(_)
+            | Self::Place { .. }
+            | Self::NoPlace(_)
+            | Self::System(_) => 1,
+        }
+    }
+}

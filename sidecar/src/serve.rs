@@ -1,0 +1,171 @@
+//! Puts the parts together, and takes them apart in order.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use wagglebus_nats::jetstream::JetStream;
+use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::heartbeat::BridgeProof;
+use wagglebus_schemas::places::AgentFile;
+use wagglebus_schemas::{Id, Level};
+use wagglebus_sidecar_core::event::Identity;
+use wagglebus_sidecar_core::machine::{Settings, Sidecar};
+
+use crate::args::{Arguments, Mode};
+use crate::bridge::stdio::{Environment, StdioBridge};
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::heartbeat::Pulse;
+use crate::ready::ReadyFiles;
+use crate::roster::Roster;
+use crate::run::{End, EventLoop, Parts};
+use crate::setup;
+use crate::shutdown::{Signals, shutdown};
+use crate::storage::{Recovered, StateFolder, recover};
+
+/// How long a start waits for the lease before it says that it is ready without: the bus may be away for long, and
+/// messages can be accepted all the same.
+const LEASE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Runs a sidecar until it is told to stop.
+///
+/// # Errors
+/// Why it could not start, or could not go on.
+pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
+    let signals = Signals::listen()?;
+    let places = setup::places(&arguments)?;
+    let folder = StateFolder::open(&setup::state_dir(&arguments, &places))?;
+    let Recovered {
+        storage,
+        ledger,
+        syncs,
+        findings,
+    } = recover(&folder.spool())?;
+    for finding in &findings {
+        tracing::error!("spool: {finding}");
+    }
+    let (connection, bus_events) = setup::connect_as_agent(&arguments, &places).await?;
+    let (bus, late) = JetStream::new(connection.clone());
+    let (hive, agent) = (arguments.hive.clone(), arguments.agent.clone());
+    let identity = Identity {
+        agent: agent.clone(),
+        instance: Id::from_uuid(uuid::Uuid::new_v4()),
+        state_id: folder.state_id(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        pid: std::process::id(),
+    };
+    let slots = usize::from(arguments.slots);
+    let settings = Settings {
+        hive: hive.clone(),
+        identity,
+        slots,
+        takeover: arguments.takeover,
+    };
+    let (gate, gate_ends) = Gate::new(Roster::new(bus.clone(), hive.clone(), agent.clone()));
+
+    let socket = places.socket(&agent);
+    let (switch, shut) = shutdown();
+    let api = crate::bridge::http::open(&socket, arguments.listen, &places, gate.clone()).await?;
+    let (http, token_file) = (api.url(), api.token_file());
+    let serving = tokio::spawn(api.serve(shut.clone()));
+
+    let mut bridges = vec![BridgeProof {
+        name: Bridge::Http,
+        proves: Level::Done,
+    }];
+    let (stdio, child) = match &arguments.mode {
+        Mode::Http => (None, None),
+        Mode::Stdio(stdio) => {
+            bridges.push(BridgeProof {
+                name: Bridge::Stdio,
+                proves: StdioBridge::proves(stdio.ack),
+            });
+            let environment = Environment {
+                agent: agent.clone(),
+                hive: hive.clone(),
+                socket: socket.clone(),
+            };
+            let bridge = StdioBridge::new(gate.clone(), stdio.clone(), environment);
+            let state = bridge.state();
+            (Some(bridge), Some(state))
+        }
+    };
+    let (epoch, epochs) = watch::channel(0);
+    let parts = Parts {
+        sidecar: Sidecar::new(settings, ledger),
+        storage,
+        syncs,
+        bus,
+        late,
+        bus_events,
+        gate: gate_ends,
+        pulse: Pulse::new(agent.clone(), arguments.capabilities.clone()),
+        bridges,
+        child,
+        hive,
+        agent: agent.clone(),
+        epoch,
+    };
+    let (drain_switch, drain) = shutdown();
+    let event_loop = EventLoop::new(parts).await;
+    let running = event_loop.run(drain);
+
+    let mut places_to_write = vec![places.agent_file(&agent)];
+    places_to_write.extend(arguments.ready_file.clone());
+    let announcing = tokio::spawn(announce(
+        ReadyFiles::new(places_to_write),
+        AgentFile {
+            agent,
+            pid: std::process::id(),
+            socket,
+            http,
+            token_file,
+            epoch: 0,
+        },
+        epochs,
+    ));
+    let child_running = stdio.map(|bridge| tokio::spawn(bridge.run(slots, shut.clone())));
+    let bridges_end = async {
+        let mut signals = signals;
+        signals.next().await;
+        tracing::info!("shutting down");
+        switch.begin();
+        if let Some(child) = child_running {
+            // The child's last words are still sent.
+            child.await.ok();
+        }
+        drain_switch.begin();
+        signals.next().await;
+        tracing::warn!("told twice to stop: stopping at once");
+    };
+    let end = tokio::select! {
+        end = running => end,
+        () = bridges_end => End::Drained,
+    };
+    announcing.abort();
+    // Answers that are on their way still go out.
+    tokio::time::timeout(Duration::from_secs(2), serving).await.ok();
+    connection.close().await;
+    drop(folder);
+    match end {
+        End::Drained => Ok(()),
+        End::Fenced(holder) => Err(Failure::Fenced(holder)),
+    }
+}
+
+/// Says that the sidecar is ready, and says it again whenever its epoch changed. The files go with the task.
+async fn announce(files: ReadyFiles, mut file: AgentFile, mut epochs: watch::Receiver<u64>) {
+    tokio::time::timeout(LEASE_WITHIN, epochs.wait_for(|epoch| *epoch != 0))
+        .await
+        .ok();
+    loop {
+        file.epoch = *epochs.borrow_and_update();
+        if let Err((path, error)) = files.write(&file) {
+            tracing::error!(path = %path.display(), %error, "cannot write the ready file");
+        }
+        tracing::info!(epoch = file.epoch, socket = %file.socket.display(), "ready");
+        if epochs.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! From the command line to a connection: which bus, which key, which folders.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use wagglebus_nats::conf::ServerFiles;
+use wagglebus_nats::connect::{Connection, Credentials, Events, Settings, connect};
+use wagglebus_nats::enrol::{Applicant, Enroller, RunningServer};
+use wagglebus_nats::keys::BusUser;
+use wagglebus_nats::server::Monitor;
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::permission::inbox_prefix;
+use wagglebus_schemas::places::{BusFile, Places};
+use wagglebus_schemas::subject::agent_api_prefix;
+
+use crate::args::Arguments;
+use crate::failure::Failure;
+
+/// How long an enrolment waits for the administrator's connection.
+const ADMIN_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The places of this user, with the run folder made.
+///
+/// # Errors
+/// When a place is missing or unusable.
+pub(crate) fn places(arguments: &Arguments) -> Result<Places, Failure> {
+    let places = Places::from_env(arguments.hive.clone(), rustix::process::getuid().as_raw())?;
+    private_folder(places.run_dir())?;
+    Ok(places)
+}
+
+/// Makes a folder that only its owner may enter.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn private_folder(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|source| Failure::Place {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Where the sidecar keeps its state.
+pub(crate) fn state_dir(arguments: &Arguments, places: &Places) -> PathBuf {
+    arguments
+        .state_dir
+        .clone()
+        .unwrap_or_else(|| places.agent_state_dir(&arguments.agent))
+}
+
+/// Connects as the agent; enrols it first where the bus is our own.
+///
+/// # Errors
+/// When no bus is named or running, or it refuses us. A bus that is only unreachable is waited for.
+pub(crate) async fn connect_as_agent(
+    arguments: &Arguments,
+    places: &Places,
+) -> Result<(Connection, Events), Failure> {
+    let mut settings = match &arguments.bus.server {
+        Some(url) => {
+            let mut settings = Settings::new(url.clone(), connection_name(&arguments.agent));
+            if let Some(nkey) = &arguments.bus.nkey {
+                settings.credentials = Credentials::NkeyFile(nkey.clone());
+            }
+            if let Some(prefix) = &arguments.bus.api_prefix {
+                settings.api_prefix.clone_from(prefix);
+            }
+            settings
+        }
+        None => own_bus(arguments, places).await?,
+    };
+    settings.inbox_prefix = inbox_prefix(&arguments.agent);
+    settings.retry_first = true;
+    settings.jitter_seed = uuid::Uuid::new_v4().as_u64_pair().0;
+    Ok(connect(settings).await?)
+}
+
+fn connection_name(agent: &AgentId) -> String {
+    format!("wagglebus-sidecar {agent}")
+}
+
+/// Settings for the `wagglebus up` of this user, at which the agent is enrolled.
+async fn own_bus(arguments: &Arguments, places: &Places) -> Result<Settings, Failure> {
+    let path = places.bus_file();
+    let text = std::fs::read(&path).map_err(|_| Failure::NoBus {
+        what: format!("no --server was given and {} does not exist", path.display()),
+    })?;
+    let bus: BusFile = serde_json::from_slice(&text).map_err(|e| Failure::NoBus {
+        what: format!("{} cannot be read: {e}", path.display()),
+    })?;
+    let seed_file = match enrol(arguments, places, &bus).await {
+        // The server is away: an agent that is enrolled already starts all the same, and spools.
+        Err(Failure::Connect(error))
+            if error.heals() && places.agent_seed_file(&arguments.agent).exists() =>
+        {
+            places.agent_seed_file(&arguments.agent)
+        }
+        enrolled => enrolled?,
+    };
+    let mut settings = Settings::new(bus.url, connection_name(&arguments.agent));
+    settings.credentials = Credentials::NkeyFile(seed_file);
+    settings.api_prefix = agent_api_prefix(places.hive());
+    Ok(settings)
+}
+
+async fn enrol(arguments: &Arguments, places: &Places, bus: &BusFile) -> Result<PathBuf, Failure> {
+    let agent = arguments.agent.clone();
+    let failed = |error: &dyn std::error::Error| Failure::Enrol(chain(error));
+    let applicant = if agent == AgentId::operator() {
+        // `up` enrolled it; its sidecar only needs the key.
+        Applicant::operator()
+    } else {
+        Applicant::new(agent, arguments.ephemeral).map_err(|e| failed(&e))?
+    };
+    let mut admin = Settings::new(bus.url.clone(), "wagglebus-enrol");
+    admin.credentials = Credentials::NkeyFile(BusUser::Admin.seed_file(places));
+    let (connection, _events) = connect(admin).await?;
+    let session = connection
+        .session_within(ADMIN_WITHIN)
+        .await
+        .ok_or_else(|| Failure::Enrol("the administrator's connection broke at once".to_owned()))?;
+    let monitor = Monitor::from_url(&bus.monitor).map_err(|e| failed(&e))?;
+    let enroller = Enroller {
+        places,
+        files: &ServerFiles::of(places),
+        server: RunningServer {
+            url: bus.url.clone(),
+            pid: bus.pid,
+            monitor,
+        },
+        admin: session.jetstream(),
+    };
+    let enrolled = enroller.enrol(&[applicant]).await.map_err(|e| failed(&e))?;
+    connection.close().await;
+    let first = enrolled.into_iter().next();
+    first
+        .map(|agent| agent.seed_file)
+        .ok_or_else(|| Failure::Enrol("nobody was enrolled".to_owned()))
+}
+
+/// An error with its causes, as one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,221 @@
+//! The spool on disk: segments in a folder, written by the event loop, synced by a thread of its own.
+//!
+//! A record is written inline: when [`Journal::append`] returns it has left the process. The event loop never syncs;
+//! [`Storage::sync`] asks the syncer, which groups what has come meanwhile.
+
+mod compact;
+mod folder;
+mod recover;
+mod syncer;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use wagglebus_sidecar_core::journal::{Journal, JournalError, Location, Written};
+use wagglebus_sidecar_core::record::Record;
+use wagglebus_sidecar_core::spool::{RECORD_HEADER_LEN, SegmentId, Writer};
+
+pub(crate) use compact::Compaction;
+pub(crate) use folder::{FolderError, StateFolder};
+pub(crate) use recover::{RecoverError, Recovered, recover};
+pub(crate) use syncer::{SyncReport, Syncer};
+
+/// Length at which a segment is full and the next one begins, in bytes.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+/// How long a record that nobody waits for may stay unsynced.
+const SYNC_WITHIN: Duration = Duration::from_millis(50);
+
+/// A segment's file, open for reading (and, the last one, for writing).
+struct Segment {
+    id: SegmentId,
+    path: PathBuf,
+    file: Arc<File>,
+    bytes: u64,
+}
+
+/// The spool of one agent.
+pub(crate) struct Storage {
+    dir: PathBuf,
+    dir_file: Arc<File>,
+    segments: BTreeMap<u64, Segment>,
+    writer: Option<Writer>,
+    buffer: Vec<u8>,
+    position: u64,
+    syncer: Syncer,
+    unsynced: Vec<Arc<File>>,
+    folder_changed: bool,
+    sync_by: Option<Instant>,
+    syncing: bool,
+}
+
+impl Storage {
+    /// A number that counts all bytes appended by this process.
+    pub(crate) const fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// Reads a record's body again.
+    pub(crate) fn read(&self, location: Location) -> std::io::Result<Bytes> {
+        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "its segment is gone");
+        let segment = self.segments.get(&location.segment).ok_or_else(missing)?;
+        let mut body = vec![0; usize::try_from(location.len).map_err(std::io::Error::other)?];
+        segment.file.read_exact_at(&mut body, location.offset)?;
+        Ok(body.into())
+    }
+
+    /// Asks for everything appended so far to be synced: now, or within 50 ms.
+    pub(crate) fn sync(&mut self, at_once: bool) {
+        let by = if at_once {
+            Instant::now()
+        } else {
+            Instant::now() + SYNC_WITHIN
+        };
+        self.sync_by = Some(self.sync_by.map_or(by, |earlier| earlier.min(by)));
+        self.sync_if_due();
+    }
+
+    /// When [`sync_if_due`](Self::sync_if_due) must be called.
+    pub(crate) fn sync_due(&self) -> Option<Instant> {
+        self.sync_by.filter(|_| !self.syncing)
+    }
+
+    /// Hands what is due to the syncer; one round at a time, so that the next round groups all that comes meanwhile.
+    pub(crate) fn sync_if_due(&mut self) {
+        if self.syncing || self.sync_by.is_none_or(|by| by > Instant::now()) {
+            return;
+        }
+        self.sync_by = None;
+        let folder = std::mem::take(&mut self.folder_changed).then(|| self.dir_file.clone());
+        self.syncing = self
+            .syncer
+            .begin(std::mem::take(&mut self.unsynced), folder, self.position);
+    }
+
+    /// A round of the syncer ended.
+    pub(crate) fn synced(&mut self) {
+        self.syncing = false;
+        self.sync_if_due();
+    }
+
+    fn active(&mut self) -> Result<(&mut Writer, &mut Segment), JournalError> {
+        let full = self
+            .writer
+            .as_ref()
+            .is_none_or(|writer| writer.end() >= SEGMENT_BYTES);
+        if full {
+            self.roll()?;
+        }
+        let segment = self.segments.values_mut().next_back();
+        self.writer
+            .as_mut()
+            .zip(segment)
+            .ok_or_else(|| JournalError::Io("no segment is open".to_owned()))
+    }
+
+    /// Begins a new segment.
+    fn roll(&mut self) -> Result<(), JournalError> {
+        let number = self
+            .segments
+            .last_key_value()
+            .map_or(1, |(number, _)| number.saturating_add(1));
+        let id = SegmentId {
+            number,
+            salt: uuid::Uuid::new_v4().as_u64_pair().0,
+        };
+        let path = self.dir.join(id.to_string());
+        let mut header = Vec::new();
+        let writer = Writer::create(id, &mut header);
+        let create = || -> std::io::Result<File> {
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path)?;
+            file.write_all(&header)?;
+            Ok(file)
+        };
+        let file = Arc::new(create().map_err(|error| {
+            // A half-made segment holds nothing; without its file the next attempt may use the number again.
+            std::fs::remove_file(&path).ok();
+            journal_error(&error)
+        })?);
+        self.folder_changed = true;
+        self.unsynced.push(file.clone());
+        self.segments.insert(
+            number,
+            Segment {
+                id,
+                path,
+                file,
+                bytes: writer.end(),
+            },
+        );
+        self.writer = Some(writer);
+        Ok(())
+    }
+}
+
+impl Journal for Storage {
+    fn append(&mut self, record: &Record, body: &Bytes) -> Result<Written, JournalError> {
+        let head = record.head();
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let (writer, segment) = self.active()?;
+        let end = writer.end();
+        let offset = writer
+            .append(&[&head, body], &mut buffer)
+            .map_err(|e| JournalError::Io(e.to_string()))?;
+        if let Err(error) = segment.file.write_all_at(&buffer, end) {
+            // Nothing of a record counts unless all of it was written.
+            let cut = segment.file.set_len(end);
+            *writer = Writer::resume(segment.id, end);
+            if cut.is_err() {
+                self.writer = None;
+            }
+            return Err(journal_error(&error));
+        }
+        segment.bytes = writer.end();
+        let (file, number) = (segment.file.clone(), segment.id.number);
+        let head_len = u64::try_from(RECORD_HEADER_LEN.saturating_add(head.len())).unwrap_or(u64::MAX);
+        self.position = self
+            .position
+            .saturating_add(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
+        self.buffer = buffer;
+        if self.unsynced.last().is_none_or(|last| !Arc::ptr_eq(last, &file)) {
+            self.unsynced.push(file);
+        }
+        let location = Location {
+            segment: number,
+            offset: offset.saturating_add(head_len),
+            len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        };
+        Ok(Written {
+            location,
+            position: self.position,
+        })
+    }
+}
+
+fn journal_error(error: &std::io::Error) -> JournalError {
+    let full = [
+        std::io::ErrorKind::StorageFull,
+        std::io::ErrorKind::QuotaExceeded,
+        std::io::ErrorKind::FileTooLarge,
+    ];
+    if full.contains(&error.kind()) {
+        JournalError::Full(error.to_string())
+    } else {
+        JournalError::Io(error.to_string())
+    }
+}
