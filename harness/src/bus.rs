@@ -10,6 +10,8 @@
 //! # }
 //! ```
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions};
@@ -37,7 +39,7 @@ pub struct TestBus {
     places: Places,
     sizing: Sizing,
     admin: Context,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl TestBus {
@@ -96,7 +98,7 @@ impl TestBus {
             places,
             sizing,
             admin,
-            _home: home,
+            home,
         };
         provision(&bus.admin, &bus.streams()).await?;
         Ok(bus)
@@ -129,6 +131,12 @@ impl TestBus {
     #[must_use]
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// The folder that holds all files but the server's.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// JetStream as the administrator sees it.
@@ -212,7 +220,7 @@ fn public(places: &Places, user: BusUser) -> Result<PublicKey> {
     Ok(UserKey::load_or_create(&user.seed_file(places))?.public().clone())
 }
 
-fn places(home: &std::path::Path) -> Result<Places> {
+fn places(home: &Path) -> Result<Places> {
     let source = PlacesSource {
         home: Some(home.to_owned()),
         xdg_runtime: Some(home.join("run")),
@@ -224,7 +232,7 @@ fn places(home: &std::path::Path) -> Result<Places> {
 
 fn write_config(
     files: &ServerFiles,
-    store: &std::path::Path,
+    store: &Path,
     sizing: Sizing,
     keys: BusKeys,
     change: impl FnOnce(&mut ServerConf),

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | a real nats-server for one test? | [`server`] |
 //! | with accounts, keys, streams and enrolled agents? | [`bus`] |
+//! | with sidecars and a coordinator, all as real processes? | [`fleet`] |
 //! | what happened in a run, and was it right? | [`ledger`], [`checker`] |
 //! | the same run again? | [`rng`] |
 
 pub mod bus;
 pub mod checker;
+pub mod fleet;
 pub mod ledger;
 pub mod rng;
 pub mod server;

@@ -24,14 +24,14 @@ const WATCHER: &str = "IFS= read -r _; kill -KILL \"$1\" 2>/dev/null";
 
 /// Keeps a server bound to this process. When dropped, the server is killed if it still runs.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub struct Guard {
     watcher: Child,
     /// The write end of the pipe. Never written to.
     lifeline: Option<ChildStdin>,
 }
 
 /// A command that becomes `program` when it is told to on its stdin.
-pub(super) fn gated(program: &Path) -> Command {
+pub fn gated(program: &Path) -> Command {
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", GATE, "sh"])
@@ -42,7 +42,7 @@ pub(super) fn gated(program: &Path) -> Command {
 
 impl Guard {
     /// Watches the leader of the process group `pid`.
-    pub(super) fn watch(pid: u32) -> io::Result<Self> {
+    pub fn watch(pid: u32) -> io::Result<Self> {
         let group = i32::try_from(pid).map_err(io::Error::other)?;
         let mut watcher = Command::new("/bin/sh")
             .args(["-c", WATCHER, "sh", &pid.to_string()])

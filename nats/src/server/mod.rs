@@ -13,7 +13,7 @@
 //!
 //! Everything listens on 127.0.0.1 only.
 
-mod guard;
+pub mod guard;
 pub mod install;
 mod log;
 pub mod monitor;

@@ -1,0 +1,277 @@
+//! A whole hive as real processes: nats-server, sidecars and, if asked for, a coordinator.
+//!
+//! ```no_run
+//! # use wagglebus_harness::fleet::{Fleet, Options};
+//! # async fn example() -> anyhow::Result<()> {
+//! let mut fleet = Fleet::open().await?;
+//! fleet.enrol(&["alice", "bob"]).await?;
+//! fleet.start("alice", &Options::http()).await?;
+//! let alice = fleet.sidecar("alice")?.client();
+//! // … alice.send(…) …
+//! fleet.sidecar_mut("alice")?.kill().await?;
+//! fleet.sidecar_mut("alice")?.start().await?; // same socket, same spool
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All files lie in one temporary folder with an environment of its own: nothing of the user is read or written.
+//! Whatever is started ends with the program that started it.
+
+pub mod process;
+pub mod program;
+pub mod sidecar;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::time::{Instant, sleep};
+use wagglebus_nats::conf::ServerConf;
+use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::subject::agent_api_prefix;
+
+use crate::bus::TestBus;
+use process::{Process, Start};
+use sidecar::{READY_WITHIN, Sidecar};
+
+/// How often the coordinator's ready file is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A hive of real processes. Dropped, processes and files are gone.
+#[derive(Debug)]
+pub struct Fleet {
+    // Dropped in this order: processes before the server, the server before the files.
+    sidecars: BTreeMap<AgentId, Sidecar>,
+    coordinator: Option<Process>,
+    bus: TestBus,
+}
+
+/// How a sidecar is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Arguments before the mode, such as `--slots 4`.
+    pub options: Vec<String>,
+    /// The mode with its own arguments.
+    pub mode: Vec<String>,
+    /// A state folder of its own instead of the agent's usual one.
+    pub state_dir: Option<PathBuf>,
+    /// See [`Start::file_blocks_max`].
+    pub file_blocks_max: Option<u64>,
+}
+
+impl Options {
+    /// Serves HTTP.
+    #[must_use]
+    pub fn http() -> Self {
+        Self {
+            mode: vec!["http".to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// Runs `command` as a child that speaks JSON lines; `arguments` stand before it, such as `--frames all`.
+    #[must_use]
+    pub fn stdio(arguments: &[&str], command: &[&str]) -> Self {
+        let mode = ["stdio"].iter().chain(arguments).chain(&["--"]).chain(command);
+        Self {
+            mode: mode.map(|argument| (*argument).to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// With further arguments before the mode.
+    #[must_use]
+    pub fn with(mut self, options: &[&str]) -> Self {
+        self.options
+            .extend(options.iter().map(|option| (*option).to_owned()));
+        self
+    }
+}
+
+impl Fleet {
+    /// A hive whose server is configured as `up --relaxed` does it, without any agent.
+    ///
+    /// # Errors
+    /// When there is no nats-server, or anything of the set-up fails.
+    pub async fn open() -> Result<Self> {
+        Self::on(TestBus::open().await?)
+    }
+
+    /// A hive whose server is configured differently.
+    ///
+    /// # Errors
+    /// See [`Fleet::open`].
+    pub async fn with(change: impl FnOnce(&mut ServerConf)) -> Result<Self> {
+        Self::on(TestBus::with(change).await?)
+    }
+
+    fn on(bus: TestBus) -> Result<Self> {
+        for dir in [bus.places().run_dir(), &logs(&bus)] {
+            fs::create_dir_all(dir)?;
+        }
+        Ok(Self {
+            sidecars: BTreeMap::new(),
+            coordinator: None,
+            bus,
+        })
+    }
+
+    /// The bus below.
+    #[must_use]
+    pub const fn bus(&self) -> &TestBus {
+        &self.bus
+    }
+
+    /// The bus below, to strike its server.
+    pub const fn bus_mut(&mut self) -> &mut TestBus {
+        &mut self.bus
+    }
+
+    /// Enrols agents, with one reload of the server.
+    ///
+    /// # Errors
+    /// When a name is none, or enrolment fails.
+    pub async fn enrol(&self, names: &[&str]) -> Result<()> {
+        self.bus.enrol_all(names).await.map(drop)
+    }
+
+    /// Starts the sidecar of an enrolled agent and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready; the text has its log.
+    pub async fn start(&mut self, name: &str, options: &Options) -> Result<&mut Sidecar> {
+        let sidecar = self.prepare(name, options)?;
+        sidecar.start().await?;
+        Ok(sidecar)
+    }
+
+    /// Makes the sidecar of an enrolled agent, to be started by the caller. One that was there is dropped.
+    ///
+    /// # Errors
+    /// When the name is none, or our program is not built.
+    pub fn prepare(&mut self, name: &str, options: &Options) -> Result<&mut Sidecar> {
+        let agent: AgentId = name.parse()?;
+        self.sidecars.remove(&agent);
+        let sidecar = self.second(name, options)?;
+        Ok(self.sidecars.entry(agent).or_insert(sidecar))
+    }
+
+    /// One more sidecar of an agent, beside the one of the fleet.
+    ///
+    /// # Errors
+    /// See [`Fleet::prepare`].
+    pub fn second(&self, name: &str, options: &Options) -> Result<Sidecar> {
+        let agent: AgentId = name.parse()?;
+        let places = self.bus.places();
+        let usual = places.agent_state_dir(&agent);
+        let state_dir = options.state_dir.clone().unwrap_or_else(|| usual.clone());
+        let part = if state_dir == usual { "ready" } else { "second" };
+        let ready_file = logs(&self.bus).join(format!("{agent}.{part}.json"));
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut arguments: Vec<String> = [
+            ("--agent", agent.to_string()),
+            ("--state-dir", text(&state_dir)),
+            ("--ready-file", text(&ready_file)),
+            ("--server", self.bus.url().to_owned()),
+            ("--nkey", text(&places.agent_seed_file(&agent))),
+            ("--api-prefix", agent_api_prefix(places.hive())),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect();
+        arguments.extend(options.options.iter().chain(&options.mode).cloned());
+        let start = Start {
+            program: program::find("wagglebus-sidecar")?,
+            arguments,
+            environment: self.environment(),
+            log: logs(&self.bus).join(format!("{agent}.log")),
+            file_blocks_max: options.file_blocks_max,
+        };
+        let socket = places.socket(&agent);
+        Ok(Sidecar::new(agent, socket, ready_file, state_dir, start))
+    }
+
+    /// The sidecar of an agent.
+    ///
+    /// # Errors
+    /// When it was never made.
+    pub fn sidecar(&self, name: &str) -> Result<&Sidecar> {
+        let agent: AgentId = name.parse()?;
+        self.sidecars
+            .get(&agent)
+            .with_context(|| format!("{name} has no sidecar"))
+    }
+
+    /// The sidecar of an agent, to strike it.
+    ///
+    /// # Errors
+    /// When it was never made.
+    pub fn sidecar_mut(&mut self, name: &str) -> Result<&mut Sidecar> {
+        let agent: AgentId = name.parse()?;
+        self.sidecars
+            .get_mut(&agent)
+            .with_context(|| format!("{name} has no sidecar"))
+    }
+
+    /// Starts a coordinator and waits until it knows the roster.
+    ///
+    /// # Errors
+    /// When it does not become ready; the text has its log.
+    pub async fn start_coordinator(&mut self) -> Result<()> {
+        ensure!(self.coordinator.is_none(), "the coordinator runs already");
+        let ready_file = logs(&self.bus).join("coordinator.json");
+        let seed = BusUser::Coordinator.seed_file(self.bus.places());
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let start = Start {
+            program: program::find("wagglebus-coordinator")?,
+            arguments: [
+                "--server",
+                self.bus.url(),
+                "--nkey-file",
+                &text(&seed),
+                "--ready-file",
+                &text(&ready_file),
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            environment: self.environment(),
+            log: logs(&self.bus).join("coordinator.log"),
+            file_blocks_max: None,
+        };
+        let mut process = start.start().await?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while !ready_file.exists() {
+            let ended = process.ended()?;
+            ensure!(
+                ended.is_none() && Instant::now() < deadline,
+                "the coordinator is not ready ({ended:?}):\n{}",
+                process.log()
+            );
+            sleep(LOOK_EVERY).await;
+        }
+        self.coordinator = Some(process);
+        Ok(())
+    }
+
+    /// What every program of the hive is told by its environment: our own folders, and nothing of the user's.
+    fn environment(&self) -> Vec<(String, PathBuf)> {
+        let home = self.bus.home();
+        let mut environment = vec![
+            ("HOME".to_owned(), home.to_owned()),
+            ("TMPDIR".to_owned(), home.to_owned()),
+            ("XDG_RUNTIME_DIR".to_owned(), home.join("run")),
+        ];
+        for name in ["PATH", "RUST_LOG"] {
+            let value = std::env::var_os(name).map(PathBuf::from);
+            environment.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        environment
+    }
+}
+
+fn logs(bus: &TestBus) -> PathBuf {
+    bus.home().join("log")
+}
