@@ -5,6 +5,7 @@ mod failure;
 mod output;
 mod printable;
 mod programs;
+mod reader;
 mod sender;
 mod session;
 mod up;

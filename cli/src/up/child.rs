@@ -23,7 +23,7 @@ const STEADY_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Settings of this shell that would lead the program to another bus than ours.
-const FOREIGN: [&str; 12] = [
+const FOREIGN: [&str; 14] = [
     "NATS_URL",
     "NATS_CONTEXT",
     "NATS_CREDS",
@@ -33,6 +33,8 @@ const FOREIGN: [&str; 12] = [
     "NATS_PASSWORD",
     "WAGGLEBUS_AGENT",
     "WAGGLEBUS_SERVER",
+    "WAGGLEBUS_NKEY",
+    "WAGGLEBUS_API_PREFIX",
     "WAGGLEBUS_NKEY_FILE",
     "WAGGLEBUS_CREDS_FILE",
     "WAGGLEBUS_READY_FILE",

@@ -2,14 +2,17 @@
 
 mod ack;
 mod agents;
+mod doctor;
 mod down;
 mod inbox;
 mod nak;
 mod program;
+mod provision;
 mod send;
 pub(crate) mod server;
 mod settle;
 pub(crate) mod status;
+mod tail;
 mod trace;
 mod up;
 mod version;
@@ -32,6 +35,9 @@ pub(crate) enum Verb {
     Nak(nak::Args),
     Trace(trace::Args),
     Agents(agents::Args),
+    Tail(tail::Args),
+    Doctor(doctor::Args),
+    Provision(provision::Args),
     #[command(subcommand)]
     Server(server::Verb),
     Sidecar(program::Sidecar),
@@ -58,6 +64,9 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Nak(args) => nak::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
+        Verb::Tail(args) => tail::run(args, session, output).await,
+        Verb::Doctor(args) => doctor::run(args, session, output).await,
+        Verb::Provision(args) => provision::run(args, session, output).await,
         Verb::Server(verb) => server::run(verb, session, output).await,
         Verb::Sidecar(args) => args.become_it(session),
         Verb::Coordinator(args) => args.become_it(session),

@@ -1,10 +1,13 @@
 //! `inbox`: shows what waits for an agent, or takes it under a lease.
 
+mod unread;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use wagglebus_client::{Answered, Client, InboxPeek, Take};
+use wagglebus_schemas::Message;
 use wagglebus_schemas::api::{InboxAnswer, InboxItem};
 
 use crate::failure::Failure;
@@ -12,6 +15,7 @@ use crate::output::{Output, table};
 use crate::printable;
 use crate::session::Session;
 use crate::value;
+use unread::Unread;
 
 /// Longest single wait of the API (WIRE, Inbox); longer ones are made of several.
 const POLL_MAX: Duration = Duration::from_secs(60);
@@ -41,7 +45,16 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     let deadline = Instant::now() + args.timeout;
     match args.take {
         Some(max) => show_taken(&take(&client, max, args.lease, deadline).await?, output),
-        None => show_peek(&peek(&client, deadline).await?, output),
+        None => {
+            let peek = peek(&client, deadline).await?;
+            // Elsewhere than on the machine of `up` the numbers must do.
+            let unread = if peek.value.pending.total() == 0 {
+                None
+            } else {
+                unread::read(session.places(), &session.sender()?).await.ok()
+            };
+            show_peek(&peek, unread.unwrap_or_default(), output)
+        }
     }
 }
 
@@ -100,16 +113,35 @@ fn describe(item: &InboxItem) -> String {
     )
 }
 
-fn show_peek(answer: &Answered<InboxPeek>, output: &mut Output) -> Result<(), Failure> {
+fn show_peek(
+    answer: &Answered<InboxPeek>,
+    mut unread: Vec<Unread>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let peek = &answer.value;
+    unread.retain(|unread| {
+        !peek
+            .in_hand
+            .iter()
+            .any(|item| item.message.id == unread.message.id)
+    });
     if output.json() {
         // The messages as they came, under the name that all forms of `inbox` share.
         let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let mut part = |name| body.get_mut(name).map(Value::take);
-        output.record(&json!({ "messages": part("in_hand"), "pending": part("pending") }))?;
+        let mut messages = match body.get_mut("in_hand").map(Value::take) {
+            Some(Value::Array(messages)) => messages,
+            Some(_) | None => Vec::new(),
+        };
+        messages.extend(
+            unread
+                .iter()
+                .map(|unread| json!({ "message": unread.body, "delivery": 0 })),
+        );
+        let pending = body.get_mut("pending").map(Value::take);
+        output.record(&json!({ "messages": messages, "pending": pending }))?;
         return Ok(());
     }
-    if !peek.in_hand.is_empty() {
+    if !peek.in_hand.is_empty() || !unread.is_empty() {
         let mut rows = table([
             "ID",
             "FROM",
@@ -120,17 +152,13 @@ fn show_peek(answer: &Answered<InboxPeek>, output: &mut Output) -> Result<(), Fa
             "CONTENT",
         ]);
         for item in &peek.in_hand {
-            let message = &item.message;
-            rows.add_row([
-                message.id.to_string(),
-                message.from_agent.to_string(),
-                message.priority.to_string(),
-                message.message_type.to_string(),
-                item.delivery.to_string(),
-                item.lease_expires_at
-                    .map_or_else(|| "-".into(), |at| at.to_string()),
-                printable::line(&message.content, PREVIEW_CHARS),
-            ]);
+            let until = item
+                .lease_expires_at
+                .map_or_else(|| "-".into(), |at| at.to_string());
+            rows.add_row(row(&item.message, item.delivery, until));
+        }
+        for unread in &unread {
+            rows.add_row(row(&unread.message, 0, "-".into()));
         }
         output.table(&rows)?;
     }
@@ -149,4 +177,16 @@ fn show_peek(answer: &Answered<InboxPeek>, output: &mut Output) -> Result<(), Fa
         output.note("take the next one: wagglebus inbox --take 1")?;
     }
     Ok(())
+}
+
+fn row(message: &Message, delivery: u32, until: String) -> [String; 7] {
+    [
+        message.id.to_string(),
+        message.from_agent.to_string(),
+        message.priority.to_string(),
+        message.message_type.to_string(),
+        delivery.to_string(),
+        until,
+        printable::line(&message.content, PREVIEW_CHARS),
+    ]
 }

@@ -1,17 +1,9 @@
 //! The message verbs, run as a user runs them, against a scripted sidecar.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod fake;
 
 use std::io::{Read, Write};
 use std::process::Stdio;
 
-use fake::{Fake, Ran};
+use crate::fake::{Fake, Ran};
 use serde_json::{Value, json};
 
 const ID: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
