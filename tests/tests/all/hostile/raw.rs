@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use wagglebus_nats::keys::UserKey;
 
 /// Far above any answer of a server on loopback, also on a busy machine.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// One connection.
 pub(super) struct Raw {
@@ -103,17 +103,16 @@ impl Outcome {
 impl Raw {
     /// Logs in with a key. Replies come below `_INBOX_<name>`.
     pub(super) async fn connect(url: &str, key: &UserKey, name: &str) -> Raw {
-        let mut raw = Self::login(url, key, json!({"nkey": key.public().as_str(), "name": name}))
-            .await
-            .unwrap();
-        raw.inbox = format!("_INBOX_{name}.{}", uuid::Uuid::new_v4().simple());
-        raw
+        let fields = json!({"nkey": key.public().as_str(), "name": name});
+        Self::login(url, key, name, fields).await.unwrap()
     }
 
     /// Sends these CONNECT fields, signed with `key`; the error is the server's or "closed".
-    pub(super) async fn login(url: &str, key: &UserKey, fields: Value) -> Result<Raw, String> {
+    pub(super) async fn login(url: &str, key: &UserKey, name: &str, fields: Value) -> Result<Raw, String> {
         let address = url.trim_start_matches("nats://");
-        let (reader, writer) = TcpStream::connect(address).await.unwrap().into_split();
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (reader, writer) = stream.into_split();
         let (mut reader, writer) = (BufReader::new(reader), Arc::new(Mutex::new(writer)));
         let mut line = String::new();
         reader.read_line(&mut line).await.unwrap();
@@ -136,7 +135,7 @@ impl Raw {
         let mut raw = Raw {
             writer,
             events,
-            inbox: String::new(),
+            inbox: format!("_INBOX_{name}.{}", uuid::Uuid::new_v4().simple()),
             count: 0,
             waiting,
             errors,
@@ -228,12 +227,17 @@ impl Raw {
 
     /// The next message for which `is_it` holds; others wait.
     pub(super) async fn message_where(&mut self, is_it: impl Fn(&Incoming) -> bool) -> Incoming {
+        self.until(is_it).await.expect("a connection")
+    }
+
+    /// As [`Raw::message_where`], for whoever may outlive the server.
+    pub(super) async fn until(&mut self, is_it: impl Fn(&Incoming) -> bool) -> Result<Incoming, String> {
         if let Some(at) = self.waiting.iter().position(&is_it) {
-            return self.waiting.remove(at).unwrap();
+            return self.waiting.remove(at).ok_or_else(String::new);
         }
         loop {
-            match self.event().await.unwrap() {
-                Event::Message(message) if is_it(&message) => return message,
+            match self.event().await? {
+                Event::Message(message) if is_it(&message) => return Ok(message),
                 Event::Message(message) => self.waiting.push_back(message),
                 Event::Error(error) => self.errors.push(error),
                 Event::Pong => {}
