@@ -1,2 +1,43 @@
-//! Placeholder.
-fn main() {}
+//! The program `wagglebus-coordinator`: parse, build, run, exit code.
+
+mod args;
+mod arrival;
+mod clock;
+mod config;
+mod enrolments;
+mod failure;
+mod health;
+mod http;
+mod metrics;
+mod micro;
+mod outbound;
+mod ready;
+mod run;
+mod shutdown;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use config::Config;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    telemetry::init(&args.log);
+    match start(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn start(args: &Args) -> Result<(), Failure> {
+    let config = Config::new(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::Runtime)?;
+    runtime.block_on(run::run(config))
+}

@@ -159,3 +159,63 @@ fn unreadable(what: &'static str, subject: &str, reason: impl std::fmt::Display)
         reason: reason.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(subject: &str, body: &str) -> Result<Option<Event>, Ignored> {
+        notice(&Hive::default(), subject, body.as_bytes())
+    }
+
+    #[test]
+    fn notices_are_read_in_both_forms_of_the_configuration() {
+        let body =
+            r#"{"type":"x","server":{"id":"S","name":"n"},"client":{"id":7,"user":"UKEY","name":"bob"}}"#;
+        let (nkey, connection) = (
+            "UKEY".to_owned(),
+            Connection {
+                server: "S".to_owned(),
+                id: 7,
+            },
+        );
+        let opened = Event::Opened {
+            nkey: nkey.clone(),
+            connection: connection.clone(),
+        };
+        let closed = Event::Closed { nkey, connection };
+        for (subject, event) in [
+            ("wb.sys.connect.A_alice", Some(&opened)),
+            ("wb.sys.connect", Some(&opened)),
+            ("wb.sys.disconnect.A_alice", Some(&closed)),
+            ("wb.sys.disconnect", Some(&closed)),
+            ("wb.sys.autherr.S", None),
+            ("acme.sys.connect", None),
+        ] {
+            assert_eq!(read(subject, body).unwrap().as_ref(), event, "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_notice_without_a_key_is_of_no_interest_and_a_broken_one_is_named() {
+        let nobody = r#"{"server":{"id":"S"},"client":{"id":7}}"#;
+        assert_eq!(read("wb.sys.connect", nobody), Ok(None));
+        for body in ["", "{}", r#"{"server":{"id":"S"},"client":{"id":-1}}"#] {
+            let ignored = read("wb.sys.connect", body).unwrap_err();
+            assert_eq!(ignored.kind(), "unreadable", "{body}");
+        }
+    }
+
+    #[test]
+    fn an_enrolment_under_anothers_key_is_forged() {
+        let key = format!("U{:A<55}", "");
+        let body = format!(
+            r#"{{"agent":"bob","nkey":"{key}","ephemeral":false,"rooms":[],"at":"2026-01-02T03:04:05.678Z"}}"#
+        );
+        assert_eq!(enrolment("bob", body.as_bytes()).unwrap().agent.as_str(), "bob");
+        assert_eq!(enrolment("alice", body.as_bytes()).unwrap_err().kind(), "forged");
+        for key in ["a.b", ">", ""] {
+            assert_eq!(enrolment(key, body.as_bytes()).unwrap_err().kind(), "unreadable");
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub const SUSPECT_MS: u64 = 6_500;
 pub const LOST_MS: u64 = 10_000;
 /// Time after which a lost connection without a sign of a new one means that the agent is lost.
 pub const CUT_MS: u64 = 3_000;
+/// By how much a heartbeat may overtake the notice of the connection that it came over: the two travel on different ways.
+const OVERTAKE_MS: u64 = 1_000;
 /// Most connections of one agent that are remembered; the server itself allows two (TOPOLOGY 5).
 const CONNECTIONS_MAX: usize = 8;
 
@@ -44,7 +46,11 @@ pub struct Beat {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vitals {
     beat: Option<Beat>,
+    /// Connections whose opening was reported and whose end was not.
     open: BTreeSet<Connection>,
+    /// Since when heartbeats come though none is known to be open: one was opened before we listened.
+    unseen: Option<Attended>,
+    /// Since when no connection is open.
     cut: Option<Attended>,
 }
 
@@ -66,25 +72,30 @@ impl Vitals {
         {
             return false;
         }
-        // The server reports a disconnect after everything that the connection had sent, so this came over a new one.
+        // The server reports a disconnect after everything that the connection had sent, so this came over another one.
         self.cut = None;
+        if self.open.is_empty() {
+            self.unseen.get_or_insert(beat.arrived);
+        }
         self.beat = Some(beat);
         true
     }
 
-    /// The server reports a new connection.
-    pub fn opened(&mut self, connection: Connection) {
+    /// The server reports a new connection. A heartbeat that came just before came over it.
+    pub fn opened(&mut self, connection: Connection, now: Attended) {
         self.cut = None;
+        self.unseen = self.unseen.filter(|since| now.since(*since) >= OVERTAKE_MS);
         if self.open.len() < CONNECTIONS_MAX {
             self.open.insert(connection);
         }
     }
 
-    /// The server reports that a connection ended. Of a connection that was opened before we listened, only its end is
-    /// known; where another such one is still open, the next heartbeat corrects the picture.
+    /// The server reports that a connection ended: perhaps not the sidecar's (enrolment tries the key, a takeover has two).
     pub fn closed(&mut self, connection: &Connection, now: Attended) {
-        self.open.remove(connection);
-        if self.open.is_empty() {
+        if !self.open.remove(connection) {
+            self.unseen = None;
+        }
+        if self.open.is_empty() && self.unseen.is_none() {
             self.cut.get_or_insert(now);
         }
     }
@@ -92,6 +103,7 @@ impl Vitals {
     /// Forgets all connections: while we were cut off, notices were missed.
     pub fn forget_connections(&mut self) {
         self.open.clear();
+        self.unseen = None;
         self.cut = None;
     }
 

@@ -194,7 +194,7 @@ impl Roster {
     /// The server reports a new connection of the user with this key.
     pub fn opened(&mut self, nkey: &str, connection: Connection, at: Attended) -> Option<Effect> {
         let agent = self.by_key.get(nkey)?.clone();
-        self.members.get_mut(&agent)?.vitals.opened(connection);
+        self.members.get_mut(&agent)?.vitals.opened(connection, at);
         self.refresh(&agent, at)
     }
 

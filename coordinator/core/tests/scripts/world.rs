@@ -1,9 +1,11 @@
 //! A machine with a clock that scripts move by hand.
 
 use serde_json::{Value, json};
+use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::inbound;
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{Hive, Timestamp};
 
 /// Start of the scripts' time of day.
@@ -47,7 +49,7 @@ impl World {
             ("beat", [name, fields @ ..]) => self.bus(&format!("wb.hb.{name}"), &heartbeat(name, fields)),
             ("raw", [subject, body]) => {
                 let event = inbound::heartbeat(&self.hive, subject, body.as_bytes());
-                event.map_or_else(|ignored| vec![ignored.to_string()], |event| self.step(event))
+                event.map_or_else(|ignored| vec![why(&ignored)], |event| self.step(event))
             }
             ("connect" | "disconnect", [name, id]) => {
                 let body = json!({
@@ -73,7 +75,7 @@ impl World {
                 let subject = format!("wb.api.{method}.{from}");
                 match inbound::request(&self.hive, &subject, Some("_INBOX.1"), query.as_bytes()) {
                     Ok(event) => self.step(event),
-                    Err(ignored) => vec![ignored.to_string()],
+                    Err(ignored) => vec![why(&ignored)],
                 }
             }
             ("show", []) => {
@@ -123,13 +125,32 @@ impl World {
                 let word = |presence: &Option<_>| presence.map_or("-".to_owned(), |p| format!("{p}"));
                 format!("{} ms: {agent} {} > {}", self.boot_ms, word(from), word(to))
             }
-            Effect::Ignored(ignored) => ignored.to_string(),
+            Effect::Ignored(ignored) => why(ignored),
             Effect::Reply(Reply { outcome, .. }) => match outcome {
                 Ok(body) => short(&serde_json::from_slice(body).unwrap()),
-                Err(error) => serde_json::to_string(error).unwrap(),
+                Err(error) => refusal(error),
             },
         }
     }
+}
+
+/// Why something was ignored, without the words of parsers, which are not ours.
+fn why(ignored: &Ignored) -> String {
+    match ignored {
+        Ignored::Unreadable { what, subject, .. } => format!("unreadable {what} on {subject}"),
+        Ignored::Forged { .. } | Ignored::Stale { .. } | Ignored::Stranger { .. } => ignored.to_string(),
+    }
+}
+
+/// An error, without the words of parsers.
+fn refusal(error: &ErrorDetail) -> String {
+    let mut error = error.clone();
+    if let Some((ours, _)) = error.message.split_once("not a query: ") {
+        error.message = format!("{ours}not a query");
+    } else if error.code == ErrorCode::InvalidJson {
+        error.message.clear();
+    }
+    serde_json::to_string(&error).unwrap()
 }
 
 /// An answer with agents by their names; one agent alone in full.

@@ -1,0 +1,54 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use wagglebus_schemas::Hive;
+
+/// The coordinator of a hive: knows who is there and answers wb.api requests. Messaging works without it.
+#[derive(Debug, Parser)]
+#[command(name = "wagglebus-coordinator", version)]
+#[command(
+    after_help = "Exit codes: 0 stopped by SIGTERM, 1 failed, 2 usage, 5 NATS unreachable, 6 refused; 130 interrupted.\n\
+                  Connection: the options below, else NATS_URL, NATS_NKEY, NATS_CREDS and NATS_CA, else the running \
+                  `wagglebus up` of this user."
+)]
+pub(crate) struct Args {
+    /// The hive (tenant) to serve
+    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE", default_value = "wb")]
+    pub(crate) hive: Hive,
+    /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas
+    #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER", value_delimiter = ',')]
+    pub(crate) server: Vec<String>,
+    /// File with the seed of the coordinator's nkey
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WAGGLEBUS_NKEY_FILE",
+        conflicts_with = "creds_file"
+    )]
+    pub(crate) nkey_file: Option<PathBuf>,
+    /// File with the coordinator's JWT and seed
+    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CREDS_FILE")]
+    pub(crate) creds_file: Option<PathBuf>,
+    /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WAGGLEBUS_COORDINATOR_LISTEN",
+        default_value = "127.0.0.1:0"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// Write {"pid","http"} here once the roster is known, atomically
+    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_READY_FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// What to log: a level, or targets with levels
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "WAGGLEBUS_LOG",
+        default_value = "info,async_nats=warn"
+    )]
+    pub(crate) log: String,
+}

@@ -1,0 +1,89 @@
+//! What one session brings: all its subscriptions as one stream.
+
+use async_nats::{Client, Message, SubscribeError};
+use futures::stream::{BoxStream, SelectAll};
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use wagglebus_coordinator_core::inbound;
+use wagglebus_nats::connect::Session;
+use wagglebus_schemas::Hive;
+use wagglebus_schemas::stream::Bucket;
+use wagglebus_schemas::subject::{ApiMethod, filter};
+
+use crate::enrolments::{self, Change};
+use crate::micro;
+
+/// Enrolment changes that may wait to be read; then the watch waits.
+const CHANGES_MAX: usize = 256;
+
+/// Something that came in.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    Heartbeat(Message),
+    Notice(Message),
+    Request(Message),
+    Discovery(Message),
+    Enrolment(Change),
+}
+
+/// The subscriptions of one session. Dropped, they end.
+pub(crate) struct Arrivals {
+    merged: SelectAll<BoxStream<'static, Arrival>>,
+    client: Client,
+    _watch: JoinSet<()>,
+}
+
+impl Arrivals {
+    /// Subscribes to everything, and starts to follow the enrolments once the server knows the subscriptions.
+    ///
+    /// # Errors
+    /// When the session is over.
+    pub(crate) async fn open(session: &Session, hive: &Hive) -> Result<Self, SubscribeError> {
+        let client = session.client().clone();
+        let mut merged = SelectAll::new();
+        let heartbeats = client.subscribe(filter::heartbeats(hive)).await?;
+        merged.push(heartbeats.map(Arrival::Heartbeat).boxed());
+        let notices = client.subscribe(inbound::notice_filter(hive)).await?;
+        merged.push(notices.map(Arrival::Notice).boxed());
+        for method in ApiMethod::ALL {
+            let subject = filter::api(hive, *method);
+            let group = micro::QUEUE_GROUP.to_owned();
+            let requests = client.queue_subscribe(subject, group).await?;
+            merged.push(requests.map(Arrival::Request).boxed());
+        }
+        for subject in micro::DISCOVERY {
+            let discovery = client.subscribe(subject).await?;
+            merged.push(discovery.map(Arrival::Discovery).boxed());
+        }
+        let (out, changes) = mpsc::channel(CHANGES_MAX);
+        let mut watch = JoinSet::new();
+        watch.spawn(enrolments::follow(
+            session.clone(),
+            Bucket::Enrolments.name(hive),
+            out,
+        ));
+        let changes = stream::unfold(changes, |mut changes| async {
+            changes
+                .recv()
+                .await
+                .map(|change| (Arrival::Enrolment(change), changes))
+        });
+        merged.push(changes.boxed());
+        Ok(Self {
+            merged,
+            client,
+            _watch: watch,
+        })
+    }
+
+    /// The next arrival; `None` once the session is over. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<Arrival> {
+        self.merged.next().await
+    }
+
+    /// Where answers are published.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,127 @@
+//! What `/metrics` tells.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::subject::ApiMethod;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PresenceLabel {
+    presence: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IgnoredLabel {
+    why: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabel {
+    method: &'static str,
+    code: &'static str,
+}
+
+/// All metrics of the program.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    agents: Family<PresenceLabel, Gauge>,
+    heartbeats: Counter,
+    ignored: Family<IgnoredLabel, Counter>,
+    answers: Family<AnswerLabel, Counter>,
+    unsent: Counter,
+    connected: Gauge,
+    sessions: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wagglebus_coordinator"),
+            agents: Family::default(),
+            heartbeats: Counter::default(),
+            ignored: Family::default(),
+            answers: Family::default(),
+            unsent: Counter::default(),
+            connected: Gauge::default(),
+            sessions: Counter::default(),
+        };
+        for presence in Presence::ALL {
+            // Zero is a value, too.
+            metrics.presence(*presence).set(0);
+        }
+        let registry = &mut metrics.registry;
+        registry.register("agents", "Enrolled agents by presence", metrics.agents.clone());
+        registry.register("heartbeats", "Heartbeats received", metrics.heartbeats.clone());
+        registry.register("ignored", "Inputs ignored, by reason", metrics.ignored.clone());
+        registry.register("answers", "API requests answered", metrics.answers.clone());
+        registry.register("unsent", "Answers that could not be sent", metrics.unsent.clone());
+        registry.register(
+            "connected",
+            "1 while connected to NATS",
+            metrics.connected.clone(),
+        );
+        registry.register("sessions", "Connections to NATS so far", metrics.sessions.clone());
+        metrics
+    }
+
+    pub(crate) fn presence_changed(&self, from: Option<Presence>, to: Option<Presence>) {
+        if let Some(from) = from {
+            self.presence(from).dec();
+        }
+        if let Some(to) = to {
+            self.presence(to).inc();
+        }
+    }
+
+    pub(crate) fn heartbeat(&self) {
+        self.heartbeats.inc();
+    }
+
+    /// Counts an ignored input and returns how many of its kind there were.
+    pub(crate) fn ignored(&self, ignored: &Ignored) -> u64 {
+        let label = IgnoredLabel { why: ignored.kind() };
+        self.ignored.get_or_create(&label).inc() + 1
+    }
+
+    pub(crate) fn answered(&self, method: ApiMethod, code: &'static str) {
+        let label = AnswerLabel {
+            method: method.as_str(),
+            code,
+        };
+        self.answers.get_or_create(&label).inc();
+    }
+
+    pub(crate) fn unsent(&self) {
+        self.unsent.inc();
+    }
+
+    pub(crate) fn connected(&self, connected: bool) {
+        self.connected.set(i64::from(connected));
+        if connected {
+            self.sessions.inc();
+        }
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a string does not fail; whoever scrapes sees an empty page rather than half a one.
+            Err(_) => String::new(),
+        }
+    }
+
+    fn presence(&self, presence: Presence) -> Gauge {
+        let label = PresenceLabel {
+            presence: presence.as_str(),
+        };
+        self.agents.get_or_create_owned(&label)
+    }
+}

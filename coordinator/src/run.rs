@@ -1,0 +1,241 @@
+//! The only event loop: what comes in becomes events, what the machine answers is carried out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_coordinator_core::resolve::Myself;
+use wagglebus_coordinator_core::{Effect, Event, Machine, Reply, inbound};
+use wagglebus_nats::connect::{self, Connection};
+use wagglebus_schemas::Hive;
+use wagglebus_schemas::state::Presence;
+
+use crate::arrival::{Arrival, Arrivals};
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::enrolments::Change;
+use crate::failure::Failure;
+use crate::health::Health;
+use crate::http;
+use crate::metrics::Metrics;
+use crate::micro::Service;
+use crate::outbound;
+use crate::ready::Ready;
+use crate::shutdown::{Shutdown, Stop};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs until asked to stop.
+pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+    let mut shutdown = Shutdown::new()?;
+    let (listener, http) = http::listen(config.listen).await?;
+    let (connection, mut events) = connect::connect(config.bus).await?;
+    let mut coordinator = Coordinator::new(config.hive, Ready::new(config.ready_file, http))?;
+    let mut serving = JoinSet::new();
+    let health = coordinator.health.subscribe();
+    serving.spawn(http::serve(listener, health, coordinator.metrics.clone()));
+    let stop = loop {
+        tokio::select! {
+            stop = shutdown.asked() => break stop,
+            event = events.next() => match event {
+                Some(event) => coordinator.bus(&connection, event).await,
+                None => break Stop::Terminate,
+            },
+            arrival = next(&mut coordinator.arrivals) => coordinator.arrived(arrival).await?,
+            () = clock::reach(coordinator.machine.next_wake_ms()) => coordinator.step(Event::Wake).await,
+        }
+    };
+    tracing::info!(?stop, "stopping");
+    // Endpoints first, so that nobody asks somebody who leaves; answers are already queued.
+    coordinator.arrivals = None;
+    connection.close().await;
+    match stop {
+        Stop::Terminate => Ok(()),
+        Stop::Interrupt => Err(Failure::Interrupted),
+    }
+}
+
+/// The next arrival, never when there is no session.
+async fn next(arrivals: &mut Option<Arrivals>) -> Option<Arrival> {
+    match arrivals {
+        Some(arrivals) => arrivals.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Coordinator {
+    hive: Hive,
+    clock: Clock,
+    machine: Machine,
+    service: Service,
+    arrivals: Option<Arrivals>,
+    metrics: Arc<Metrics>,
+    health: watch::Sender<Health>,
+    ready: Ready,
+}
+
+impl Coordinator {
+    fn new(hive: Hive, ready: Ready) -> Result<Self, Failure> {
+        let mut clock = Clock::new().map_err(Failure::Clock)?;
+        let since = clock.now().wall;
+        let instance = uuid::Uuid::new_v4().simple().to_string();
+        Ok(Self {
+            clock,
+            machine: Machine::new(Myself {
+                version: VERSION.to_owned(),
+                since,
+            }),
+            service: Service::new(hive.clone(), instance, VERSION, since),
+            arrivals: None,
+            metrics: Arc::new(Metrics::new()),
+            health: watch::Sender::new(Health::starting()),
+            ready,
+            hive,
+        })
+    }
+
+    /// Something happened to the connection.
+    async fn bus(&mut self, connection: &Connection, event: connect::Event) {
+        match event {
+            connect::Event::Connected { session, server } => {
+                tracing::info!(session, address = server.address, "connected");
+                self.attach(connection).await;
+            }
+            connect::Event::Disconnected { session } => {
+                tracing::warn!(session, "disconnected");
+                self.detach().await;
+            }
+            connect::Event::Retrying { error } => tracing::debug!(%error, "not connected yet"),
+            connect::Event::PermissionDenied { subject } => {
+                tracing::error!(
+                    subject,
+                    "the server refuses this subject: use the coordinator's credentials"
+                );
+            }
+            connect::Event::SlowConsumer => tracing::warn!("messages were lost: too many at once"),
+            connect::Event::LameDuck => tracing::info!("the server is about to stop"),
+            connect::Event::Closed => tracing::debug!("closed"),
+            connect::Event::Other(said) => tracing::warn!(said, "the server complains"),
+        }
+    }
+
+    async fn attach(&mut self, connection: &Connection) {
+        let Some(session) = connection.session() else {
+            return; // It ended already; its end is told next.
+        };
+        match Arrivals::open(&session, &self.hive).await {
+            Ok(arrivals) => {
+                self.arrivals = Some(arrivals);
+                self.metrics.connected(true);
+                self.health.send_replace(Health::connected());
+                self.step(Event::BusUp).await;
+            }
+            Err(error) => tracing::warn!(%error, "this session ended while it began"),
+        }
+    }
+
+    async fn detach(&mut self) {
+        self.arrivals = None;
+        self.metrics.connected(false);
+        self.health.send_replace(Health::disconnected());
+        self.step(Event::BusDown).await;
+    }
+
+    async fn arrived(&mut self, arrival: Option<Arrival>) -> Result<(), Failure> {
+        let event = match arrival {
+            Some(Arrival::Heartbeat(message)) => {
+                self.metrics.heartbeat();
+                inbound::heartbeat(&self.hive, &message.subject, &message.payload).map(Some)
+            }
+            Some(Arrival::Notice(message)) => inbound::notice(&self.hive, &message.subject, &message.payload),
+            Some(Arrival::Request(message)) => {
+                let reply = message.reply.as_deref();
+                inbound::request(&self.hive, &message.subject, reply, &message.payload).map(Some)
+            }
+            Some(Arrival::Discovery(message)) => {
+                if let Some(reply) = message.reply {
+                    self.discovered(&message.subject, &reply).await;
+                }
+                return Ok(());
+            }
+            Some(Arrival::Enrolment(Change::Event(event))) => {
+                let listed = matches!(event, Event::Listed(_));
+                self.step(event).await;
+                if listed {
+                    tracing::info!(agents = self.machine.roster().members().count(), "listed");
+                    self.health.send_replace(Health::serving());
+                    self.ready.say()?;
+                }
+                return Ok(());
+            }
+            Some(Arrival::Enrolment(Change::Ignored(ignored))) => Err(ignored),
+            Some(Arrival::Enrolment(Change::Failed(reason))) => {
+                tracing::warn!(reason, "the enrolments are not followed");
+                self.health.send_replace(Health::without_enrolments(&reason));
+                return Ok(());
+            }
+            // The session is over; the connection tells it, too.
+            None => {
+                self.arrivals = None;
+                return Ok(());
+            }
+        };
+        match event {
+            Ok(Some(event)) => self.step(event).await,
+            Ok(None) => {}
+            Err(ignored) => self.ignored(&ignored),
+        }
+        Ok(())
+    }
+
+    async fn discovered(&mut self, subject: &str, reply: &str) {
+        let Some(arrivals) = &self.arrivals else {
+            return;
+        };
+        for answer in self.service.discover(subject, self.machine.roster()) {
+            if !outbound::record(arrivals.client(), reply.to_owned(), None, &answer).await {
+                self.metrics.unsent();
+            }
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let began = Instant::now();
+        for effect in self.machine.step(self.clock.now(), event) {
+            match effect {
+                Effect::Reply(reply) => self.reply(reply, began).await,
+                Effect::Presence { agent, from, to } => {
+                    self.metrics.presence_changed(from, to);
+                    let word = |presence: Option<Presence>| presence.map_or("not enrolled", Presence::as_str);
+                    tracing::info!(%agent, from = word(from), to = word(to), "presence");
+                }
+                Effect::Ignored(ignored) => self.ignored(&ignored),
+            }
+        }
+    }
+
+    async fn reply(&mut self, reply: Reply, began: Instant) {
+        let Reply { to, method, outcome } = reply;
+        let error = outcome.as_ref().err();
+        self.metrics
+            .answered(method, error.map_or("ok", |error| error.code.as_str()));
+        self.service.answered(method, error, began.elapsed());
+        let sent = match &self.arrivals {
+            Some(arrivals) => outbound::answer(arrivals.client(), to.0, outcome).await,
+            None => false,
+        };
+        if !sent {
+            self.metrics.unsent();
+        }
+    }
+
+    /// Logs the first, the second, the fourth, the eighth … of a kind: whoever floods us does not flood the log.
+    fn ignored(&self, ignored: &Ignored) {
+        let count = self.metrics.ignored(ignored);
+        if count.is_power_of_two() {
+            tracing::warn!(count, kind = ignored.kind(), %ignored, "ignored");
+        }
+    }
+}
