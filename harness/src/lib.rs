@@ -6,11 +6,15 @@
 //! | with accounts, keys, streams and enrolled agents? | [`bus`] |
 //! | with sidecars and a coordinator, all as real processes? | [`fleet`] |
 //! | what happened in a run, and was it right? | [`ledger`], [`checker`] |
+//! | senders and receivers? | [`load`] |
+//! | processes struck on a schedule? | [`faults`] |
 //! | the same run again? | [`rng`] |
 
 pub mod bus;
 pub mod checker;
+pub mod faults;
 pub mod fleet;
 pub mod ledger;
+pub mod load;
 pub mod rng;
 pub mod server;

@@ -17,6 +17,7 @@
 //! All files lie in one temporary folder with an environment of its own: nothing of the user is read or written.
 //! Whatever is started ends with the program that started it.
 
+mod audit;
 pub mod process;
 pub mod program;
 pub mod sidecar;

@@ -1,0 +1,56 @@
+//! What the bus itself says after a run: what is left in the lanes, and what lies among the dead letters.
+
+use anyhow::{Context, Result};
+use async_nats::jetstream::consumer::PullConsumer;
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::dead_letter::DeadLetter;
+use wagglebus_schemas::stream::Stream;
+
+use super::Fleet;
+use crate::ledger::{Ledger, Op};
+
+impl Fleet {
+    /// How many messages of an agent's lanes the server has not handed over, or not got acked.
+    ///
+    /// # Errors
+    /// When the server does not tell.
+    pub async fn unsettled(&self, name: &str) -> Result<u64> {
+        let agent: AgentId = name.parse()?;
+        let hive = self.bus.places().hive();
+        let stream = self.bus.admin().get_stream(Stream::Messages.name(hive)).await?;
+        let mut left = 0;
+        for lane in wagglebus_schemas::Priority::ALL {
+            let mut consumer: PullConsumer = stream
+                .get_consumer(&format!("{agent}_{lane}"))
+                .await
+                .map_err(|error| anyhow::anyhow!("{agent}_{lane}: {error}"))?;
+            let info = consumer.info().await?;
+            left += info.num_pending + u64::try_from(info.num_ack_pending)?;
+        }
+        Ok(left)
+    }
+
+    /// Every dead letter. Each is also written into the ledger, if there is one.
+    ///
+    /// # Errors
+    /// When the server does not tell, or a letter cannot be read.
+    pub async fn dead_letters(&self, ledger: Option<&Ledger>) -> Result<Vec<DeadLetter>> {
+        let name = Stream::Dlq.name(self.bus.places().hive());
+        let stream = self.bus.admin().get_stream(name).await?;
+        let state = stream.get_info().await?.state;
+        let mut letters = Vec::new();
+        for seq in state.first_sequence.max(1)..=state.last_sequence {
+            let raw = stream.get_raw_message(seq).await.context("a dead letter")?;
+            let letter: DeadLetter = serde_json::from_slice(&raw.payload)?;
+            if let (Some(ledger), Some(id)) = (ledger, letter.message_id) {
+                ledger.record(Op::Dead {
+                    id,
+                    agent: letter.agent.clone(),
+                    reason: letter.reason,
+                });
+            }
+            letters.push(letter);
+        }
+        Ok(letters)
+    }
+}
