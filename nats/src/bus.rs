@@ -25,7 +25,10 @@ pub trait Bus: Clone + Send + Sync + 'static {
     ///
     /// Records leave in the order of the calls, if each call is awaited before the next one is made; acks may be
     /// awaited later, all at once. The first await is short: it waits for room in the connection's queue, not for the
-    /// server. An ack that is not awaited is not missed by the server.
+    /// server.
+    ///
+    /// After the end of a session every call fails with "not connected" until all acks of that session are awaited or
+    /// dropped: whoever publishes learns what was lost before anything can overtake it.
     ///
     /// # Errors
     /// When the record was not handed to the connection, and so is not stored.

@@ -7,7 +7,7 @@ use wagglebus_schemas::headers;
 
 use super::JetStream;
 use super::publish::publish;
-use crate::connect::{ANSWER_WITHIN, Connection};
+use crate::connect::ANSWER_WITHIN;
 use crate::error::{LeaseError, PublishFault};
 use crate::lease::{LeaseRecord, LeaseRef};
 use crate::request::request;
@@ -47,7 +47,7 @@ pub(super) async fn read(bus: &JetStream, key: &LeaseRef) -> Result<Option<Lease
 
 /// Without `Nats-Msg-Id`: a repeat would be answered as a duplicate although another holder wrote in between.
 pub(super) async fn write(
-    connection: &Connection,
+    bus: &JetStream,
     key: &LeaseRef,
     value: Bytes,
     expected: u64,
@@ -56,12 +56,7 @@ pub(super) async fn write(
         (headers::EXPECTED_STREAM, key.stream.clone()),
         (headers::EXPECTED_LAST_SUBJECT_SEQUENCE, expected.to_string()),
     ];
-    let stored = async {
-        publish(connection, key.subject.clone(), headers, value)
-            .await?
-            .await
-    };
-    match stored.await {
+    match publish(bus, &key.subject, headers, value).await {
         Ok(stored) => Ok(stored.seq),
         Err(error) => match error.fault {
             PublishFault::WrongLastSequence { last } => Err(LeaseError::Conflict {

@@ -3,6 +3,7 @@
 mod fetch;
 mod info;
 mod lease;
+mod overtaking;
 mod publish;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc};
 use wagglebus_schemas::headers;
 
+use self::overtaking::Unsettled;
 use crate::bus::{Bus, ConsumerState, FetchShape, LaneRef, Late, LateAnswers, Note, Notes, Outgoing, PubAck};
 use crate::connect::{ANSWER_WITHIN, Connection, Session, Subscription};
 use crate::delivery::{AckMeta, Delivery, Settle};
@@ -32,6 +34,7 @@ pub struct JetStream {
     open_fetches: Arc<Semaphore>,
     late: mpsc::UnboundedSender<Late>,
     strays: Arc<AtomicU64>,
+    unsettled: Arc<Unsettled>,
 }
 
 impl JetStream {
@@ -44,6 +47,7 @@ impl JetStream {
             open_fetches: Arc::new(Semaphore::new(OPEN_FETCHES_MAX)),
             late,
             strays: Arc::default(),
+            unsettled: Arc::default(),
         };
         (bus, LateAnswers(answers))
     }
@@ -73,7 +77,7 @@ impl Bus for JetStream {
     type Notes = Subscription;
 
     async fn send(&self, record: Outgoing) -> Result<PubAck, PublishError> {
-        publish::send(&self.connection, record).await
+        publish::send(self, record).await
     }
 
     async fn fetch(&self, lane: &LaneRef, shape: FetchShape) -> Result<Option<Delivery>, FetchError> {
@@ -105,7 +109,7 @@ impl Bus for JetStream {
     }
 
     async fn lease_write(&self, key: &LeaseRef, value: Bytes, expected: u64) -> Result<u64, LeaseError> {
-        lease::write(&self.connection, key, value, expected).await
+        lease::write(self, key, value, expected).await
     }
 
     async fn request(&self, subject: &str, payload: Bytes, within: Duration) -> Result<Bytes, RequestError> {

@@ -9,12 +9,14 @@ use async_nats::{HeaderMap, HeaderValue};
 use bytes::Bytes;
 use wagglebus_schemas::headers;
 
+use super::JetStream;
+use super::overtaking::Open;
 use crate::bound::check_sizes;
 use crate::bus::{Outgoing, PubAck, Stored};
-use crate::connect::{ANSWER_WITHIN, Connection};
+use crate::connect::{ANSWER_WITHIN, Session};
 use crate::error::{NoAnswer, PublishError, PublishFault};
 
-pub(super) async fn send(connection: &Connection, record: Outgoing) -> Result<PubAck, PublishError> {
+pub(super) async fn send(bus: &JetStream, record: Outgoing) -> Result<PubAck, PublishError> {
     let Outgoing {
         subject,
         id,
@@ -29,29 +31,40 @@ pub(super) async fn send(connection: &Connection, record: Outgoing) -> Result<Pu
         expected_last_subject_seq.map(|seq| (headers::EXPECTED_LAST_SUBJECT_SEQUENCE, seq.to_string())),
     );
     all.extend(further);
-    publish(connection, subject, all, payload).await
+    let handed_over = async {
+        let session = bus.session()?;
+        let open = bus.unsettled.enter(session.number())?;
+        hand_over(session, &subject, all, payload, Some(open)).await
+    };
+    let handed_over = handed_over.await;
+    handed_over.map_err(|fault| PublishError { subject, fault })
 }
 
-/// Publishes with exactly these headers.
+/// Publishes with exactly these headers, without regard to the order among publishes.
 pub(super) async fn publish(
-    connection: &Connection,
-    subject: String,
-    headers: Vec<(&'static str, String)>,
-    payload: Bytes,
-) -> Result<PubAck, PublishError> {
-    match hand_over(connection, &subject, headers, payload).await {
-        Ok(ack) => Ok(ack),
-        Err(fault) => Err(PublishError { subject, fault }),
-    }
-}
-
-async fn hand_over(
-    connection: &Connection,
+    bus: &JetStream,
     subject: &str,
     headers: Vec<(&'static str, String)>,
     payload: Bytes,
+) -> Result<Stored, PublishError> {
+    let handed_over = async {
+        let session = bus.session()?;
+        hand_over(session, subject, headers, payload, None).await
+    };
+    let ack = handed_over.await.map_err(|fault| PublishError {
+        subject: subject.to_owned(),
+        fault,
+    })?;
+    ack.await
+}
+
+async fn hand_over(
+    session: Session,
+    subject: &str,
+    headers: Vec<(&'static str, String)>,
+    payload: Bytes,
+    open: Option<Open>,
 ) -> Result<PubAck, PublishFault> {
-    let session = connection.session().ok_or(NoAnswer::Disconnected)?;
     check_sizes(&headers, payload.len(), session.server().max_payload)?;
     let message = PublishMessage::build()
         .payload(payload)
@@ -69,6 +82,7 @@ async fn hand_over(
             ack = stored(ack) => ack,
             () = session.denials().refused(&subject, denial) => Err(NoAnswer::PermissionDenied.into()),
         };
+        drop(open);
         acked.map_err(|fault| PublishError { subject, fault })
     }))
 }

@@ -283,7 +283,11 @@ impl Bus for Memory {
 
     async fn publish_core(&self, subject: &str, payload: Bytes) -> Result<(), NoAnswer> {
         let subject = subject.to_owned();
-        self.connected()?.tell(&Note { subject, payload });
+        self.connected()?.tell(&Note {
+            subject,
+            payload,
+            stream_seq: None,
+        });
         Ok(())
     }
 }

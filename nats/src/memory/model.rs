@@ -177,6 +177,7 @@ impl Model {
             Some(Note {
                 subject: filter::expand(&republish.dest, &captures),
                 payload: Bytes::new(),
+                stream_seq: None,
             })
         });
         let record = Record {
@@ -187,6 +188,10 @@ impl Model {
         };
         let stored = stream.store(record)?;
         let wake = wake.filter(|_| !stored.duplicate);
+        let wake = wake.map(|wake| Note {
+            stream_seq: Some(stored.seq),
+            ..wake
+        });
         Ok((stored, wake))
     }
 }

@@ -1,0 +1,65 @@
+//! One suite for every bus: the model in memory, a real server without accounts, and one that keeps agents apart.
+//!
+//! If they disagree, the model is wrong, and what simulations say is void until it is right again.
+
+mod connection;
+mod lost;
+mod order;
+mod suite;
+mod world;
+
+use suite::{lanes, leases, outages, publishing, settling, wakes};
+use world::{Isolated, Model, Open, Setup, World};
+
+/// Runs each case of the suite in each world. The model's time is tokio's, paused: its waits cost nothing.
+macro_rules! conformance {
+    ($($part:ident::$case:ident $setup:expr;)*) => {
+        mod model {
+            use super::*;
+            $(#[tokio::test(start_paused = true)]
+            async fn $case() {
+                $part::$case(Model::open($setup).await).await;
+            })*
+        }
+        mod open {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                $part::$case(Open::open($setup).await).await;
+            })*
+        }
+        mod isolated {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                $part::$case(Isolated::open($setup).await).await;
+            })*
+        }
+    };
+}
+
+conformance! {
+    publishing::an_id_is_stored_once Setup::default();
+    publishing::nobody_serves_an_unknown_priority Setup::default();
+    publishing::what_cannot_be_sent_is_refused_and_harms_nothing Setup::default();
+    publishing::a_full_stream_takes_nothing_and_says_so Setup { messages_max: 3, ..Setup::default() };
+    publishing::the_last_sequence_can_be_demanded Setup::default();
+    lanes::an_empty_lane_says_so Setup::default();
+    lanes::each_lane_has_its_own_messages_as_published Setup::default();
+    lanes::messages_come_in_the_order_of_the_calls Setup::default();
+    lanes::a_missing_lane_is_not_an_empty_one Setup::default();
+    settling::given_back_at_once_comes_first Setup::default();
+    settling::given_back_with_a_delay_comes_later Setup::default();
+    settling::an_unanswered_message_comes_back Setup { ack_wait_ms: 400, ..Setup::default() };
+    settling::progress_keeps_a_message Setup { ack_wait_ms: 2_000, ..Setup::default() };
+    settling::what_is_settled_stays_settled Setup::default();
+    settling::the_state_of_a_lane_is_told_exactly Setup::default();
+    settling::a_hand_over_that_nobody_holds_is_brought_back Setup::default();
+    leases::a_lease_is_written_by_one Setup::default();
+    leases::a_lease_ends_by_itself Setup { lease_ms: 500, ..Setup::default() };
+    wakes::a_wake_is_followed_by_its_message Setup::default();
+    wakes::duplicates_and_others_do_not_wake Setup::default();
+    outages::a_late_message_reaches_us_all_the_same Setup::default();
+    outages::a_saved_ack_subject_outlives_the_session Setup::default();
+    outages::without_a_session_every_call_fails_at_once Setup::default();
+}
