@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use wagglebus_nats::connect::ConnectError;
 use wagglebus_schemas::lease::Lease;
 
+use crate::bridge::http::ListenError;
 use crate::storage::{FolderError, RecoverError};
 
 /// Why a sidecar does not run.
@@ -31,6 +32,9 @@ pub(crate) enum Failure {
     /// The spool cannot be opened.
     #[error(transparent)]
     Spool(#[from] RecoverError),
+    /// The local API cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A place cannot be used.
     #[error("cannot use {path}: {source}")]
     Place {
@@ -64,8 +68,12 @@ impl Failure {
                 Some("check owner, mode and free space of that path".to_owned())
             }
             Self::Spool(RecoverError::UnknownFormat { .. }) => Some("downgrading needs an empty spool".to_owned()),
-            // The text of a connection error says how to fix it.
-            Self::Connect(_) | Self::Spool(RecoverError::Io { .. }) | Self::NoPlace(_) | Self::System(_) => None,
+            // The texts of connection and listen errors say how to fix them.
+            Self::Connect(_)
+            | Self::Spool(RecoverError::Io { .. })
+            | Self::Listen(_)
+            | Self::NoPlace(_)
+            | Self::System(_) => None,
         }
     }
 
@@ -77,6 +85,7 @@ impl Failure {
             Self::Enrol(_)
             | Self::Folder(FolderError::Io { .. })
             | Self::Spool(_)
+            | Self::Listen(_)
             | Self::Place { .. }
             | Self::NoPlace(_)
             | Self::System(_) => 1,

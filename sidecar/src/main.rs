@@ -6,6 +6,7 @@ mod clock;
 mod failure;
 mod gate;
 mod heartbeat;
+mod metrics;
 mod perform;
 mod process;
 mod ready;
@@ -26,7 +27,7 @@ use failure::Failure;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_env("WAGGLEBUS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("WAGGLEBUS_LOG").unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -103,25 +103,70 @@ impl Metrics {
 
     fn register(&mut self) {
         let to = &mut self.registry;
-        to.register("bus_connected", "1 while connected to NATS", self.bus_connected.clone());
-        to.register("lease_held", "1 while the agent's lease is held", self.lease_held.clone());
-        to.register("lease_epoch", "Epoch of the lease, 0 without one", self.lease_epoch.clone());
-        to.register("inbox_pending_messages", "Messages that wait for the agent", self.pending.clone());
+        to.register(
+            "bus_connected",
+            "1 while connected to NATS",
+            self.bus_connected.clone(),
+        );
+        to.register(
+            "lease_held",
+            "1 while the agent's lease is held",
+            self.lease_held.clone(),
+        );
+        to.register(
+            "lease_epoch",
+            "Epoch of the lease, 0 without one",
+            self.lease_epoch.clone(),
+        );
+        to.register(
+            "inbox_pending_messages",
+            "Messages that wait for the agent",
+            self.pending.clone(),
+        );
         let oldest = "Age of the oldest message in the agent's hands";
         to.register_with_unit("inbox_oldest", oldest, Unit::Seconds, self.oldest.clone());
-        to.register("inbox_in_hand_messages", "Messages in the agent's hands", self.in_hand.clone());
+        to.register(
+            "inbox_in_hand_messages",
+            "Messages in the agent's hands",
+            self.in_hand.clone(),
+        );
         let unstored = "Records that no stream has acknowledged";
         to.register("outbox_unstored_records", unstored, self.unstored_records.clone());
         let bytes = "Bytes that no stream has acknowledged";
         to.register_with_unit("outbox_unstored", bytes, Unit::Bytes, self.unstored_bytes.clone());
-        to.register("outbox_under_way_publishes", "Publishes without an answer", self.publishes.clone());
+        to.register(
+            "outbox_under_way_publishes",
+            "Publishes without an answer",
+            self.publishes.clone(),
+        );
         let settlements = "Acks and naks without a confirmation";
-        to.register("inbox_under_way_settlements", settlements, self.settlements.clone());
-        to.register("spool_failed", "1 when the disk refused", self.spool_failed.clone());
-        to.register("http_connections", "Open connections of the local API", self.connections.clone());
-        to.register("http_requests", "Answered requests of the local API", self.requests.clone());
+        to.register(
+            "inbox_under_way_settlements",
+            settlements,
+            self.settlements.clone(),
+        );
+        to.register(
+            "spool_failed",
+            "1 when the disk refused",
+            self.spool_failed.clone(),
+        );
+        to.register(
+            "http_connections",
+            "Open connections of the local API",
+            self.connections.clone(),
+        );
+        to.register(
+            "http_requests",
+            "Answered requests of the local API",
+            self.requests.clone(),
+        );
         let duration = "From the head of a request to that of its answer";
-        to.register_with_unit("http_request_duration", duration, Unit::Seconds, self.durations.clone());
+        to.register_with_unit(
+            "http_request_duration",
+            duration,
+            Unit::Seconds,
+            self.durations.clone(),
+        );
     }
 
     /// The metrics of one route of the local API.
@@ -157,7 +202,9 @@ impl Metrics {
         self.lease_held.set(view.lease_held.into());
         self.lease_epoch.set(number(view.epoch));
         for lane in Priority::ALL.iter().copied() {
-            let label = LaneLabel { priority: lane.as_str() };
+            let label = LaneLabel {
+                priority: lane.as_str(),
+            };
             let depth = view.inbox.get(lane);
             self.pending.get_or_create(&label).set(number(depth.pending));
             let oldest = Duration::from_millis(depth.oldest_ms.unwrap_or(0));
@@ -183,7 +230,12 @@ pub(crate) struct RouteMetrics {
 impl RouteMetrics {
     /// Counts an answer.
     pub(crate) fn answered(&self, status: u16, after: Duration) {
-        self.requests.get_or_create(&AnswerLabels { route: self.route, status }).inc();
+        self.requests
+            .get_or_create(&AnswerLabels {
+                route: self.route,
+                status,
+            })
+            .inc();
         self.duration.observe(after.as_secs_f64());
     }
 }
@@ -221,7 +273,9 @@ mod tests {
     #[test]
     fn every_documented_name_is_told_and_no_other() {
         let metrics = Metrics::new(&"bob".parse().unwrap());
-        metrics.route("/v1/messages").answered(201, Duration::from_micros(40));
+        metrics
+            .route("/v1/messages")
+            .answered(201, Duration::from_micros(40));
         let open = metrics.connection();
         let text = metrics.render(&view());
         let documented: Vec<&str> = include_str!("metrics.rs")
@@ -233,7 +287,10 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# TYPE wagglebus_sidecar_")?.split(' ').next())
             .collect();
         for name in &documented {
-            assert!(told.contains(&name.trim_end_matches("_total")), "{name} is not told");
+            assert!(
+                told.contains(&name.trim_end_matches("_total")),
+                "{name} is not told"
+            );
         }
         assert_eq!(told.len(), documented.len(), "{told:?}");
         for line in [
@@ -245,6 +302,10 @@ mod tests {
             assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
         }
         drop(open);
-        assert!(metrics.render(&view()).contains("http_connections{agent=\"bob\"} 0"));
+        assert!(
+            metrics
+                .render(&view())
+                .contains("http_connections{agent=\"bob\"} 0")
+        );
     }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
 
     let socket = places.socket(&agent);
     let (switch, shut) = shutdown();
-    let api = crate::bridge::http::open(&socket, arguments.listen, &places, gate.clone()).await?;
+    let api = crate::bridge::http::open(&agent, &socket, arguments.listen, &places, gate.clone()).await?;
     let (http, token_file) = (api.url(), api.token_file());
     let serving = tokio::spawn(api.serve(shut.clone()));
 

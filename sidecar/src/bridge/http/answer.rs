@@ -69,7 +69,11 @@ impl From<ErrorDetail> for Refusal {
             }
         }
         let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, error: Box::new(error), close: false }
+        Self {
+            status,
+            error: Box::new(error),
+            close: false,
+        }
     }
 }
 
@@ -113,7 +117,9 @@ pub(super) fn raw_json(status: StatusCode, bytes: Bytes) -> Response {
 pub(super) fn typed(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -131,11 +137,21 @@ mod tests {
 
     #[test]
     fn what_is_not_found_always_lists_close_names() {
-        for code in [ErrorCode::NotFound, ErrorCode::UnknownAgent, ErrorCode::UnknownCapability] {
-            assert_eq!(Refusal::new(code, "no").error.details, Some(json!({ "similar": [] })));
+        for code in [
+            ErrorCode::NotFound,
+            ErrorCode::UnknownAgent,
+            ErrorCode::UnknownCapability,
+        ] {
+            assert_eq!(
+                Refusal::new(code, "no").error.details,
+                Some(json!({ "similar": [] }))
+            );
         }
         let known = ErrorDetail::new(ErrorCode::UnknownAgent, "no").details(json!({ "similar": ["bob"] }));
-        assert_eq!(Refusal::from(known).error.details, Some(json!({ "similar": ["bob"] })));
+        assert_eq!(
+            Refusal::from(known).error.details,
+            Some(json!({ "similar": ["bob"] }))
+        );
         assert_eq!(Refusal::new(ErrorCode::LeaseLost, "no").error.details, None);
     }
 }

@@ -28,19 +28,31 @@ impl<S: Sync> FromRequest<S> for JsonBody {
         check_headers(request.headers())?;
         let reading = read(request.into_body());
         let late = || Refusal::new(ErrorCode::InvalidJson, "the body did not arrive in time").close();
-        tokio::time::timeout(ARRIVES_WITHIN, reading).await.unwrap_or_else(|_| Err(late())).map(Self)
+        tokio::time::timeout(ARRIVES_WITHIN, reading)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+            .map(Self)
     }
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refuse = |message: &str, hint: &str| Err(Refusal::new(ErrorCode::UnsupportedMediaType, message).hint(hint));
-    let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let refuse =
+        |message: &str, hint: &str| Err(Refusal::new(ErrorCode::UnsupportedMediaType, message).hint(hint));
+    let declared = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let essence = declared.and_then(|value| value.split(';').next()).map(str::trim);
     if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
-        return refuse("the body is not declared as JSON", "send Content-Type: application/json");
+        return refuse(
+            "the body is not declared as JSON",
+            "send Content-Type: application/json",
+        );
     }
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return refuse("encoded bodies are not decoded here", "send the body without Content-Encoding");
+        return refuse(
+            "encoded bodies are not decoded here",
+            "send the body without Content-Encoding",
+        );
     }
     Ok(())
 }
@@ -79,8 +91,11 @@ async fn read(mut body: Body) -> Result<Bytes, Refusal> {
 }
 
 fn too_large() -> Refusal {
-    Refusal::new(ErrorCode::TooLarge, format!("the body is over the bound of {LINE_BYTES_MAX} bytes"))
-        .hint("send a reference to the text instead")
+    Refusal::new(
+        ErrorCode::TooLarge,
+        format!("the body is over the bound of {LINE_BYTES_MAX} bytes"),
+    )
+    .hint("send a reference to the text instead")
 }
 
 #[cfg(test)]
@@ -96,7 +111,10 @@ mod tests {
     async fn refused(body: Body) -> (ErrorCode, bool) {
         let refusal = read(body).await.unwrap_err();
         let code = refusal.code();
-        (code, refusal.into_response().headers().contains_key(header::CONNECTION))
+        (
+            code,
+            refusal.into_response().headers().contains_key(header::CONNECTION),
+        )
     }
 
     #[tokio::test]
@@ -122,7 +140,10 @@ mod tests {
     #[test]
     fn only_plain_json_is_read() {
         let headers = |pairs: &[(&'static str, &str)]| {
-            pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect::<HeaderMap>()
+            pairs
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect::<HeaderMap>()
         };
         assert!(check_headers(&headers(&[("content-type", "application/json")])).is_ok());
         assert!(check_headers(&headers(&[("content-type", "Application/JSON; charset=utf-8")])).is_ok());
@@ -132,7 +153,10 @@ mod tests {
             &[("content-type", "application/jsonp")],
             &[("content-type", "application/json"), ("content-encoding", "gzip")],
         ] {
-            assert_eq!(check_headers(&headers(bad)).unwrap_err().code(), ErrorCode::UnsupportedMediaType);
+            assert_eq!(
+                check_headers(&headers(bad)).unwrap_err().code(),
+                ErrorCode::UnsupportedMediaType
+            );
         }
     }
 }

@@ -32,20 +32,29 @@ pub(super) struct TcpGuard {
 impl TcpGuard {
     /// Guards a listener at this address.
     pub(super) fn new(address: SocketAddr, token: Token) -> Self {
-        Self { hosts: vec![address.to_string(), format!("localhost:{}", address.port())], token }
+        Self {
+            hosts: vec![address.to_string(), format!("localhost:{}", address.port())],
+            token,
+        }
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), ErrorDetail> {
         let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok());
+        let host = hosts
+            .next()
+            .filter(|_| hosts.next().is_none())
+            .and_then(|host| host.to_str().ok());
         if !host.is_some_and(|host| self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))) {
             // A page whose name was made to resolve to this machine is stopped here.
-            return Err(ErrorDetail::new(ErrorCode::ForbiddenHost, "this host name is not ours")
-                .hint(format!("use one of {}", self.hosts.join(", "))));
+            return Err(
+                ErrorDetail::new(ErrorCode::ForbiddenHost, "this host name is not ours")
+                    .hint(format!("use one of {}", self.hosts.join(", "))),
+            );
         }
         if !self.token.is_in(headers) {
-            return Err(ErrorDetail::new(ErrorCode::Unauthorized, "no valid token")
-                .hint("send Authorization: Bearer with the text of token_file in <run folder>/<hive>/<agent>.json"));
+            return Err(ErrorDetail::new(ErrorCode::Unauthorized, "no valid token").hint(
+                "send Authorization: Bearer with the text of token_file in <run folder>/<hive>/<agent>.json",
+            ));
         }
         Ok(())
     }
@@ -55,8 +64,10 @@ impl Guard {
     /// Refuses a request that may not be here.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), ErrorDetail> {
         if headers.contains_key(header::ORIGIN) {
-            return Err(ErrorDetail::new(ErrorCode::ForbiddenOrigin, "web pages may not use this API")
-                .hint("programs send no Origin header"));
+            return Err(
+                ErrorDetail::new(ErrorCode::ForbiddenOrigin, "web pages may not use this API")
+                    .hint("programs send no Origin header"),
+            );
         }
         match self {
             Self::Own => Ok(()),
@@ -74,8 +85,13 @@ mod tests {
     use super::*;
 
     fn refused(guard: &Guard, pairs: &[(&'static str, &str)]) -> Option<ErrorCode> {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        guard.check(&HeaderMap::from_iter(pairs)).err().map(|error| error.code)
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        guard
+            .check(&HeaderMap::from_iter(pairs))
+            .err()
+            .map(|error| error.code)
     }
 
     #[test]
@@ -88,19 +104,41 @@ mod tests {
         let with = |host: &str| refused(&guard, &[("host", host), ("authorization", &bearer)]);
         assert_eq!(with("127.0.0.1:7700"), None);
         assert_eq!(with("LOCALHOST:7700"), None);
-        for host in ["127.0.0.1", "127.0.0.1:7701", "evil.example:7700", "evil.example", "127.0.0.1:7700.evil.example"] {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:7701",
+            "evil.example:7700",
+            "evil.example",
+            "127.0.0.1:7700.evil.example",
+        ] {
             assert_eq!(with(host), Some(ErrorCode::ForbiddenHost), "{host}");
         }
-        assert_eq!(refused(&guard, &[("authorization", &bearer)]), Some(ErrorCode::ForbiddenHost));
-        assert_eq!(refused(&guard, &[("host", "127.0.0.1:7700")]), Some(ErrorCode::Unauthorized));
-        let page = [("host", "127.0.0.1:7700"), ("authorization", &bearer), ("origin", "http://127.0.0.1:7700")];
+        assert_eq!(
+            refused(&guard, &[("authorization", &bearer)]),
+            Some(ErrorCode::ForbiddenHost)
+        );
+        assert_eq!(
+            refused(&guard, &[("host", "127.0.0.1:7700")]),
+            Some(ErrorCode::Unauthorized)
+        );
+        let page = [
+            ("host", "127.0.0.1:7700"),
+            ("authorization", &bearer),
+            ("origin", "http://127.0.0.1:7700"),
+        ];
         assert_eq!(refused(&guard, &page), Some(ErrorCode::ForbiddenOrigin));
     }
 
     #[test]
     fn the_socket_serves_its_own_user_only() {
         assert_eq!(refused(&Guard::Own, &[("host", "anything")]), None);
-        assert_eq!(refused(&Guard::Own, &[("origin", "null")]), Some(ErrorCode::ForbiddenOrigin));
-        assert_eq!(refused(&Guard::Stranger { uid: 7 }, &[]), Some(ErrorCode::Forbidden));
+        assert_eq!(
+            refused(&Guard::Own, &[("origin", "null")]),
+            Some(ErrorCode::ForbiddenOrigin)
+        );
+        assert_eq!(
+            refused(&Guard::Stranger { uid: 7 }, &[]),
+            Some(ErrorCode::Forbidden)
+        );
     }
 }

@@ -1,32 +1,35 @@
-//! The local HTTP API. (Interface that serve.rs uses: `open`, `Api::{url, token_file, serve}`.)
+//! The HTTP bridge: the local API of a sidecar (WIRE, Sidecar API).
+//!
+//! A request goes through [`serve`] (connections), [`guard`] (who may speak), [`router`] (paths, metrics) into one
+//! handler, which asks the event loop through the [`Gate`](crate::gate::Gate) and answers with [`answer`].
+//!
+//! | part | responsibility |
+//! |---|---|
+//! | [`open`], [`listen`], [`token`], [`guard`] | where it listens, and who may speak |
+//! | [`serve`], [`router`] | connections and paths |
+//! | [`flush`] | proof that a streamed event was written |
+//! | [`query`], [`body`], [`answer`], [`item`] | what goes in and out |
+//! | [`messages`], [`history`] | sending, and what became of it |
+//! | [`inbox`], [`stream`] | taking by long poll and by server-sent events |
+//! | [`roster`], [`health`] | everything else |
 
-use std::path::{Path, PathBuf};
+mod answer;
+mod body;
+mod flush;
+mod guard;
+mod health;
+mod history;
+mod inbox;
+mod item;
+mod listen;
+mod messages;
+mod open;
+mod query;
+mod roster;
+mod router;
+mod serve;
+mod stream;
+mod token;
 
-use wagglebus_schemas::places::Places;
-
-use crate::failure::Failure;
-use crate::gate::Gate;
-use crate::shutdown::Shutdown;
-
-pub(crate) struct Api(#[allow(dead_code)] Gate);
-
-pub(crate) async fn open(
-    _socket: &Path,
-    _listen: Option<std::net::SocketAddr>,
-    _places: &Places,
-    gate: Gate,
-) -> Result<Api, Failure> {
-    Ok(Api(gate))
-}
-
-impl Api {
-    pub(crate) fn url(&self) -> Option<String> {
-        None
-    }
-    pub(crate) fn token_file(&self) -> Option<PathBuf> {
-        None
-    }
-    pub(crate) async fn serve(self, mut shutdown: Shutdown) {
-        shutdown.begun().await
-    }
-}
+pub(crate) use listen::ListenError;
+pub(crate) use open::open;

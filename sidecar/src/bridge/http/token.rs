@@ -9,14 +9,14 @@ use wagglebus_nats::private_file::{self, PrivateFileError};
 
 /// A token: whoever can read its file may use the API.
 #[derive(Clone)]
-pub(crate) struct Token(String);
+pub(super) struct Token(String);
 
 impl Token {
     /// A token of 244 random bits, written to a file that only this user can read. Each start makes a new one.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn create(path: &Path) -> Result<Self, PrivateFileError> {
+    pub(super) fn create(path: &Path) -> Result<Self, PrivateFileError> {
         let part = || uuid::Uuid::new_v4().simple();
         let token = Self(format!("{}{}", part(), part()));
         private_file::replace(path, format!("{}\n", token.0).as_bytes())?;
@@ -25,14 +25,17 @@ impl Token {
 
     /// Whether a request carries the token. Takes the same time wherever two tokens differ.
     pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
-        let Some((scheme, given)) =
-            headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '))
+        let Some((scheme, given)) = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.split_once(' '))
         else {
             return false;
         };
         let given = given.trim_start_matches(' ');
         let pairs = self.0.bytes().zip(given.bytes());
-        let difference = pairs.fold(0, |difference, (ours, theirs)| black_box(difference | (ours ^ theirs)));
+        let difference = pairs.fold(0, |difference, (ours, theirs)| {
+            black_box(difference | (ours ^ theirs))
+        });
         scheme.eq_ignore_ascii_case("bearer") && given.len() == self.0.len() && difference == 0
     }
 }
@@ -51,12 +54,21 @@ mod tests {
     fn only_the_whole_token_counts() {
         let token = Token("0123456789abcdef".to_owned());
         let carries = |value: &str| {
-            token.is_in(&HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]))
+            token.is_in(&HeaderMap::from_iter([(
+                header::AUTHORIZATION,
+                value.parse().unwrap(),
+            )]))
         };
         assert!(carries("Bearer 0123456789abcdef"));
         assert!(carries("bearer  0123456789abcdef"));
-        for bad in ["", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Basic 0123456789abcdef"]
-        {
+        for bad in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Basic 0123456789abcdef",
+        ] {
             assert!(!carries(bad), "{bad}");
         }
         assert!(!token.is_in(&HeaderMap::new()));

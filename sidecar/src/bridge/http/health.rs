@@ -1,0 +1,94 @@
+//! `/livez`, `/readyz` and `/metrics`, for supervisors and scrapers.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use wagglebus_schemas::api::{Readiness, ReadinessChecks};
+use wagglebus_sidecar_core::machine::View;
+
+use super::answer::{Answered, json, typed};
+use super::router::Shared;
+use crate::gate::Inspection;
+use crate::metrics;
+
+const OK: &str = "ok";
+
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(api): Shared) -> Answered {
+    let readiness = readiness(&api.gate.inspect(view).await?);
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok(json(status, &readiness))
+}
+
+pub(super) async fn metrics(State(api): Shared) -> Answered {
+    let text = api.metrics.render(&api.gate.inspect(view).await?);
+    Ok(typed(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
+}
+
+fn view(inspection: &Inspection<'_>) -> View {
+    inspection.sidecar.view(inspection.now)
+}
+
+fn readiness(view: &View) -> Readiness {
+    let check = |ok: bool, why: &str| if ok { OK.to_owned() } else { why.to_owned() };
+    let checks = ReadinessChecks {
+        bus: check(
+            view.bus_up,
+            "NATS is not reachable; what is sent is kept until it is",
+        ),
+        spool: view.spool_failure.clone().unwrap_or_else(|| OK.to_owned()),
+        lease: check(
+            view.lease_held,
+            "the agent's lease is not held; nothing is handed over",
+        ),
+    };
+    let ready = [&checks.bus, &checks.spool, &checks.lease]
+        .into_iter()
+        .all(|check| check == OK);
+    Readiness { ready, checks }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wagglebus_schemas::state::SessionState;
+
+    #[test]
+    fn one_failed_check_is_enough_not_to_be_ready() {
+        let view = View {
+            epoch: 7,
+            lease_held: true,
+            bus_up: true,
+            spool_failure: None,
+            state: SessionState::Idle,
+            hold: None,
+            inbox: Default::default(),
+            in_flight: Vec::new(),
+            unstored: (0, 0),
+            under_way: (0, 0),
+        };
+        assert!(readiness(&view).ready);
+        for broken in [
+            View {
+                bus_up: false,
+                ..view.clone()
+            },
+            View {
+                lease_held: false,
+                ..view.clone()
+            },
+            View {
+                spool_failure: Some("disk is gone".to_owned()),
+                ..view.clone()
+            },
+        ] {
+            assert!(!readiness(&broken).ready, "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `/v1/messages/{id}`: sent and received messages, and how far they came.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use wagglebus_schemas::decode;
+use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
+use wagglebus_schemas::receipt::Receipt;
+use wagglebus_schemas::{AgentId, Id, Level, Message};
+use wagglebus_sidecar_core::explain::{self, Sent};
+use wagglebus_sidecar_core::journal::Location;
+use wagglebus_sidecar_core::ledger::{InEntry, OutEntry};
+use wagglebus_sidecar_core::record::{Closed, OutKind, Outcome};
+
+use super::answer::{Answered, Refusal, json, raw_json};
+use super::item::{acknowledged, raw};
+use super::query::{NoParams, Params, PathId};
+use super::router::Shared;
+use crate::gate::Inspection;
+
+pub(super) async fn message(
+    State(api): Shared,
+    PathId(id): PathId,
+    Params(NoParams {}): Params<NoParams>,
+) -> Answered {
+    let found = api.gate.inspect(move |inspection| find(inspection, id)).await??;
+    Ok(raw_json(StatusCode::OK, acknowledged(found.body, found.done)))
+}
+
+/// [`Trace`](wagglebus_schemas::api::Trace), with message and receipts as published.
+#[derive(Debug, Serialize)]
+struct Traced<'a> {
+    message: &'a RawValue,
+    receipts: Vec<&'a RawValue>,
+    level: Level,
+    explanation: String,
+}
+
+pub(super) async fn trace(
+    State(api): Shared,
+    PathId(id): PathId,
+    Params(NoParams {}): Params<NoParams>,
+) -> Answered {
+    let me = api.agent.clone();
+    let look = move |inspection: &Inspection<'_>| {
+        let found = find(inspection, id)?;
+        let standing = standing(inspection, id, &found, &me);
+        Ok::<_, Refusal>((found, standing))
+    };
+    let (found, standing) = api.gate.inspect(look).await??;
+    let shown = acknowledged(found.body, found.done);
+    let receipts = standing
+        .receipts
+        .iter()
+        .map(|bytes| raw(bytes))
+        .collect::<Result<_, _>>()?;
+    let traced = Traced {
+        message: raw(&shown)?,
+        receipts,
+        level: standing.level,
+        explanation: standing.explanation,
+    };
+    Ok(json(StatusCode::OK, &traced))
+}
+
+/// A message that this sidecar sent or received.
+#[derive(Debug)]
+struct Found {
+    body: Bytes,
+    /// Its recipient is done with it.
+    done: bool,
+    /// Sent by us, and why no further care is taken of it.
+    sent: Option<Option<Closed>>,
+}
+
+/// How far a message came.
+#[derive(Debug)]
+struct Standing {
+    receipts: Vec<Bytes>,
+    level: Level,
+    explanation: String,
+}
+
+fn find(inspection: &Inspection<'_>, id: Id) -> Result<Found, Refusal> {
+    let ledger = inspection.sidecar.ledger();
+    if let Some(entry) = ledger.sent(&id).filter(|entry| is_message(entry)) {
+        let done = ledger.level(&id) == Some(Level::Done);
+        return Ok(Found {
+            body: body(inspection, entry.body)?,
+            done,
+            sent: Some(entry.closed),
+        });
+    }
+    let entry = received(inspection, id).ok_or_else(|| {
+        Refusal::new(
+            ErrorCode::NotFound,
+            format!("no message {id} was sent or received here in the last 48 hours"),
+        )
+        .hint("ask the sidecar of its sender or of its recipient")
+    })?;
+    let done = matches!(entry.ended, Some((Outcome::Done, _)));
+    Ok(Found {
+        body: body(inspection, entry.body)?,
+        done,
+        sent: None,
+    })
+}
+
+fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) -> Standing {
+    let (ledger, now) = (inspection.sidecar.ledger(), inspection.now.wall);
+    let Some(closed) = found.sent else {
+        let (level, explanation) = received(inspection, id).map_or_else(
+            || (Level::Fetched, String::new()),
+            |entry| explain::received(me, entry, now),
+        );
+        return Standing {
+            receipts: Vec::new(),
+            level,
+            explanation,
+        };
+    };
+    let mut arrived: Vec<_> = ledger
+        .receipts(&id)
+        .map(|(_, receipt)| (receipt.at, receipt.body))
+        .collect();
+    arrived.sort_unstable();
+    // A receipt whose bytes are damaged is left out: the level does not depend on them.
+    let (receipts, read): (Vec<Bytes>, Vec<Receipt>) = arrived
+        .into_iter()
+        .filter_map(|(_, at)| {
+            let bytes = inspection.storage.read(at).ok()?;
+            let receipt = decode::record("receipt", &bytes, MESSAGE_BYTES_MAX).ok()?;
+            Some((bytes, receipt))
+        })
+        .unzip();
+    let level = ledger.level(&id).unwrap_or(Level::Accepted);
+    let message = decode::record::<Message>("message", &found.body, MESSAGE_BYTES_MAX);
+    let bus_up = inspection.sidecar.view(inspection.now).bus_up;
+    let explanation = message.map_or_else(
+        |error| error.to_string(),
+        |message| {
+            let sent = Sent {
+                to: &message.to_agent,
+                at: message.timestamp,
+                level,
+                closed,
+                bus_up,
+                receipts: &read,
+            };
+            explain::sent(&sent, now)
+        },
+    );
+    Standing {
+        receipts,
+        level,
+        explanation,
+    }
+}
+
+/// The received message of this id; should several senders have used it, the one whose text is kept.
+fn received<'a>(inspection: &'a Inspection<'_>, id: Id) -> Option<&'a InEntry> {
+    let entries = inspection
+        .sidecar
+        .ledger()
+        .received_under(id)
+        .map(|(_, entry)| entry);
+    entries.max_by_key(|entry| entry.body.is_some())
+}
+
+fn is_message(entry: &OutEntry) -> bool {
+    entry.head.as_ref().is_some_and(|head| match head.kind {
+        OutKind::Message | OutKind::Room => true,
+        OutKind::Receipt | OutKind::DeadLetter | OutKind::Report => false,
+    })
+}
+
+fn body(inspection: &Inspection<'_>, at: Option<Location>) -> Result<Bytes, Refusal> {
+    let gone = |why: String| Refusal::new(ErrorCode::NotFound, why);
+    let at = at.ok_or_else(|| gone("the message is known, but its text is no longer kept".to_owned()))?;
+    inspection
+        .storage
+        .read(at)
+        .map_err(|error| gone(format!("its bytes cannot be read from the spool: {error}")))
+}

@@ -1,0 +1,85 @@
+//! Opens the API and serves it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::places::Places;
+
+use super::listen::{ListenError, Port, Socket};
+use super::router::ApiState;
+use super::serve::serve;
+use super::stream::Streams;
+use super::token::Token;
+use crate::gate::Gate;
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+
+/// An API that listens and is not served yet.
+pub(crate) struct Api {
+    agent: AgentId,
+    gate: Gate,
+    socket: Socket,
+    port: Option<Port>,
+    token_file: Option<PathBuf>,
+}
+
+/// Listens at an agent's socket, and at a loopback address when one is given.
+///
+/// # Errors
+/// See [`ListenError`].
+pub(crate) async fn open(
+    agent: &AgentId,
+    socket: &Path,
+    listen: Option<SocketAddr>,
+    places: &Places,
+    gate: Gate,
+) -> Result<Api, ListenError> {
+    let socket = Socket::bind(socket)?;
+    let (port, token_file) = match listen {
+        None => (None, None),
+        Some(address) => {
+            let token_file = places.run_dir().join(format!("{agent}.token"));
+            let token = Token::create(&token_file)?;
+            (Some(Port::bind(address, token).await?), Some(token_file))
+        }
+    };
+    Ok(Api {
+        agent: agent.clone(),
+        gate,
+        socket,
+        port,
+        token_file,
+    })
+}
+
+impl Api {
+    /// The base URL of the loopback port.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.port.as_ref().map(Port::url)
+    }
+
+    /// The file with the token of the loopback port.
+    pub(crate) fn token_file(&self) -> Option<PathBuf> {
+        self.token_file.clone()
+    }
+
+    /// Serves until `shutdown`, then until the requests under way are answered.
+    pub(crate) async fn serve(self, shutdown: Shutdown) {
+        let metrics = Metrics::new(&self.agent);
+        let (agent, gate) = (self.agent, self.gate);
+        let state = ApiState {
+            gate,
+            agent,
+            metrics,
+            streams: Streams::default(),
+            shutdown,
+        };
+        serve(self.socket, self.port, Arc::new(state)).await;
+        if let Some(path) = &self.token_file {
+            // A newer process writes its own before it says where it is.
+            std::fs::remove_file(path).ok();
+        }
+    }
+}

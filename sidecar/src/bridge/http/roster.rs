@@ -1,0 +1,41 @@
+//! `/v1/agents`: who exists, as the coordinator tells or as this sidecar remembers.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::id::NameError;
+
+use super::answer::{Answered, Refusal, json as answer};
+use super::query::{NoParams, Params, number};
+use super::router::Shared;
+
+/// Items of a page unless said otherwise.
+const LIMIT_DEFAULT: usize = 50;
+/// Most items of a page.
+const LIMIT_MAX: usize = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    limit: Option<usize>,
+    cursor: Option<AgentId>,
+}
+
+pub(super) async fn agents(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
+    let limit = number("limit", params.limit, LIMIT_DEFAULT, 1..=LIMIT_MAX)?;
+    let query = json!({ "limit": limit, "cursor": params.cursor });
+    Ok(answer(StatusCode::OK, &api.gate.roster().agents(&query).await?))
+}
+
+pub(super) async fn agent(
+    State(api): Shared,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Answered {
+    let unknown = |error: NameError| Refusal::new(ErrorCode::UnknownAgent, error.to_string());
+    let agent: AgentId = name.parse().map_err(unknown)?;
+    Ok(answer(StatusCode::OK, &api.gate.roster().agent(&agent).await?))
+}

@@ -1,0 +1,83 @@
+//! The paths of the API (WIRE, Sidecar API) and what they share.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use wagglebus_schemas::AgentId;
+use wagglebus_schemas::error::ErrorCode;
+
+use super::answer::Refusal;
+use super::stream::Streams;
+use super::{health, history, inbox, messages, roster, stream};
+use crate::gate::Gate;
+use crate::metrics::{Metrics, RouteMetrics};
+use crate::shutdown::Shutdown;
+
+/// What all requests share.
+pub(super) struct ApiState {
+    pub(super) gate: Gate,
+    pub(super) agent: AgentId,
+    pub(super) metrics: Metrics,
+    pub(super) streams: Streams,
+    pub(super) shutdown: Shutdown,
+}
+
+/// What handlers are lent.
+pub(super) type Shared = State<Arc<ApiState>>;
+
+/// All paths.
+pub(super) fn router(api: Arc<ApiState>) -> Router {
+    // A HEAD would take messages and throw them away.
+    let inbox = get(inbox::take).head(no_method);
+    let stream = get(stream::open).head(no_method);
+    let routes: [(&'static str, MethodRouter<Arc<ApiState>>); 14] = [
+        ("/v1/messages", post(messages::send)),
+        ("/v1/messages/{id}", get(history::message)),
+        ("/v1/messages/{id}/trace", get(history::trace)),
+        ("/v1/inbox", inbox),
+        ("/v1/inbox/stream", stream),
+        ("/v1/inbox/peek", get(inbox::peek)),
+        ("/v1/inbox/{id}/ack", post(inbox::ack)),
+        ("/v1/inbox/{id}/nak", post(inbox::nak)),
+        ("/v1/inbox/{id}/progress", post(inbox::progress)),
+        ("/v1/agents", get(roster::agents)),
+        ("/v1/agents/{id}", get(roster::agent)),
+        ("/livez", get(health::livez)),
+        ("/readyz", get(health::readyz)),
+        ("/metrics", get(health::metrics)),
+    ];
+    let mut router = Router::new();
+    for (path, methods) in routes {
+        let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
+        router = router.route(path, methods.layer(observed));
+    }
+    router
+        .method_not_allowed_fallback(no_method)
+        .fallback(no_path)
+        .with_state(api)
+}
+
+async fn observe(State(metrics): State<RouteMetrics>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    metrics.answered(response.status().as_u16(), begun.elapsed());
+    response
+}
+
+async fn no_path(uri: Uri) -> Refusal {
+    let path: String = uri.path().chars().take(80).collect();
+    Refusal::new(ErrorCode::NotFound, format!("nothing is at {path}"))
+        .hint("the paths are in GET /openapi.json")
+}
+
+async fn no_method(method: Method) -> Refusal {
+    Refusal::new(ErrorCode::NotFound, format!("this path has no {method}"))
+        .hint("the header Allow names the methods of this path")
+        .status(StatusCode::METHOD_NOT_ALLOWED)
+}
