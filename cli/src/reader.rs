@@ -43,8 +43,10 @@ pub(crate) struct Stored {
 pub(crate) struct Position {
     /// Everything up to this sequence of the stream is acknowledged.
     pub(crate) acked: u64,
-    /// Whether anything is left to be acknowledged or delivered.
-    pub(crate) open: bool,
+    /// Delivered and not acknowledged.
+    pub(crate) in_hand: u64,
+    /// Not delivered yet.
+    pub(crate) waiting: u64,
     /// Which subjects it takes.
     pub(crate) filters: Vec<String>,
     /// What was noted about it.
@@ -173,7 +175,8 @@ impl Reader {
         } = info.config;
         Ok(Position {
             acked: info.ack_floor.stream_seq,
-            open: info.num_ack_pending.saturating_add(info.num_pending) > 0,
+            in_hand: info.num_ack_pending,
+            waiting: info.num_pending,
             filters: filter_subjects.into_iter().chain(filter_subject).collect(),
             metadata,
         })

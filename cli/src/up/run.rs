@@ -115,6 +115,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     stop_server.send_replace(true);
     let gave_up = server.await.ok().and_then(Result::err);
     bus_file::remove(places)?;
+    std::fs::remove_file(coordinator_ready(places)).ok();
     bus.record.clear();
     match (end, gave_up) {
         (Some(_), Some(gave_up)) => Err(Failure::caused(&gave_up)),

@@ -234,7 +234,7 @@ fn ack_and_nak_find_the_lease_themselves() {
             (200, json!({ "id": ID, "level": "seen" })),
             (200, peek(json!([item(ID, "x")]), 0)),
             (200, json!({ "id": ID, "level": "done" })),
-            (200, peek(json!([]), 1)),
+            (200, peek(json!([]), 0)),
             (200, json!({ "messages": [item(ID, "x")] })),
             (200, json!({ "id": ID })),
         ],
@@ -270,7 +270,7 @@ fn a_message_taken_by_mistake_is_put_back_at_once() {
     let fake = Fake::start(
         "operator",
         vec![
-            (200, peek(json!([]), 2)),
+            (200, peek(json!([]), 0)),
             (200, json!({ "messages": [item(OTHER, "x")] })),
             (200, json!({ "id": OTHER })),
         ],

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
-use wagglebus_client::{Answered, Client, InboxPeek, Take};
+use wagglebus_client::{Answered, Client, InboxPeek, PendingCounts, Take};
 use wagglebus_schemas::Message;
 use wagglebus_schemas::api::{InboxAnswer, InboxItem};
 
@@ -15,7 +15,7 @@ use crate::output::{Output, table};
 use crate::printable;
 use crate::session::Session;
 use crate::value;
-use unread::Unread;
+use unread::{Lanes, Unread};
 
 /// Longest single wait of the API (WIRE, Inbox); longer ones are made of several.
 const POLL_MAX: Duration = Duration::from_secs(60);
@@ -46,14 +46,9 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     match args.take {
         Some(max) => show_taken(&take(&client, max, args.lease, deadline).await?, output),
         None => {
-            let peek = peek(&client, deadline).await?;
-            // Elsewhere than on the machine of `up` the numbers must do.
-            let unread = if peek.value.pending.total() == 0 {
-                None
-            } else {
-                unread::read(session.places(), &session.sender()?).await.ok()
-            };
-            show_peek(&peek, unread.unwrap_or_default(), output)
+            // Elsewhere than on the machine of `up` the sidecar's own numbers must do.
+            let lanes = Lanes::open(session.places(), session.sender()?).await.ok();
+            show(&wait(&client, lanes.as_ref(), deadline).await?, output)
         }
     }
 }
@@ -73,15 +68,47 @@ async fn take(
     }
 }
 
-async fn peek(client: &Client, deadline: Instant) -> Result<Answered<InboxPeek>, Failure> {
+/// Everything that a peek shows.
+struct View {
+    peek: Answered<InboxPeek>,
+    unread: Vec<Unread>,
+    pending: PendingCounts,
+}
+
+async fn wait(client: &Client, lanes: Option<&Lanes<'_>>, deadline: Instant) -> Result<View, Failure> {
     loop {
-        let answer = client.peek().await?;
-        let empty = answer.value.in_hand.is_empty() && answer.value.pending.total() == 0;
+        let view = look(client, lanes).await?;
+        let empty = view.peek.value.in_hand.is_empty() && view.unread.is_empty() && view.pending.total() == 0;
         if !empty || Instant::now() >= deadline {
-            return Ok(answer);
+            return Ok(view);
         }
         sleep_until(deadline.min(Instant::now() + LOOK_EVERY)).await;
     }
+}
+
+async fn look(client: &Client, lanes: Option<&Lanes<'_>>) -> Result<View, Failure> {
+    let peek = client.peek().await?;
+    let waiting = match lanes {
+        Some(lanes) => lanes.look().await.ok(),
+        None => None,
+    };
+    // A sidecar knows only what the server last told it; the stream's own numbers are those of now.
+    let pending = waiting
+        .as_ref()
+        .map_or(peek.value.pending, |waiting| waiting.pending);
+    let mut unread = waiting.map_or_else(Vec::new, |waiting| waiting.unread);
+    unread.retain(|unread| {
+        !peek
+            .value
+            .in_hand
+            .iter()
+            .any(|item| item.message.id == unread.message.id)
+    });
+    Ok(View {
+        peek,
+        unread,
+        pending,
+    })
 }
 
 fn show_taken(answer: &Answered<InboxAnswer>, output: &mut Output) -> Result<(), Failure> {
@@ -113,21 +140,15 @@ fn describe(item: &InboxItem) -> String {
     )
 }
 
-fn show_peek(
-    answer: &Answered<InboxPeek>,
-    mut unread: Vec<Unread>,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let peek = &answer.value;
-    unread.retain(|unread| {
-        !peek
-            .in_hand
-            .iter()
-            .any(|item| item.message.id == unread.message.id)
-    });
+fn show(view: &View, output: &mut Output) -> Result<(), Failure> {
+    let View {
+        peek,
+        unread,
+        pending,
+    } = view;
     if output.json() {
         // The messages as they came, under the name that all forms of `inbox` share.
-        let mut body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let mut body: Value = serde_json::from_slice(&peek.body).unwrap_or_default();
         let mut messages = match body.get_mut("in_hand").map(Value::take) {
             Some(Value::Array(messages)) => messages,
             Some(_) | None => Vec::new(),
@@ -137,10 +158,10 @@ fn show_peek(
                 .iter()
                 .map(|unread| json!({ "message": unread.body, "delivery": 0 })),
         );
-        let pending = body.get_mut("pending").map(Value::take);
         output.record(&json!({ "messages": messages, "pending": pending }))?;
         return Ok(());
     }
+    let peek = &peek.value;
     if !peek.in_hand.is_empty() || !unread.is_empty() {
         let mut rows = table([
             "ID",
@@ -157,14 +178,13 @@ fn show_peek(
                 .map_or_else(|| "-".into(), |at| at.to_string());
             rows.add_row(row(&item.message, item.delivery, until));
         }
-        for unread in &unread {
+        for unread in unread {
             rows.add_row(row(&unread.message, 0, "-".into()));
         }
         output.table(&rows)?;
     }
-    let waiting = peek.pending;
-    if waiting.total() == 0 {
-        output.note(if peek.in_hand.is_empty() {
+    if pending.total() == 0 {
+        output.note(if peek.in_hand.is_empty() && unread.is_empty() {
             "nothing waits"
         } else {
             "nothing else waits"
@@ -172,7 +192,7 @@ fn show_peek(
     } else {
         output.line(format!(
             "waiting: {} urgent, {} high, {} normal, {} low",
-            waiting.urgent, waiting.high, waiting.normal, waiting.low
+            pending.urgent, pending.high, pending.normal, pending.low
         ))?;
         output.note("take the next one: wagglebus inbox --take 1")?;
     }

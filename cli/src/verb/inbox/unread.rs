@@ -1,7 +1,7 @@
 //! The unread messages of an agent, read from the stream by the inspector: takes nothing, counts no hand-over.
 
 use serde_json::Value;
-use wagglebus_client::discovery;
+use wagglebus_client::{PendingCounts, discovery};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::topology::joined_key;
 use wagglebus_schemas::places::Places;
@@ -24,27 +24,68 @@ pub(super) struct Unread {
     pub(super) body: Value,
 }
 
-/// The oldest unread messages of each lane, in lane order. Those that recipients would refuse are left out.
-///
-/// # Errors
-/// When no bus of this user runs here, or it does not answer.
-pub(super) async fn read(places: &Places, agent: &AgentId) -> Result<Vec<Unread>, Failure> {
-    let bus = discovery::bus(places)?;
-    let (connection, _) = connect_as(places, &bus.url, BusUser::Inspector).await?;
-    let stream = Stream::Messages.name(places.hive());
-    let reader = Reader::new(connection);
-    let mut unread = Vec::new();
-    for priority in Priority::ALL {
-        let position = reader.position(&stream, &lane_consumer(agent, *priority)).await;
-        let position = position.map_err(|error| Failure::caused(&error))?;
-        if position.open {
-            let stored = lane(&reader, &stream, &position)
-                .await
-                .map_err(|error| Failure::caused(&error))?;
-            unread.extend(stored.iter().filter_map(|stored| understand(places, stored)));
-        }
+/// What the stream holds for an agent.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Waiting {
+    /// The oldest of each lane, in lane order, those in hand included. What recipients would refuse is left out.
+    pub(super) unread: Vec<Unread>,
+    /// How many were not fetched yet.
+    pub(super) pending: PendingCounts,
+}
+
+/// The inspector's view of one agent's lanes.
+#[derive(Debug)]
+pub(super) struct Lanes<'a> {
+    places: &'a Places,
+    agent: AgentId,
+    stream: String,
+    reader: Reader,
+}
+
+impl<'a> Lanes<'a> {
+    /// Connects as the inspector.
+    ///
+    /// # Errors
+    /// When no bus of this user runs here.
+    pub(super) async fn open(places: &'a Places, agent: AgentId) -> Result<Self, Failure> {
+        let bus = discovery::bus(places)?;
+        let (connection, _) = connect_as(places, &bus.url, BusUser::Inspector).await?;
+        let stream = Stream::Messages.name(places.hive());
+        Ok(Self {
+            places,
+            agent,
+            stream,
+            reader: Reader::new(connection),
+        })
     }
-    Ok(unread)
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    pub(super) async fn look(&self) -> Result<Waiting, ReadError> {
+        let mut waiting = Waiting::default();
+        for priority in Priority::ALL {
+            let position = self
+                .reader
+                .position(&self.stream, &lane_consumer(&self.agent, *priority))
+                .await?;
+            let count = match priority {
+                Priority::Urgent => &mut waiting.pending.urgent,
+                Priority::High => &mut waiting.pending.high,
+                Priority::Normal => &mut waiting.pending.normal,
+                Priority::Low => &mut waiting.pending.low,
+            };
+            *count = position.waiting;
+            if position.waiting > 0 || position.in_hand > 0 {
+                let stored = lane(&self.reader, &self.stream, &position).await?;
+                waiting
+                    .unread
+                    .extend(stored.iter().filter_map(|stored| understand(self.places, stored)));
+            }
+        }
+        Ok(waiting)
+    }
 }
 
 /// The messages after what is acknowledged, of all subjects of the lane, in the order of the stream.
@@ -91,7 +132,8 @@ mod tests {
     fn room_messages_from_before_the_join_are_not_unread() {
         let position = Position {
             acked: 10,
-            open: true,
+            in_hand: 0,
+            waiting: 1,
             filters: Vec::new(),
             metadata: [("wagglebus.joined.design".to_owned(), "50".to_owned())].into(),
         };
