@@ -18,8 +18,8 @@ pub(crate) fn now() -> Now {
             .saturating_add(nanoseconds / 1_000_000)
     };
     Now {
-        mono_ms: u64::try_from(ms(mono.tv_sec, i64::from(mono.tv_nsec))).unwrap_or(0),
+        mono_ms: u64::try_from(ms(mono.tv_sec, mono.tv_nsec)).unwrap_or(0),
         // A clock beyond the year 9999 is wrong anyhow.
-        wall: Timestamp::from_unix_ms(ms(wall.tv_sec, i64::from(wall.tv_nsec))).unwrap_or(Timestamp::EPOCH),
+        wall: Timestamp::from_unix_ms(ms(wall.tv_sec, wall.tv_nsec)).unwrap_or(Timestamp::EPOCH),
     }
 }

@@ -168,10 +168,10 @@ impl Gate {
                 lease_ms: ms(lease),
             })
         };
-        match self.ask(take).await? {
-            Answer::Messages(messages) => Ok(messages),
-            other => Err(unexpected(&other)),
-        }
+        let Answer::Messages(messages) = self.ask(take).await? else {
+            return Err(unexpected());
+        };
+        Ok(messages)
     }
 
     /// Acknowledges a message; without a lease the current one is meant.
@@ -184,10 +184,10 @@ impl Gate {
         lease: Option<String>,
         done: bool,
     ) -> Result<AckAnswer, ErrorDetail> {
-        match self.verb(id, lease, Verb::Ack { done }).await? {
-            Answer::Acked(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
-        }
+        let Answer::Acked(answer) = self.verb(id, lease, Verb::Ack { done }).await? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 
     /// Gives a message back, to come again after `delay_ms`.
@@ -201,10 +201,10 @@ impl Gate {
         delay_ms: u64,
         reason: Option<String>,
     ) -> Result<NakAnswer, ErrorDetail> {
-        match self.verb(id, lease, Verb::Nak { delay_ms, reason }).await? {
-            Answer::Naked(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
-        }
+        let Answer::Naked(answer) = self.verb(id, lease, Verb::Nak { delay_ms, reason }).await? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 
     /// Extends a lease to `extend_ms` from now.
@@ -217,10 +217,10 @@ impl Gate {
         lease: Option<String>,
         extend_ms: u64,
     ) -> Result<ProgressAnswer, ErrorDetail> {
-        match self.verb(id, lease, Verb::Progress { extend_ms }).await? {
-            Answer::Extended(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
-        }
+        let Answer::Extended(answer) = self.verb(id, lease, Verb::Progress { extend_ms }).await? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 
     /// Looks at the machine and the spool.
@@ -306,10 +306,10 @@ impl Submitted {
     /// # Errors
     /// The refusal, as it is to be shown.
     pub(crate) async fn answer(self) -> Result<SendAnswer, ErrorDetail> {
-        match self.0.answer().await? {
-            Answer::Sent(answer) => Ok(answer),
-            other => Err(unexpected(&other)),
-        }
+        let Answer::Sent(answer) = self.0.answer().await? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
     }
 }
 
@@ -324,9 +324,10 @@ impl Asked {
         let Self { answered, mut ending } = self;
         let answer = answered.await.map_err(|_| ended())?;
         ending.event = None;
-        match answer {
-            Answer::Error(error) => Err(error),
-            answer => Ok(answer),
+        if let Answer::Error(error) = answer {
+            Err(error)
+        } else {
+            Ok(answer)
         }
     }
 }
@@ -381,10 +382,10 @@ fn ended() -> ErrorDetail {
     ErrorDetail::new(ErrorCode::Draining, "the sidecar is shutting down")
 }
 
-/// The machine answers each kind of request with its own kind of answer.
-fn unexpected(answer: &Answer) -> ErrorDetail {
+/// The machine answers each kind of request with its own kind of answer, so this is a bug of ours.
+fn unexpected() -> ErrorDetail {
     ErrorDetail::new(
         ErrorCode::Draining,
-        format!("the sidecar gave an answer of another kind: {answer:?}"),
+        "the sidecar answered another question than was asked; please report this",
     )
 }

@@ -112,10 +112,14 @@ impl Performer {
     }
 
     fn addressee(&self, out: &Out) -> Option<String> {
-        match Subject::parse(&self.hive, &out.subject).ok()? {
-            Subject::Message { to, .. } => Some(to.to_string()),
-            Subject::Room { room, .. } => Some(format!("room:{room}")),
-            _ => None,
+        let subject = Subject::parse(&self.hive, &out.subject).ok()?;
+        if let Subject::Room { room, .. } = &subject {
+            return Some(format!("room:{room}"));
+        }
+        if let Subject::Message { to, .. } = &subject {
+            Some(to.to_string())
+        } else {
+            None
         }
     }
 

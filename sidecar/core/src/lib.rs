@@ -16,6 +16,7 @@
 //! | [`settle`] | acks and naks until the server confirmed them |
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`receipt`] | receipts made and taken |
+//! | [`text`] | the grammar of programs that speak no JSON |
 //! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
@@ -35,4 +36,5 @@ pub mod receipt;
 pub mod record;
 pub mod settle;
 pub mod spool;
+pub mod text;
 pub mod wake;

@@ -6,10 +6,11 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufRead
 use tokio::sync::mpsc;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
-use wagglebus_schemas::{Id, Level, decode};
+use wagglebus_schemas::{Draft, Id, Level, decode};
+use wagglebus_sidecar_core::text::{self, TextLine};
 
 use super::frame::{self, Line};
-use crate::args::{Frames, StdioArguments};
+use crate::args::{Format, Frames, StdioArguments};
 use crate::gate::{Gate, Submitted};
 
 /// Bytes read from the child at a time.
@@ -22,6 +23,7 @@ const ACCEPT_WITHIN: Duration = Duration::from_secs(30);
 /// Reads one child's standard output.
 pub(super) struct Intake {
     gate: Gate,
+    format: Format,
     shown: Frames,
     frames: mpsc::Sender<Vec<u8>>,
 }
@@ -30,6 +32,7 @@ impl Intake {
     pub(super) fn new(gate: Gate, arguments: &StdioArguments, frames: mpsc::Sender<Vec<u8>>) -> Self {
         Self {
             gate,
+            format: arguments.format,
             shown: arguments.frames,
             frames,
         }
@@ -54,43 +57,88 @@ impl Intake {
             match read_line(&mut lines, &mut line).await {
                 Ok(ReadLine::End) | Err(_) => return,
                 Ok(ReadLine::TooLong) => self.tell(number, Err(too_long())),
-                Ok(ReadLine::Whole) if line.first() == Some(&b'{') => match self.take(&line).await {
-                    Ok(Some(submitted)) => {
-                        // Only a teller that has ended refuses, and it ends after this.
-                        answers.send((number, submitted)).await.ok();
+                Ok(ReadLine::Whole) => match self.take(&mut line).await {
+                    Ok(submitted) => {
+                        for submitted in submitted {
+                            // Only a teller that has ended refuses, and it ends after this.
+                            answers.send((number, submitted)).await.ok();
+                        }
                     }
-                    Ok(None) => {}
                     Err(error) => self.tell(number, Err(error)),
                 },
-                Ok(ReadLine::Whole) => pass_on(&mut line).await,
             }
         }
     }
 
-    async fn take(&self, line: &[u8]) -> Result<Option<Submitted>, ErrorDetail> {
+    async fn take(&self, line: &mut Vec<u8>) -> Result<Vec<Submitted>, ErrorDetail> {
+        match self.format {
+            Format::Jsonl if line.first() == Some(&b'{') => self.take_json(line).await,
+            Format::Text if line.first() == Some(&b'@') => self.take_text(line).await,
+            Format::Jsonl | Format::Text => {
+                pass_on(line).await;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn take_json(&self, line: &[u8]) -> Result<Vec<Submitted>, ErrorDetail> {
         match frame::read(line)? {
             Line::Draft => {
                 let draft = decode::draft(line).map_err(|error| frame::refused(&error))?;
-                self.gate
-                    .submit(draft, None, Some(Level::Accepted), ACCEPT_WITHIN, false)
-                    .await
-                    .map(Some)
+                Ok(vec![self.submit(draft).await?])
             }
-            verb => self.verb(verb).await.map(|()| None),
+            verb @ (Line::Ack { .. } | Line::Nak { .. } | Line::Progress { .. } | Line::Ready) => {
+                self.verb(verb).await.map(|()| Vec::new())
+            }
         }
+    }
+
+    async fn take_text(&self, line: &[u8]) -> Result<Vec<Submitted>, ErrorDetail> {
+        let not_utf8 = |error: std::str::Utf8Error| {
+            ErrorDetail::new(
+                ErrorCode::InvalidMessage,
+                format!("the line is not UTF-8: {error}"),
+            )
+        };
+        let parsed = text::parse(std::str::from_utf8(line).map_err(not_utf8)?);
+        match parsed.map_err(|error| ErrorDetail::new(ErrorCode::InvalidMessage, error.to_string()))? {
+            TextLine::Output(output) => {
+                pass_on(&mut output.into_bytes()).await;
+                Ok(Vec::new())
+            }
+            TextLine::Drafts(drafts) => {
+                let mut submitted = Vec::new();
+                for draft in drafts {
+                    submitted.push(self.submit(draft).await?);
+                }
+                Ok(submitted)
+            }
+        }
+    }
+
+    async fn submit(&self, draft: Draft) -> Result<Submitted, ErrorDetail> {
+        self.gate
+            .submit(draft, None, Some(Level::Accepted), ACCEPT_WITHIN, false)
+            .await
     }
 
     async fn verb(&self, line: Line) -> Result<(), ErrorDetail> {
         match line {
             Line::Draft | Line::Ready => {}
-            Line::Ack { id, lease, done } => drop(self.gate.ack(id, lease, done).await?),
+            Line::Ack { id, lease, done } => {
+                self.gate.ack(id, lease, done).await?;
+            }
             Line::Nak {
                 id,
                 lease,
                 delay_ms,
                 reason,
-            } => drop(self.gate.nak(id, lease, delay_ms, reason).await?),
-            Line::Progress { id, lease, extend_ms } => drop(self.gate.progress(id, lease, extend_ms).await?),
+            } => {
+                self.gate.nak(id, lease, delay_ms, reason).await?;
+            }
+            Line::Progress { id, lease, extend_ms } => {
+                self.gate.progress(id, lease, extend_ms).await?;
+            }
         }
         Ok(())
     }

@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, watch};
-use wagglebus_schemas::Level;
 use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
+use wagglebus_schemas::{Level, Message, decode};
 use wagglebus_sidecar_core::event::ReaderKind;
+use wagglebus_sidecar_core::text;
 
-use crate::args::{AckMode, StdioArguments};
+use crate::args::{AckMode, Format, StdioArguments};
 use crate::gate::{Gate, Reader, ReaderItem};
 use crate::shutdown::Shutdown;
 
@@ -109,7 +111,7 @@ impl StdioBridge {
         };
         let (frames, frames_end) = mpsc::channel(FRAMES_MAX);
         let intake = intake::Intake::new(self.gate.clone(), &self.arguments, frames);
-        let delivery = tokio::spawn(deliver(reader, stdin, frames_end));
+        let delivery = tokio::spawn(deliver(reader, stdin, frames_end, self.arguments.format));
         let mut reading = tokio::spawn(intake.run(stdout));
         let life = tokio::select! {
             status = child.wait() => {
@@ -137,7 +139,12 @@ enum Life {
 }
 
 /// Writes messages and control frames to the child, one line each, and confirms each message that was written whole.
-async fn deliver(mut reader: Reader, mut stdin: ChildStdin, mut frames: mpsc::Receiver<Vec<u8>>) {
+async fn deliver(
+    mut reader: Reader,
+    mut stdin: ChildStdin,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+    format: Format,
+) {
     loop {
         let (line, key) = tokio::select! {
             biased;
@@ -146,7 +153,7 @@ async fn deliver(mut reader: Reader, mut stdin: ChildStdin, mut frames: mpsc::Re
                 None => return,
                 Some(ReaderItem::Receipt(_)) => continue,
                 Some(ReaderItem::Message { key, handed }) => {
-                    let mut line = handed.raw.to_vec();
+                    let Some(mut line) = written(format, &handed.raw) else { continue };
                     line.push(b'\n');
                     (line, Some(key))
                 }
@@ -158,6 +165,17 @@ async fn deliver(mut reader: Reader, mut stdin: ChildStdin, mut frames: mpsc::Re
         }
         if let Some(key) = key {
             reader.injected(key);
+        }
+    }
+}
+
+/// A message as the child reads it. The machine has decoded it before, so it can be read.
+fn written(format: Format, raw: &[u8]) -> Option<Vec<u8>> {
+    match format {
+        Format::Jsonl => Some(raw.to_vec()),
+        Format::Text => {
+            let message: Message = decode::record("message", raw, MESSAGE_BYTES_MAX).ok()?;
+            Some(text::line(&message).into_bytes())
         }
     }
 }
