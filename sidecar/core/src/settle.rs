@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use wagglebus_schemas::Priority;
+
 use crate::effect::Settlement;
 use crate::record::Key;
 
@@ -16,7 +18,11 @@ struct Pending {
     settlement: Settlement,
     /// The message to be marked as acked when this is confirmed.
     key: Option<Key>,
+    /// The lane at whose head the message must be again before the next one is fetched.
+    returns_to: Option<Priority>,
     tries: u32,
+    /// Its place in the order in which they began.
+    order: u64,
     /// When to try again; `None` while an answer is awaited.
     due_ms: Option<u64>,
 }
@@ -25,6 +31,7 @@ struct Pending {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settlements {
     pending: BTreeMap<String, Pending>,
+    begun: u64,
 }
 
 /// What came of a confirmation.
@@ -39,10 +46,36 @@ pub struct Confirmed {
 impl Settlements {
     /// A settlement to be sent now.
     pub fn begin(&mut self, ack: &str, settlement: Settlement, key: Option<Key>) {
+        self.insert(ack, settlement, key, None);
+    }
+
+    /// A message to be brought back to the head of its lane now.
+    pub fn bring_back(&mut self, ack: &str, lane: Priority) {
+        self.insert(ack, Settlement::Nak { delay_ms: 0 }, None, Some(lane));
+    }
+
+    /// Whether a message is on its way back to the head of this lane. The server takes settlements and fetches from
+    /// different queues: a fetch that is sent after the NAK, but before its confirmation, may get the message behind it.
+    pub fn is_bringing_back(&self, lane: Priority) -> bool {
+        self.pending
+            .values()
+            .any(|pending| pending.returns_to == Some(lane))
+    }
+
+    fn insert(
+        &mut self,
+        ack: &str,
+        settlement: Settlement,
+        key: Option<Key>,
+        returns_to: Option<Priority>,
+    ) {
+        self.begun = self.begun.saturating_add(1);
         let pending = Pending {
             settlement,
             key,
+            returns_to,
             tries: 1,
+            order: self.begun,
             due_ms: None,
         };
         self.pending.insert(ack.to_owned(), pending);
@@ -62,17 +95,21 @@ impl Settlements {
         })
     }
 
-    /// The settlements that are due, marked as sent.
+    /// The settlements that are due, marked as sent, in the order in which they began: messages that go back to the head
+    /// of their lane come again in the order in which they went.
     pub fn due(&mut self, now_ms: u64) -> Vec<(String, Settlement)> {
         let mut due = Vec::new();
         for (ack, pending) in &mut self.pending {
             if pending.due_ms.is_some_and(|at| at <= now_ms) {
                 pending.due_ms = None;
                 pending.tries = pending.tries.saturating_add(1);
-                due.push((ack.clone(), pending.settlement));
+                due.push((pending.order, ack.clone(), pending.settlement));
             }
         }
-        due
+        due.sort_unstable_by_key(|(order, ..)| *order);
+        due.into_iter()
+            .map(|(_, ack, settlement)| (ack, settlement))
+            .collect()
     }
 
     /// When the next one is due.
@@ -118,6 +155,22 @@ mod tests {
         }
         assert_eq!(settlements.end("a", false, 0), None);
         assert!(settlements.is_empty());
+    }
+
+    #[test]
+    fn after_a_reconnect_they_leave_in_the_order_in_which_they_began() {
+        let mut settlements = Settlements::default();
+        for ack in ["10", "9", "11"] {
+            settlements.bring_back(ack, Priority::Low);
+        }
+        settlements.reconnected(5);
+        let acks: Vec<String> = settlements.due(5).into_iter().map(|(ack, _)| ack).collect();
+        assert_eq!(acks, ["10", "9", "11"]);
+        for ack in acks {
+            assert!(settlements.is_bringing_back(Priority::Low));
+            settlements.end(&ack, true, 6);
+        }
+        assert!(!settlements.is_bringing_back(Priority::Low));
     }
 
     #[test]

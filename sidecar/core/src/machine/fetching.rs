@@ -14,6 +14,9 @@ use crate::lanes::LaneSet;
 use crate::receipt::Report;
 use crate::record::Key;
 
+/// What is said about a hand-over that a check found lost.
+const LOST: &str = "the server had handed a message to a connection that was gone; it comes again";
+
 impl Sidecar {
     /// Asks consumers for lost hand-overs where that is due, and fetches one message if one can be handed over.
     pub(super) fn fetch(&mut self, cx: &mut Context<'_>) {
@@ -62,6 +65,7 @@ impl Sidecar {
         let lanes = Priority::ALL.iter().copied();
         lanes
             .filter(|lane| allowed(lane) && self.lane(*lane).wanted().is_some())
+            .filter(|lane| !self.settlements.is_bringing_back(*lane))
             .collect()
     }
 
@@ -93,21 +97,17 @@ impl Sidecar {
         self.joined.extend(joined);
         self.lane_mut(lane)
             .check_done(now_ms, Some(pending), !lost.is_empty());
-        self.bring_back_lost(cx, lost);
+        for ack in lost {
+            cx.warn(None, LOST);
+            self.bring_back(cx, lane, &ack);
+        }
     }
 
     pub(super) fn receipts_checked(&mut self, cx: &mut Context<'_>, state: Option<LaneState>) {
         let (pending, lost) = state.map_or((None, Vec::new()), |state| (Some(state.pending), state.lost));
         self.receipts.check_done(cx.now.mono_ms, pending, !lost.is_empty());
-        self.bring_back_lost(cx, lost);
-    }
-
-    fn bring_back_lost(&mut self, cx: &mut Context<'_>, lost: Vec<String>) {
         for ack in lost {
-            cx.warn(
-                None,
-                "the server had handed a message to a connection that was gone; it comes again",
-            );
+            cx.warn(None, LOST);
             self.settle(cx, &ack, crate::effect::Settlement::Nak { delay_ms: 0 }, None);
         }
     }
@@ -156,7 +156,7 @@ impl Sidecar {
     pub(super) fn gone(&mut self, cx: &mut Context<'_>, token: Token) {
         self.waiters.forget(token);
         let keys = self.inbox.forget(token);
-        self.return_all(cx, &keys, "its reader is gone");
+        self.return_all(cx, keys, "its reader is gone");
     }
 
     /// Answers the long polls that can be answered.
@@ -165,7 +165,9 @@ impl Sidecar {
         loop {
             let (appetite, _) = self.inbox.appetite();
             let checking = self.lanes.iter().any(crate::wake::LaneWatch::is_unsettled);
-            let busy = may_fetch && (self.is_fetching() || checking || !self.waiting(appetite).is_empty());
+            let returning = |lane: &Priority| self.settlements.is_bringing_back(*lane);
+            let coming = self.is_fetching() || Priority::ALL.iter().any(returning);
+            let busy = may_fetch && (coming || checking || !self.waiting(appetite).is_empty());
             let Some((token, keys)) = self.inbox.answerable(cx.now.mono_ms, !busy) else {
                 return;
             };

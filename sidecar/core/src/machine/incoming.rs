@@ -134,8 +134,7 @@ impl Sidecar {
             .taker(lane)
             .filter(|_| self.fence.holds(cx.now) && !self.is_draining())
         else {
-            self.settle(cx, &fetched.ack, Settlement::Nak { delay_ms: 0 }, None);
-            return self.lane_mut(lane).expect();
+            return self.bring_back(cx, lane, &fetched.ack);
         };
         let record = Record::HandOver(HandOver {
             key: key.clone(),

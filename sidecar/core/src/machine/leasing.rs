@@ -37,6 +37,18 @@ impl Sidecar {
         }
     }
 
+    /// Lets a message come again at once, before anything else of its lane.
+    pub(super) fn bring_back(&mut self, cx: &mut Context<'_>, lane: Priority, ack: &str) {
+        self.settlements.bring_back(ack, lane);
+        self.lane_mut(lane).expect();
+        if self.bus_up {
+            cx.ask(Effect::Settle {
+                ack: ack.to_owned(),
+                settlement: Settlement::Nak { delay_ms: 0 },
+            });
+        }
+    }
+
     pub(super) fn settled(&mut self, cx: &mut Context<'_>, ack: &str, confirmed: bool) {
         let Some(done) = self.settlements.end(ack, confirmed, cx.now.mono_ms) else {
             return;
@@ -67,21 +79,22 @@ impl Sidecar {
                     .clone()
             })
             .collect();
-        let mut open: Vec<(Key, String, Priority, u32, bool)> = Vec::new();
+        let mut open: Vec<(u64, Key, String, Priority, u32, bool)> = Vec::new();
         for (key, entry) in self.ledger.unfinished() {
             let Some(head) = &entry.head else { continue };
-            if entry.ended.is_some() && !acked_later.contains(key) {
-                open.push((key.clone(), head.ack.clone(), head.priority, head.delivery, true));
-            } else if entry.is_held() {
-                open.push((key.clone(), head.ack.clone(), head.priority, head.delivery, false));
+            let ended = entry.ended.is_some() && !acked_later.contains(key);
+            if ended || entry.is_held() {
+                let (key, ack) = (key.clone(), head.ack.clone());
+                open.push((head.stream_seq, key, ack, head.priority, head.delivery, ended));
             }
         }
-        for (key, ack, lane, delivery, ended) in open {
+        // They come again in the order in which they go back: that of the stream (DESIGN 3.3, Order).
+        open.sort_by_key(|(stream_seq, ..)| *stream_seq);
+        for (_, key, ack, lane, delivery, ended) in open {
             if ended {
                 self.settle(cx, &ack, Settlement::Ack, Some(key));
             } else {
-                self.settle(cx, &ack, Settlement::Nak { delay_ms: 0 }, None);
-                self.lane_mut(lane).expect();
+                self.bring_back(cx, lane, &ack);
                 let id: Id = key.id;
                 self.note(cx, Record::Returned { key, delivery }, Some(id));
             }

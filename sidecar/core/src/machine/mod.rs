@@ -158,9 +158,8 @@ impl Sidecar {
             Event::Gone { token } => self.gone(cx, token),
             Event::ReaderOpened { reader, kind } => self.inbox.open(reader, kind),
             Event::ReaderClosed { reader } => {
-                for key in self.inbox.close(reader) {
-                    self.give_back(cx, &key, 0, "its reader is gone");
-                }
+                let keys = self.inbox.close(reader);
+                self.return_all(cx, keys, "its reader is gone");
             }
             Event::Injected { reader, key } => self.injected(cx, reader, &key),
             Event::Verb {
@@ -193,9 +192,8 @@ impl Sidecar {
             self.give_up_unreceipted(cx);
             self.ledger.prune(cx.now.wall);
         }
-        for key in self.inbox.expired(now_ms) {
-            self.give_back(cx, &key, 0, "its lease expired");
-        }
+        let expired = self.inbox.expired(now_ms);
+        self.return_all(cx, expired, "its lease expired");
         self.waiters.expire(cx, &self.ledger);
     }
 
@@ -267,14 +265,14 @@ impl Sidecar {
     fn drain(&mut self, cx: &mut Context<'_>) {
         self.draining_until_ms = Some(cx.now.mono_ms.saturating_add(DRAIN_MS));
         for (token, keys) in self.inbox.close_requests() {
-            self.return_all(cx, &keys, "the sidecar is shutting down");
+            self.return_all(cx, keys, "the sidecar is shutting down");
             cx.ask(Effect::Answer {
                 token,
                 answer: Answer::Messages(Vec::new()),
             });
         }
         let held: Vec<_> = self.inbox.hands().map(|hand| hand.key.clone()).collect();
-        self.return_all(cx, &held, "the sidecar is shutting down");
+        self.return_all(cx, held, "the sidecar is shutting down");
     }
 
     fn finish_drain(&mut self, cx: &mut Context<'_>) {

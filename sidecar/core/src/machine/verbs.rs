@@ -277,17 +277,18 @@ impl Sidecar {
             return self.bury(cx, &corpse, DeadReason::MaxDeliver, &why);
         }
         if delay_ms == 0 {
-            self.lane_mut(hand.priority).expect();
-        } else {
-            let until_ms = cx.now.mono_ms.saturating_add(delay_ms);
-            self.delayed.insert(hand.stream_seq, (hand.priority, until_ms));
-            self.lane_mut(hand.priority).expect_at(until_ms);
+            return self.bring_back(cx, hand.priority, &hand.ack);
         }
+        let until_ms = cx.now.mono_ms.saturating_add(delay_ms);
+        self.delayed.insert(hand.stream_seq, (hand.priority, until_ms));
+        self.lane_mut(hand.priority).expect_at(until_ms);
         self.settle(cx, &hand.ack, Settlement::Nak { delay_ms }, None);
     }
 
-    pub(super) fn return_all(&mut self, cx: &mut Context<'_>, keys: &[Key], why: &str) {
-        for key in keys {
+    /// Gives several back at once, in the order of the stream: so they come again (DESIGN 3.3, Order).
+    pub(super) fn return_all(&mut self, cx: &mut Context<'_>, mut keys: Vec<Key>, why: &str) {
+        keys.sort_by_key(|key| self.inbox.hand(key).map(|hand| hand.stream_seq));
+        for key in &keys {
             self.give_back(cx, key, 0, why);
         }
     }
