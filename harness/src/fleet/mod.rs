@@ -265,7 +265,7 @@ impl Fleet {
             ("TMPDIR".to_owned(), home.to_owned()),
             ("XDG_RUNTIME_DIR".to_owned(), home.join("run")),
         ];
-        for name in ["PATH", "RUST_LOG"] {
+        for name in ["PATH", "WAGGLEBUS_LOG"] {
             let value = std::env::var_os(name).map(PathBuf::from);
             environment.extend(value.map(|value| (name.to_owned(), value)));
         }

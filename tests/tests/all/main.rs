@@ -8,4 +8,5 @@
 
 mod conformance;
 mod hostile;
+mod messages;
 mod tidy;
