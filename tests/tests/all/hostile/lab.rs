@@ -39,8 +39,6 @@ pub(super) struct Lab {
     bus_hears: Raw,
     /// The ack subject of a message that bob holds.
     pub(super) held: String,
-    /// Where bob waits for replies: mallory knows the name.
-    pub(super) bobs_inbox: String,
 }
 
 /// What must not change while mallory works.
@@ -80,7 +78,6 @@ impl Lab {
         );
         let echo = Raw::connect(bus.url(), &coordinator, "echo").await;
         tokio::spawn(answer(echo));
-        let bobs_inbox = "_INBOX_bob.known".to_owned();
         let mut lab = Lab {
             bus,
             form,
@@ -90,7 +87,6 @@ impl Lab {
             bob_hears,
             bus_hears,
             held: String::new(),
-            bobs_inbox,
         };
         // So that there is something to steal, ack, delete and reorder.
         for body in ["held", "waiting"] {
@@ -197,7 +193,7 @@ impl Lab {
             let state = &info["state"];
             snapshot.erased.insert(
                 stream.to_owned(),
-                json!([state["first_seq"], state["num_deleted"]]),
+                json!([state["first_seq"].as_u64().max(Some(1)), state["num_deleted"]]),
             );
             let subjects = state["subjects"].as_object().into_iter().flatten();
             // No lane reads an unknown priority: it must not be stored in whoever's name.
@@ -308,12 +304,10 @@ async fn answer(mut coordinator: Raw) {
     coordinator.subscribe("wb.hb.*", None).await;
     while let Ok(asked) = coordinator.until(|asked| asked.subject.starts_with("wb.")).await {
         let Some(reply) = &asked.reply else { continue };
-        let body = format!(
-            "{}\n{}",
-            asked.text(),
-            asked.header("Nats-Request-Info").unwrap_or_default()
-        );
-        coordinator.publish(reply, "", &[], &body).await;
+        let who = asked.header("Nats-Request-Info").unwrap_or_default();
+        coordinator
+            .publish(reply, "", &[("Asked-By", who)], &asked.text())
+            .await;
     }
 }
 

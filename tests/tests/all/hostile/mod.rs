@@ -5,6 +5,7 @@ mod headers;
 mod lab;
 mod logins;
 mod raw;
+mod redirect;
 mod rights;
 mod setup;
 
@@ -49,6 +50,15 @@ async fn what_mallory_tries_comes_to_nothing() {
     for form in Form::ALL {
         let mut lab = Lab::open(form).await;
         assert_eq!(attack(&mut lab).await, [""; 0], "{form:?}");
+        rights::normal_work(&mut lab, "after the attack").await;
+    }
+}
+
+#[tokio::test]
+async fn answers_sent_astray_come_to_nothing() {
+    for form in Form::ALL {
+        let mut lab = Lab::open(form).await;
+        assert_eq!(redirect::attack(&mut lab).await, [""; 0], "{form:?}");
         rights::normal_work(&mut lab, "after the attack").await;
     }
 }

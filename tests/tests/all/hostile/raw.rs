@@ -227,7 +227,8 @@ impl Raw {
 
     /// The next message for which `is_it` holds; others wait.
     pub(super) async fn message_where(&mut self, is_it: impl Fn(&Incoming) -> bool) -> Incoming {
-        self.until(is_it).await.expect("a connection")
+        let message = timeout(ANSWER_WITHIN, self.until(is_it)).await;
+        message.expect("a message in time").expect("a connection")
     }
 
     /// As [`Raw::message_where`], for whoever may outlive the server.
