@@ -13,6 +13,8 @@ use crate::rng::Rng;
 
 /// How long a fault may stop all progress. Over twice the ping interval: a sidecar has noticed by then.
 const STALLED: Duration = Duration::from_secs(8);
+/// How long a receiver may take to ask again: it has nothing else to do.
+const ASKED: Duration = Duration::from_millis(300);
 /// How long the load may take from one fault to the next.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The name of the server in the ledger.
@@ -95,9 +97,9 @@ pub async fn cut_while_asking(fleet: &mut Fleet, ledger: &Ledger, agent: &str) -
     record(ledger, FaultKind::Stopped, SERVER, Phase::Began);
     fleet.bus().server().pause()?;
     let shown = ledger.counts().shown;
-    // The message in hand is acked by its receiver, who asks for the next: that request is what the server finds. Its
-    // sidecar answers in the order in which it was asked, so after two more questions the request has left.
-    ledger.until(STALLED, |counts| counts.shown > shown).await;
+    // What was on its way arrives, its receiver acks it and asks for the next: that request is what the server finds.
+    // The sidecar answers in the order in which it was asked, so after two more questions the request has left.
+    ledger.until(ASKED, |counts| counts.shown > shown).await;
     let client = fleet.sidecar(agent)?.client();
     for _ in 0..2 {
         client.livez().await?;

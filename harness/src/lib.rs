@@ -9,7 +9,9 @@
 //! | senders and receivers? | [`load`] |
 //! | processes struck on a schedule? | [`faults`] |
 //! | the same run again? | [`rng`] |
+//! | how fast, beside direct NATS? | [`bench`] |
 
+pub mod bench;
 pub mod bus;
 pub mod checker;
 pub mod faults;

@@ -8,5 +8,6 @@
 
 mod conformance;
 mod hostile;
+mod ledger;
 mod messages;
 mod tidy;

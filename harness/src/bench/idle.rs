@@ -1,0 +1,136 @@
+//! What a sidecar costs that does nothing: start-up, memory, CPU, wake-ups.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::Plan;
+use super::report::{Goal, Report, Unit};
+use crate::fleet::{Fleet, Options};
+
+/// How often readiness is looked for; the resolution of the start-up time.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long an idle sidecar is watched in each round, in rounds' own durations.
+const WATCHED: u32 = 4;
+
+/// Starts the sidecars that other cases use, and measures them while they are idle.
+pub(super) async fn measure(plan: &Plan, fleet: &mut Fleet, report: &mut Report) -> Result<()> {
+    let mut starts = Vec::new();
+    fleet.start("receiver", &Options::http()).await?;
+    for round in 0..plan.rounds {
+        if round > 0 {
+            fleet.sidecar_mut("sender")?.stop().await?;
+        } else {
+            fleet.prepare("sender", &Options::http())?;
+        }
+        let sidecar = fleet.sidecar_mut("sender")?;
+        let begun = Instant::now();
+        sidecar.launch().await?;
+        let client = sidecar.client();
+        while client.readyz().await.is_err() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        starts.push(begun.elapsed().as_secs_f64() * 1e3);
+        sidecar.ready().await?;
+    }
+    report.add(
+        "start to ready",
+        Unit::Milliseconds,
+        starts,
+        Vec::new(),
+        Some(Goal::Max(25.0)),
+    );
+    let pid = fleet.sidecar("receiver")?.process()?.pid();
+    let (mut rss, mut private, mut cpu, mut wakes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..plan.rounds {
+        let before = Watched::of(pid)?;
+        let watched = plan.round * WATCHED;
+        tokio::time::sleep(watched).await;
+        let after = Watched::of(pid)?;
+        rss.push(after.rss_mib);
+        private.push(after.private_mib);
+        cpu.push((after.cpu_seconds - before.cpu_seconds) / watched.as_secs_f64() * 100.0);
+        wakes.push((after.switches - before.switches) / watched.as_secs_f64());
+    }
+    report.add(
+        "idle RSS",
+        Unit::Mebibytes,
+        rss,
+        Vec::new(),
+        Some(Goal::Max(10.0)),
+    );
+    report.add(
+        "idle private memory",
+        Unit::Mebibytes,
+        private,
+        Vec::new(),
+        Some(Goal::Max(3.0)),
+    );
+    report.add(
+        "idle CPU",
+        Unit::PercentOfCore,
+        cpu,
+        Vec::new(),
+        Some(Goal::Max(0.05)),
+    );
+    report.add(
+        "idle wake-ups",
+        Unit::PerSecond,
+        wakes,
+        Vec::new(),
+        Some(Goal::Max(2.0)),
+    );
+    Ok(())
+}
+
+/// What the system tells of a process.
+struct Watched {
+    rss_mib: f64,
+    private_mib: f64,
+    cpu_seconds: f64,
+    switches: f64,
+}
+
+impl Watched {
+    fn of(pid: u32) -> Result<Self> {
+        let read = |name: &str| {
+            let path = format!("/proc/{pid}/{name}");
+            std::fs::read_to_string(&path).with_context(|| format!("{path} (this case needs Linux)"))
+        };
+        let memory = read("smaps_rollup")?;
+        let kib = |field: &str| value(&memory, field).unwrap_or(0.0);
+        let stat = read("stat")?;
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .context("stat")?
+            .1
+            .split_ascii_whitespace()
+            .collect();
+        let ticks = |n: usize| {
+            fields
+                .get(n)
+                .and_then(|field| field.parse::<f64>().ok())
+                .unwrap_or(0.0)
+        };
+        let per_second = f64::from(u32::try_from(rustix::param::clock_ticks_per_second())?);
+        let mut switches = 0.0;
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            switches += value(&status, "voluntary_ctxt_switches").unwrap_or(0.0);
+        }
+        Ok(Self {
+            rss_mib: kib("Rss") / 1024.0,
+            private_mib: (kib("Private_Clean") + kib("Private_Dirty")) / 1024.0,
+            cpu_seconds: (ticks(11) + ticks(12)) / per_second,
+            switches,
+        })
+    }
+}
+
+/// The number behind `field:` in one of the files of proc(5).
+fn value(text: &str, field: &str) -> Option<f64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}

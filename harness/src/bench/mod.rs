@@ -1,0 +1,91 @@
+//! Benchmarks of the shipped programs beside direct async-nats on the same server, in the same run.
+//!
+//! Every case is measured in rounds that are interleaved with its baseline, and reported as the median of the rounds
+//! and of their ratios: on a shared machine single rounds are worth nothing. Nothing here judges; goals are printed
+//! beside what was measured (DESIGN 8).
+
+mod baseline;
+mod deliver;
+mod idle;
+mod pair;
+mod pipe;
+mod report;
+mod send;
+mod stdin;
+mod urgent;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use wagglebus_schemas::places::Durability;
+
+pub use report::{Goal, Report, Row, Unit};
+
+use crate::fleet::Fleet;
+use baseline::Direct;
+
+/// What is measured, and how long.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Rounds of each case; the median of them is reported.
+    pub rounds: usize,
+    /// How long a round of a rate lasts.
+    pub round: Duration,
+    /// Messages of a round that measures latencies.
+    pub samples: usize,
+    /// Messages in the backlog that an urgent one overtakes.
+    pub backlog: usize,
+    /// What the server's acks promise.
+    pub durability: Durability,
+}
+
+impl Plan {
+    /// Seven rounds: about two minutes for each durability.
+    pub const fn full(durability: Durability) -> Self {
+        Self {
+            rounds: 7,
+            round: Duration::from_millis(700),
+            samples: 400,
+            backlog: 10_000,
+            durability,
+        }
+    }
+
+    /// One short round, to see that everything works; its figures mean nothing.
+    pub const fn smoke(durability: Durability) -> Self {
+        Self {
+            rounds: 1,
+            round: Duration::from_millis(50),
+            samples: 20,
+            backlog: 200,
+            durability,
+        }
+    }
+}
+
+/// Runs every case and reports; `progress` is told what is being measured.
+///
+/// # Errors
+/// When a program does not start or does not do what it is measured at.
+pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> {
+    let mut report = Report::new(plan);
+    progress("starting a server and sidecars");
+    let mut fleet = Fleet::with(|conf| conf.durability = plan.durability).await?;
+    fleet
+        .enrol(&["direct", "sender", "receiver", "piper", "printer"])
+        .await?;
+    let direct = Direct::open(&fleet, "direct").await?;
+    progress("idle sidecar");
+    idle::measure(plan, &mut fleet, &mut report).await?;
+    for connections in [1, 16, 64] {
+        progress(&format!("HTTP send, {connections} connections"));
+        send::measure(plan, &fleet, &direct, connections, &mut report).await?;
+    }
+    progress("stdin lines");
+    stdin::measure(plan, &mut fleet, &direct, &mut report).await?;
+    progress("delivery");
+    deliver::measure(plan, &mut fleet, &direct, &mut report).await?;
+    progress("urgent over a backlog");
+    urgent::measure(plan, &fleet, &direct, &mut report).await?;
+    Ok(report)
+}
