@@ -28,7 +28,7 @@ pub(super) async fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let pipe = NamedPipe::make(place(fleet.bus().home(), "stdout"))?;
-    fleet.start("printer", &pipe.from_child()).await?;
+    fleet.start("printer", &pipe.written_by_child()).await?;
     let mut printed = Path::Stdout(pipe.reader()?);
     let client = fleet.sidecar("receiver")?.client();
     let mut polled = Path::LongPoll(client);

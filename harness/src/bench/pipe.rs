@@ -25,12 +25,12 @@ impl NamedPipe {
     }
 
     /// A sidecar whose child writes to its sidecar what is written into the pipe.
-    pub(super) fn into_child(&self) -> Options {
+    pub(super) fn read_by_child(&self) -> Options {
         Options::stdio(&[], &["sh", "-c", "exec cat \"$0\"", &self.0.to_string_lossy()])
     }
 
     /// A sidecar whose child writes into the pipe what its sidecar hands it.
-    pub(super) fn from_child(&self) -> Options {
+    pub(super) fn written_by_child(&self) -> Options {
         Options::stdio(&[], &["sh", "-c", "exec cat > \"$0\"", &self.0.to_string_lossy()])
     }
 

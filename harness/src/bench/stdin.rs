@@ -26,7 +26,7 @@ pub(super) async fn measure(
     report: &mut Report,
 ) -> Result<()> {
     let pipe = NamedPipe::make(place(fleet.bus().home(), "stdin"))?;
-    fleet.start("piper", &pipe.into_child()).await?;
+    fleet.start("piper", &pipe.read_by_child()).await?;
     let mut writer = pipe.writer()?;
     let to = AgentId::operator();
     let draft = Draft::text(to.clone().into(), content());
