@@ -256,7 +256,7 @@ fn judge(lab: &Lab, expect: Expect, outcome: &Outcome) -> Option<String> {
     let says_no = outcome.error_code().is_some();
     let fine = match (expect, lab.form, outcome) {
         (Expect::Refused | Expect::OwnAccount, Form::SharedAccount, outcome) => {
-            matches!(outcome, Outcome::Violation(_))
+            matches!(outcome, Outcome::Violation)
         }
         (Expect::Refused, Form::AccountPerAgent, Outcome::Nobody) => true,
         (Expect::Refused, Form::AccountPerAgent, Outcome::Reply(_)) => says_no,

@@ -17,7 +17,9 @@ const LEASE: &str = "$KV.WB_leases.mallory";
 /// RFC 3339; far enough for the test, near enough to be a schedule.
 const AT: &str = "@at 2099-01-01T00:00:00Z";
 
-const HEADERS: &[(&str, &[(&str, &str)], Expect)] = &[
+type Headers = &'static [(&'static str, &'static str)];
+
+const HEADERS: &[(&str, Headers, Expect)] = &[
     (OWN, &[("Nats-Rollup", "all")], Expect::Refused(10111)),
     (OWN, &[("Nats-Rollup", "sub")], Expect::Refused(10111)),
     (OWN, &[("Nats-TTL", "1s")], Expect::Refused(10166)),

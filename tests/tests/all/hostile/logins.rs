@@ -31,7 +31,7 @@ pub(super) async fn attack(lab: &mut Lab) -> Vec<String> {
         ),
         ("no signature", &mallory, json!({"nkey": own, "sig": ""})),
     ] {
-        match Raw::login(&url, key, "mallory", fields).await {
+        match Raw::login(&url, key, "_INBOX_mallory", fields).await {
             Err(error) if error.contains("Authorization Violation") => {}
             Err(error) => findings.push(format!("{what}: {error}")),
             Ok(_) => findings.push(format!("{what} gets in")),
@@ -42,7 +42,7 @@ pub(super) async fn attack(lab: &mut Lab) -> Vec<String> {
         ("the account BUS", json!({"nkey": own, "account": "BUS"})),
         ("the name bob", json!({"nkey": own, "name": "bob"})),
     ] {
-        let Ok(mut raw) = Raw::login(&url, &mallory, "mallory", fields).await else {
+        let Ok(mut raw) = Raw::login(&url, &mallory, "_INBOX_mallory", fields).await else {
             continue;
         };
         let outcome = raw.request("$JS.API.STREAM.NAMES", &[], "").await;

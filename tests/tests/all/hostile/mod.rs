@@ -2,8 +2,10 @@
 
 mod direct;
 mod headers;
+mod inspector;
 mod lab;
 mod logins;
+mod mutation;
 mod raw;
 mod redirect;
 mod rights;

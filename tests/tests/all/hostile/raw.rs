@@ -44,7 +44,7 @@ pub(super) struct Incoming {
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
     /// `-ERR 'Permissions Violation …'`.
-    Violation(String),
+    Violation,
     /// A status 503: nobody listens there.
     Nobody,
     /// An answer.
@@ -87,7 +87,7 @@ impl Outcome {
     pub(super) fn error_code(&self) -> Option<u64> {
         match self {
             Self::Reply(reply) => reply.json()["error"]["err_code"].as_u64(),
-            Self::Violation(_) | Self::Nobody | Self::Silence => None,
+            Self::Violation | Self::Nobody | Self::Silence => None,
         }
     }
 
@@ -95,7 +95,7 @@ impl Outcome {
     pub(super) fn reply(self) -> Incoming {
         match self {
             Self::Reply(reply) => reply,
-            other => panic!("no reply: {other:?}"),
+            Self::Violation | Self::Nobody | Self::Silence => panic!("no reply: {self:?}"),
         }
     }
 }
@@ -104,11 +104,13 @@ impl Raw {
     /// Logs in with a key. Replies come below `_INBOX_<name>`.
     pub(super) async fn connect(url: &str, key: &UserKey, name: &str) -> Raw {
         let fields = json!({"nkey": key.public().as_str(), "name": name});
-        Self::login(url, key, name, fields).await.unwrap()
+        Self::login(url, key, &format!("_INBOX_{name}"), fields)
+            .await
+            .unwrap()
     }
 
-    /// Sends these CONNECT fields, signed with `key`; the error is the server's or "closed".
-    pub(super) async fn login(url: &str, key: &UserKey, name: &str, fields: Value) -> Result<Raw, String> {
+    /// Sends these CONNECT fields, signed with `key`; the error is the server's or "closed". Replies come below `inbox`.
+    pub(super) async fn login(url: &str, key: &UserKey, inbox: &str, fields: Value) -> Result<Raw, String> {
         let address = url.trim_start_matches("nats://");
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -135,7 +137,7 @@ impl Raw {
         let mut raw = Raw {
             writer,
             events,
-            inbox: format!("_INBOX_{name}.{}", uuid::Uuid::new_v4().simple()),
+            inbox: format!("{inbox}.{}", uuid::Uuid::new_v4().simple()),
             count: 0,
             waiting,
             errors,
@@ -196,16 +198,14 @@ impl Raw {
         let (reply, sid) = self.fresh_inbox().await;
         self.publish(subject, &reply, headers, body).await;
         let errors = self.flush().await;
-        let refusal = errors
-            .into_iter()
-            .find(|error| error.contains("Permissions Violation"));
-        let outcome = match refusal {
-            Some(error) => Outcome::Violation(error),
-            None => match timeout(silent_after, self.message_by(sid)).await {
+        let outcome = if errors.iter().any(|error| error.contains("Permissions Violation")) {
+            Outcome::Violation
+        } else {
+            match timeout(silent_after, self.message_by(sid)).await {
                 Err(_) => Outcome::Silence,
                 Ok(message) if message.status() == Some(503) && message.payload.is_empty() => Outcome::Nobody,
                 Ok(message) => Outcome::Reply(message),
-            },
+            }
         };
         self.send(format!("UNSUB {sid}\r\n").as_bytes()).await;
         outcome

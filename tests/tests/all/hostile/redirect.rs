@@ -160,7 +160,9 @@ async fn astray(lab: &mut Lab, operation: Operation, target: &str) {
 async fn answered(lab: &mut Lab, operation: Operation) {
     let sentinel = match operation {
         Operation::Settle(_) => Operation::Settle("+ACK"),
-        other => other,
+        Operation::Request(_) | Operation::PullMessage | Operation::PullEmpty | Operation::PullHeartbeat => {
+            operation
+        }
     };
     let (subject, body) = prepare(lab, sentinel).await;
     let (inbox, sid) = lab.mallory.fresh_inbox().await;

@@ -158,7 +158,7 @@ async fn enrolment_is_repeatable_and_keeps_what_there_is() {
         .matches("Reloaded server configuration")
         .count();
     let again = bus.enrol_all(&["alice"]).await.unwrap();
-    assert_eq!(again, [first.clone()]);
+    assert_eq!(again, std::slice::from_ref(&first));
     assert_eq!(
         bus.server()
             .log()
