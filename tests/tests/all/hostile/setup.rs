@@ -106,6 +106,54 @@ async fn every_difference_that_is_mended_is_really_mended() {
 }
 
 #[tokio::test]
+async fn a_lane_that_somebody_changed_is_mended_and_loses_nothing() {
+    let bus = TestBus::open().await.unwrap();
+    let js = bus.admin();
+    let alice = bus.enrol("alice").await.unwrap();
+    let consumers = agent_consumers(
+        &Hive::default(),
+        &"alice".parse().unwrap(),
+        &alice.enrolment.rooms,
+    );
+    let wanted: Vec<Wanted> = consumers.iter().map(Wanted::from).collect();
+    js.publish("wb.msg.alice.low.bob", "kept".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    let path = "WB_MESSAGES.alice_low";
+    let before = ask(js, &format!("CONSUMER.INFO.{path}"), json!({})).await["config"].clone();
+    for change in [
+        json!({"description": "theirs"}),
+        json!({"filter_subjects": ["wb.msg.alice.low.*"]}),
+        json!({"ack_wait": 1_000_000_000}),
+        json!({"max_deliver": 3}),
+        json!({"max_ack_pending": 1}),
+        json!({"backoff": [1_000_000_000, 2_000_000_000]}),
+        json!({"headers_only": true}),
+        json!({"inactive_threshold": 600_000_000_000_i64}),
+        json!({"metadata": {}}),
+    ] {
+        let mut config = before.clone();
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        let body = json!({"stream_name": "WB_MESSAGES", "config": config, "action": "update"});
+        let made = ask(js, &format!("CONSUMER.CREATE.{path}"), body).await;
+        assert!(made.get("error").is_none(), "{change}: {made}");
+        assert!(
+            !plan(js, &wanted).await.unwrap().is_done(),
+            "{change} is not seen"
+        );
+        provision(js, &wanted).await.unwrap();
+        let info = ask(js, &format!("CONSUMER.INFO.{path}"), json!({})).await;
+        assert_eq!(info["config"], before, "{change}");
+        assert_eq!(info["num_pending"], 1, "{change}");
+    }
+}
+
+#[tokio::test]
 async fn what_must_not_be_touched_is_left_alone_with_all_around_it() {
     let server = TestServer::open().await.unwrap();
     let js = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
@@ -157,6 +205,11 @@ async fn enrolment_is_repeatable_and_keeps_what_there_is() {
         .log()
         .matches("Reloaded server configuration")
         .count();
+    // Its account takes no third connection: a login that is turned away for that proves the key, too.
+    let seed = bus.agent_key("alice").unwrap().seed().unwrap();
+    let connect = || async_nats::ConnectOptions::with_nkey(seed.clone()).connect(bus.url());
+    let _both = (connect().await.unwrap(), connect().await.unwrap());
+    assert!(connect().await.is_err());
     let again = bus.enrol_all(&["alice"]).await.unwrap();
     assert_eq!(again, std::slice::from_ref(&first));
     assert_eq!(
