@@ -200,6 +200,7 @@ impl Performer {
                 .inspect_err(|error| tracing::debug!(%error, "not settled"));
             Event::Settled {
                 ack,
+                settlement,
                 confirmed: confirmed.is_ok(),
             }
         }));

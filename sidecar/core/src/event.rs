@@ -7,6 +7,7 @@ use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName};
 
+use crate::effect::Settlement;
 use crate::record::Key;
 
 /// Names a request of the agent that waits for an answer; chosen by the shell, used once.
@@ -160,7 +161,8 @@ pub enum Verb {
 pub enum Event {
     /// The connection to NATS is there (again).
     BusUp,
-    /// The connection to NATS is gone.
+    /// The connection to NATS is gone, and with it every awaited answer: one that comes nevertheless must be told
+    /// before the next [`BusUp`](Event::BusUp), or not at all.
     BusDown,
     /// A lane's consumer answered.
     LaneChecked {
@@ -216,6 +218,8 @@ pub enum Event {
     Settled {
         /// The reply subject that was used.
         ack: String,
+        /// How it was settled.
+        settlement: Settlement,
         /// Whether the server confirmed it.
         confirmed: bool,
     },
@@ -247,7 +251,7 @@ pub enum Event {
         /// How it takes messages.
         kind: ReaderKind,
     },
-    /// A stream reader is gone: what it held goes back.
+    /// A stream reader is gone: what it held goes back. A hand-over that was completed is told before.
     ReaderClosed {
         /// Which.
         reader: ReaderId,

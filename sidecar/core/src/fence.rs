@@ -88,6 +88,11 @@ impl Fence {
         matches!(self.state, State::Held { until_ms, .. } if now.mono_ms < until_ms)
     }
 
+    /// Whether another sidecar was found to hold the lease.
+    pub const fn is_fenced(&self) -> bool {
+        matches!(self.state, State::Fenced)
+    }
+
     /// The epoch: the sequence of the write that acquired the lease; 0 while it is not held.
     pub const fn epoch(&self) -> u64 {
         match self.state {
@@ -155,8 +160,8 @@ impl Fence {
     pub fn answered(&mut self, now: Now, outcome: LeaseOutcome) -> Option<FenceStep> {
         match outcome {
             LeaseOutcome::Read(found) => self.read(now, found),
-            LeaseOutcome::Written(written) => self.written(now, written),
-            LeaseOutcome::Conflict => Some(self.verify()),
+            LeaseOutcome::Written(written) => self.written(written),
+            LeaseOutcome::Conflict => self.verify(),
             LeaseOutcome::Failed => {
                 self.failed(now);
                 None
@@ -212,7 +217,7 @@ impl Fence {
         Some(self.write(now, seq))
     }
 
-    fn written(&mut self, now: Now, written: u64) -> Option<FenceStep> {
+    fn written(&mut self, written: u64) -> Option<FenceStep> {
         match &mut self.state {
             State::Held {
                 seq,
@@ -220,14 +225,12 @@ impl Fence {
                 renewal,
                 ..
             } => {
-                let sent_ms = if let Renewal::Sent(sent_ms) = *renewal {
-                    sent_ms
-                } else {
-                    now.mono_ms
-                };
                 *seq = written;
-                *until_ms = sent_ms.saturating_add(LEASE_MS);
-                *renewal = Renewal::At(sent_ms.saturating_add(RENEW_MS));
+                // An answer that nobody waits for any more says nothing about time.
+                if let Renewal::Sent(sent_ms) = *renewal {
+                    *until_ms = sent_ms.saturating_add(LEASE_MS);
+                    *renewal = Renewal::At(sent_ms.saturating_add(RENEW_MS));
+                }
                 None
             }
             State::Acquiring { sent_ms } => {
@@ -244,13 +247,13 @@ impl Fence {
         }
     }
 
-    fn verify(&mut self) -> FenceStep {
+    fn verify(&mut self) -> Option<FenceStep> {
         match &mut self.state {
             State::Held { renewal, .. } => *renewal = Renewal::Verifying,
             State::Idle { .. } | State::Reading | State::Acquiring { .. } => self.state = State::Reading,
-            State::Fenced => {}
+            State::Fenced => return None,
         }
-        FenceStep::Read
+        Some(FenceStep::Read)
     }
 
     fn failed(&mut self, now: Now) {

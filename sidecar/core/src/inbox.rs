@@ -43,18 +43,12 @@ pub enum Taker {
     Reader(ReaderId),
 }
 
-/// A stream reader.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Reader {
-    kind: ReaderKind,
-}
-
 /// Readers, waiting requests and messages in hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inbox {
     slots: usize,
     requests: VecDeque<Request>,
-    readers: BTreeMap<ReaderId, Reader>,
+    readers: BTreeMap<ReaderId, ReaderKind>,
     hands: BTreeMap<Key, Hand>,
 }
 
@@ -94,7 +88,7 @@ impl Inbox {
 
     /// A stream reader is there.
     pub fn open(&mut self, reader: ReaderId, kind: ReaderKind) {
-        self.readers.insert(reader, Reader { kind });
+        self.readers.insert(reader, kind);
     }
 
     /// A stream reader is gone. Returns the messages that it held.
@@ -102,38 +96,43 @@ impl Inbox {
         self.readers.remove(&reader);
         let held = self
             .hands
-            .iter()
-            .filter(|(_, hand)| hand.holder == Holder::Reader(reader));
-        held.map(|(key, _)| key.clone()).collect()
+            .values()
+            .filter(|hand| hand.holder == Holder::Reader(reader) && !hand.unwritten_end);
+        held.map(|hand| hand.key.clone()).collect()
     }
 
     /// How a reader takes messages.
     pub fn reader(&self, reader: ReaderId) -> Option<ReaderKind> {
-        self.readers.get(&reader).map(|reader| reader.kind)
+        self.readers.get(&reader).copied()
     }
 
     /// Every reader that is open.
     pub fn readers(&self) -> impl Iterator<Item = (ReaderId, ReaderKind)> + '_ {
-        self.readers.iter().map(|(id, reader)| (*id, reader.kind))
+        self.readers.iter().map(|(id, kind)| (*id, *kind))
     }
 
-    /// Which lanes may be fetched from now, and for whom.
+    /// Which lanes may be fetched from now, and for whom: who may take anything goes before who may only take an urgent.
     pub fn appetite(&self) -> (Appetite, Option<Taker>) {
-        if let Some(request) = self.requests.front() {
-            let appetite = self.request_appetite(request);
-            if appetite != Appetite::None {
-                return (appetite, Some(Taker::Request(request.token())));
-            }
-        }
-        let mut best = (Appetite::None, None);
-        for (id, reader) in &self.readers {
-            match self.room(reader.kind.slots, |hand| hand.holder == Holder::Reader(*id)) {
-                Appetite::Any => return (Appetite::Any, Some(Taker::Reader(*id))),
-                Appetite::UrgentOnly => best = (Appetite::UrgentOnly, Some(Taker::Reader(*id))),
+        let requests = self
+            .requests
+            .iter()
+            .map(|request| (self.request_appetite(request), Taker::Request(request.token())));
+        let readers = self.readers.iter().map(|(id, kind)| {
+            let appetite = self.room(kind.slots, |hand| hand.holder == Holder::Reader(*id));
+            (appetite, Taker::Reader(*id))
+        });
+        let mut urgent = None;
+        for (appetite, taker) in requests.chain(readers) {
+            match appetite {
+                Appetite::Any => return (Appetite::Any, Some(taker)),
+                Appetite::UrgentOnly => urgent = urgent.or(Some(taker)),
                 Appetite::None => {}
             }
         }
-        best
+        match urgent {
+            Some(taker) => (Appetite::UrgentOnly, Some(taker)),
+            None => (Appetite::None, None),
+        }
     }
 
     fn request_appetite(&self, request: &Request) -> Appetite {
@@ -148,35 +147,26 @@ impl Inbox {
     }
 
     fn room(&self, slots: usize, holds: impl Fn(&Hand) -> bool) -> Appetite {
-        let held = self.hands.values().filter(|hand| holds(hand)).count();
-        if held < slots {
+        let held = self.hands.values().filter(|hand| holds(hand));
+        let (extra, regular): (Vec<_>, Vec<_>) = held.partition(|hand| hand.in_urgent_slot);
+        if regular.len() < slots {
             Appetite::Any
-        } else if held == slots {
+        } else if extra.is_empty() {
             Appetite::UrgentOnly
         } else {
             Appetite::None
         }
     }
 
-    /// Puts a fetched message into the hands of `taker`.
-    ///
-    /// Returns false when the taker is gone meanwhile: the message must go back.
-    pub fn hold(&mut self, taker: Taker, hand: Hand, appetite: Appetite) -> bool {
-        match taker {
-            Taker::Request(token) => {
-                let Some(request) = self.requests.iter_mut().find(|request| request.token() == token) else {
-                    return false;
-                };
-                request.collect(hand.key.clone(), appetite);
-            }
-            Taker::Reader(reader) => {
-                if !self.readers.contains_key(&reader) {
-                    return false;
-                }
-            }
+    /// Puts a fetched message into the hands of `taker`, who has this appetite.
+    pub fn hold(&mut self, now_ms: u64, taker: Taker, mut hand: Hand, appetite: Appetite) {
+        if let Taker::Request(token) = taker
+            && let Some(request) = self.requests.iter_mut().find(|request| request.token() == token)
+        {
+            request.collect(now_ms, hand.key.clone(), appetite);
         }
+        hand.in_urgent_slot = appetite == Appetite::UrgentOnly;
         self.hands.insert(hand.key.clone(), hand);
-        true
     }
 
     /// A request that can be answered, with the messages that it collected: it is full, or nothing more waits for it.
@@ -215,7 +205,13 @@ impl Inbox {
         self.hands.get_mut(key)
     }
 
-    /// The message of this id in hand that a lease belongs to; without a lease, the only one.
+    /// The message in hand that has this sequence in the stream.
+    pub fn hand_at(&mut self, stream_seq: u64) -> Option<&mut Hand> {
+        self.hands.values_mut().find(|hand| hand.stream_seq == stream_seq)
+    }
+
+    /// The message of this id in hand that a lease belongs to; without a lease the first, as several senders may have
+    /// used the id.
     pub fn find(&self, id: Id, lease: Option<&str>) -> Option<&Hand> {
         let mut hands = self.hands.values().filter(|hand| hand.key.id == id);
         match lease {
@@ -239,7 +235,8 @@ impl Inbox {
 
     /// Messages whose lease is over.
     pub fn expired(&self, now_ms: u64) -> Vec<Key> {
-        let over = |hand: &&Hand| hand.lease_until_ms.is_some_and(|until| until <= now_ms);
+        let over =
+            |hand: &&Hand| hand.lease_until_ms.is_some_and(|until| until <= now_ms) && !hand.unwritten_end;
         self.hands
             .values()
             .filter(over)
@@ -259,17 +256,19 @@ impl Inbox {
         due
     }
 
-    /// The next time at which something here is due.
+    /// When [`progress_due`](Self::progress_due) next returns something.
+    pub fn next_progress(&self) -> Option<u64> {
+        self.hands.values().map(|hand| hand.progress_at_ms).min()
+    }
+
+    /// When a lease or the patience of a request ends next.
     pub fn next_timer(&self, now_ms: u64) -> Option<u64> {
-        let hands = self
-            .hands
-            .values()
-            .flat_map(|hand| [Some(hand.progress_at_ms), hand.lease_until_ms]);
-        let requests = self
-            .requests
-            .iter()
-            .map(|request| Some(request.next_timer(now_ms)));
-        hands.chain(requests).flatten().min()
+        let leases = self.hands.values().filter(|hand| !hand.unwritten_end);
+        let requests = self.requests.iter().map(|request| request.next_timer(now_ms));
+        leases
+            .filter_map(|hand| hand.lease_until_ms)
+            .chain(requests)
+            .min()
     }
 
     /// Age of the oldest message in hand of a lane, in milliseconds.

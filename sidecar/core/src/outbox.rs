@@ -191,6 +191,11 @@ impl Outbox {
         self.under_way.len()
     }
 
+    /// Whether nothing waits and nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.under_way.is_empty() && self.lanes.iter().all(BTreeMap::is_empty)
+    }
+
     /// Whether the record waits or is under way.
     pub fn has(&self, lane: Priority, order: u64, id: &Id) -> bool {
         self.under_way.contains_key(id) || self.lane(lane).contains_key(&order)

@@ -83,7 +83,9 @@ impl Out {
     }
 }
 
-/// A delivery whose ack waits for another record to be stored.
+/// A delivery whose ack waits for another record to be stored: the receipt that tells its end, or its dead letter.
+///
+/// The end and what tells of it are one record, so that no crash or full disk comes between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThenAck {
     /// The reply subject that settles it.
@@ -91,6 +93,9 @@ pub struct ThenAck {
     /// The message; absent when its bytes name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
+    /// How the message ended: this record is its end, and from here on it is never handed over again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// Why an outgoing record needs no further care.
@@ -173,16 +178,7 @@ pub enum Record {
         /// After which hand-over.
         delivery: u32,
     },
-    /// It ended: it is never handed over again.
-    Ended {
-        /// Which.
-        key: Key,
-        /// How.
-        outcome: Outcome,
-        /// When.
-        at: Timestamp,
-    },
-    /// The server confirmed its ack.
+    /// The server confirmed its ack, after it had ended.
     Acked {
         /// Which.
         key: Key,

@@ -12,87 +12,109 @@ const RETRY_MS: u64 = 1_000;
 /// How often a settlement is tried. Beyond, the server's ack_wait brings the message back, and it is settled then.
 const TRIES_MAX: u32 = 5;
 
+/// What follows once a settlement ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follow {
+    /// Nothing.
+    Nothing,
+    /// An ack: the message is done with at the server too.
+    Acked(Key),
+    /// A NAK: a message comes again.
+    Comes {
+        /// In which lane; `None`: a receipt.
+        lane: Option<Priority>,
+        /// Its sequence, where it is known.
+        stream_seq: Option<u64>,
+    },
+}
+
 /// A settlement that the server has not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pending {
     settlement: Settlement,
-    /// The message to be marked as acked when this is confirmed.
-    key: Option<Key>,
-    /// The lane at whose head the message must be again before the next one is fetched.
-    returns_to: Option<Priority>,
+    follow: Follow,
     tries: u32,
+    resent: bool,
     /// Its place in the order in which they began.
     order: u64,
     /// When to try again; `None` while an answer is awaited.
     due_ms: Option<u64>,
 }
 
-/// All settlements on their way, by reply subject: at most one each, the latest wins.
+/// All settlements on their way, by reply subject: at most one each, the latest wins. Progress reports are not among
+/// them: nobody waits for their confirmation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settlements {
     pending: BTreeMap<String, Pending>,
     begun: u64,
 }
 
-/// What came of a confirmation.
+/// A settlement that will not be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confirmed {
-    /// What was confirmed.
+pub struct Ended {
+    /// The settlement.
     pub settlement: Settlement,
-    /// The message that is now acked.
-    pub key: Option<Key>,
+    /// What follows from it.
+    pub follow: Follow,
+    /// The server confirmed it.
+    pub confirmed: bool,
+    /// It was sent more than once: its effect began later than it was asked for.
+    pub resent: bool,
 }
 
 impl Settlements {
     /// A settlement to be sent now.
-    pub fn begin(&mut self, ack: &str, settlement: Settlement, key: Option<Key>) {
-        self.insert(ack, settlement, key, None);
-    }
-
-    /// A message to be brought back to the head of its lane now.
-    pub fn bring_back(&mut self, ack: &str, lane: Priority) {
-        self.insert(ack, Settlement::Nak { delay_ms: 0 }, None, Some(lane));
-    }
-
-    /// Whether a message is on its way back to the head of this lane. The server takes settlements and fetches from
-    /// different queues: a fetch that is sent after the NAK, but before its confirmation, may get the message behind it.
-    pub fn is_bringing_back(&self, lane: Priority) -> bool {
-        self.pending
-            .values()
-            .any(|pending| pending.returns_to == Some(lane))
-    }
-
-    fn insert(
-        &mut self,
-        ack: &str,
-        settlement: Settlement,
-        key: Option<Key>,
-        returns_to: Option<Priority>,
-    ) {
+    pub fn begin(&mut self, ack: &str, settlement: Settlement, follow: Follow) {
         self.begun = self.begun.saturating_add(1);
         let pending = Pending {
             settlement,
-            key,
-            returns_to,
+            follow,
             tries: 1,
+            resent: false,
             order: self.begun,
             due_ms: None,
         };
         self.pending.insert(ack.to_owned(), pending);
     }
 
-    /// The server answered, or did not.
-    pub fn end(&mut self, ack: &str, confirmed: bool, now_ms: u64) -> Option<Confirmed> {
+    /// Whether a message is on its way back to the head of this lane. The server takes settlements and fetches from
+    /// different queues: a fetch that is sent after the NAK, but before its confirmation, may get the message behind it.
+    pub fn is_bringing_back(&self, lane: Priority) -> bool {
+        self.pending.values().any(|pending| {
+            pending.settlement == Settlement::Nak { delay_ms: 0 }
+                && matches!(pending.follow, Follow::Comes { lane: to, .. } if to == Some(lane))
+        })
+    }
+
+    /// The server answered, or did not. An answer to another settlement than the one that is on its way says nothing.
+    pub fn end(&mut self, ack: &str, settlement: Settlement, confirmed: bool, now_ms: u64) -> Option<Ended> {
         let pending = self.pending.get_mut(ack)?;
+        if pending.settlement != settlement {
+            return None;
+        }
         if !confirmed && pending.tries < TRIES_MAX {
             pending.due_ms = Some(now_ms.saturating_add(RETRY_MS));
             return None;
         }
-        let pending = self.pending.remove(ack)?;
-        confirmed.then_some(Confirmed {
-            settlement: pending.settlement,
-            key: pending.key,
+        let Pending {
+            settlement,
+            follow,
+            resent,
+            ..
+        } = self.pending.remove(ack)?;
+        Some(Ended {
+            settlement,
+            follow,
+            confirmed,
+            resent,
         })
+    }
+
+    /// A message came again: what asked for that has had its effect, and must not be repeated on its new hand-over.
+    pub fn came(&mut self, of: Option<Priority>, seq: u64) {
+        self.pending.retain(|_, pending| {
+            !matches!(&pending.follow, Follow::Comes { lane, stream_seq } if *lane == of && *stream_seq == Some(seq))
+        });
     }
 
     /// The settlements that are due, marked as sent, in the order in which they began: messages that go back to the head
@@ -102,6 +124,7 @@ impl Settlements {
         for (ack, pending) in &mut self.pending {
             if pending.due_ms.is_some_and(|at| at <= now_ms) {
                 pending.due_ms = None;
+                pending.resent = true;
                 pending.tries = pending.tries.saturating_add(1);
                 due.push((pending.order, ack.clone(), pending.settlement));
             }
@@ -140,35 +163,41 @@ impl Settlements {
 mod tests {
     use super::*;
 
+    const NAK: Settlement = Settlement::Nak { delay_ms: 0 };
+
     #[test]
     fn an_unconfirmed_settlement_is_tried_again_and_then_left_to_the_server() {
         let mut settlements = Settlements::default();
-        settlements.begin("a", Settlement::Ack, None);
+        settlements.begin("a", Settlement::Ack, Follow::Nothing);
         for round in 1..TRIES_MAX {
             let now = u64::from(round) * 10_000;
-            assert_eq!(settlements.end("a", false, now), None);
+            assert_eq!(settlements.end("a", Settlement::Ack, false, now), None);
             assert_eq!(settlements.next_due(), Some(now + RETRY_MS));
             assert_eq!(
                 settlements.due(now + RETRY_MS),
                 [("a".to_owned(), Settlement::Ack)]
             );
         }
-        assert_eq!(settlements.end("a", false, 0), None);
-        assert!(settlements.is_empty());
+        let ended = settlements.end("a", Settlement::Ack, false, 0).unwrap();
+        assert!(!ended.confirmed && settlements.is_empty());
     }
 
     #[test]
     fn after_a_reconnect_they_leave_in_the_order_in_which_they_began() {
         let mut settlements = Settlements::default();
+        let follow = Follow::Comes {
+            lane: Some(Priority::Low),
+            stream_seq: None,
+        };
         for ack in ["10", "9", "11"] {
-            settlements.bring_back(ack, Priority::Low);
+            settlements.begin(ack, NAK, follow.clone());
         }
         settlements.reconnected(5);
         let acks: Vec<String> = settlements.due(5).into_iter().map(|(ack, _)| ack).collect();
         assert_eq!(acks, ["10", "9", "11"]);
         for ack in acks {
             assert!(settlements.is_bringing_back(Priority::Low));
-            settlements.end(&ack, true, 6);
+            settlements.end(&ack, NAK, true, 6);
         }
         assert!(!settlements.is_bringing_back(Priority::Low));
     }
@@ -176,8 +205,30 @@ mod tests {
     #[test]
     fn a_confirmation_counts_once() {
         let mut settlements = Settlements::default();
-        settlements.begin("a", Settlement::Nak { delay_ms: 0 }, None);
-        assert!(settlements.end("a", true, 0).is_some());
-        assert!(settlements.end("a", true, 0).is_none());
+        settlements.begin("a", NAK, Follow::Nothing);
+        assert!(settlements.end("a", NAK, true, 0).is_some());
+        assert!(settlements.end("a", NAK, true, 0).is_none());
+    }
+
+    #[test]
+    fn a_confirmed_progress_report_is_no_confirmed_ack() {
+        let mut settlements = Settlements::default();
+        settlements.begin("a", Settlement::Ack, Follow::Nothing);
+        assert_eq!(settlements.end("a", Settlement::Progress, true, 0), None);
+        assert_eq!(settlements.len(), 1);
+    }
+
+    #[test]
+    fn a_nak_is_not_repeated_once_its_message_has_come_again() {
+        let mut settlements = Settlements::default();
+        let comes = |lane| Follow::Comes {
+            lane,
+            stream_seq: Some(7),
+        };
+        settlements.begin("a", NAK, comes(Some(Priority::Low)));
+        settlements.begin("b", NAK, comes(None));
+        settlements.came(Some(Priority::Low), 7);
+        settlements.reconnected(5);
+        assert_eq!(settlements.due(5), [("b".to_owned(), NAK)]);
     }
 }

@@ -52,6 +52,11 @@ pub struct Hand {
     pub injected: bool,
     /// The agent took note of it.
     pub seen: bool,
+    /// It lies in the slot that only `urgent` may use.
+    pub in_urgent_slot: bool,
+    /// The bridge proved the hand-over and proves no more, but the spool had no room for its end: it is written as soon
+    /// as there is room, and meanwhile the message goes nowhere.
+    pub unwritten_end: bool,
     /// When the server must next be told that it is being worked on.
     pub progress_at_ms: u64,
     /// Since when it is in hand.
@@ -59,6 +64,11 @@ pub struct Hand {
 }
 
 impl Hand {
+    /// A stream reader's bridge is still writing it.
+    pub const fn is_being_written(&self) -> bool {
+        matches!(self.holder, Holder::Reader(_)) && !self.injected
+    }
+
     /// The message as handed over.
     pub fn handed(&self) -> Handed {
         Handed {

@@ -7,11 +7,17 @@ use crate::record::Key;
 /// How long past its time-out a request waits for a fetch that is under way, in milliseconds.
 const GRACE_MS: u64 = 2_500;
 
+/// How long after its first message a request goes on collecting at most, in milliseconds: far longer than fetches
+/// take, unless the bus hangs.
+const COLLECT_MS: u64 = 500;
+
 /// A long poll: waits for a first message, then collects what else waits, up to its `max`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     take: TakeRequest,
     until_ms: u64,
+    /// When a request that collects is answered at the latest.
+    collect_until_ms: Option<u64>,
     collected: Vec<Key>,
     /// Began when all slots were taken: it gets one urgent and no more.
     urgent_only: bool,
@@ -23,6 +29,7 @@ impl Request {
         Self {
             take,
             until_ms,
+            collect_until_ms: None,
             collected: Vec::new(),
             urgent_only: false,
         }
@@ -39,12 +46,14 @@ impl Request {
     }
 
     /// When something about it is due by time alone.
-    pub(super) const fn next_timer(&self, now_ms: u64) -> u64 {
-        if now_ms < self.until_ms {
+    pub(super) fn next_timer(&self, now_ms: u64) -> u64 {
+        let patience = if now_ms < self.until_ms {
             self.until_ms
         } else {
             self.until_ms.saturating_add(GRACE_MS)
-        }
+        };
+        self.collect_until_ms
+            .map_or(patience, |until| until.min(patience))
     }
 
     pub(super) const fn is_collecting(&self) -> bool {
@@ -55,7 +64,9 @@ impl Request {
         self.collected.len() >= self.take.max || (self.urgent_only && self.is_collecting())
     }
 
-    pub(super) fn collect(&mut self, key: Key, appetite: Appetite) {
+    pub(super) fn collect(&mut self, now_ms: u64, key: Key, appetite: Appetite) {
+        self.collect_until_ms
+            .get_or_insert(now_ms.saturating_add(COLLECT_MS));
         self.urgent_only |= appetite == Appetite::UrgentOnly;
         self.collected.push(key);
     }
@@ -68,6 +79,7 @@ impl Request {
     pub(super) const fn is_answerable(&self, now_ms: u64, quiet: bool) -> bool {
         let over = self.until_ms <= now_ms;
         self.is_full()
+            || matches!(self.collect_until_ms, Some(until_ms) if until_ms <= now_ms)
             || (quiet && (self.is_collecting() || over))
             || self.until_ms.saturating_add(GRACE_MS) <= now_ms
     }

@@ -5,7 +5,7 @@
 use wagglebus_schemas::Timestamp;
 
 use crate::journal::Location;
-use crate::record::{Closed, HandOver, Out, OutKind, Outcome};
+use crate::record::{Closed, HandOver, Key, Out, OutKind, Outcome};
 
 /// Everything known of one outgoing record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +40,11 @@ impl OutEntry {
             .as_ref()
             .is_some_and(|head| head.kind == OutKind::Message);
         message && self.seq.is_some() && self.closed.is_none()
+    }
+
+    /// The incoming message whose end it tells.
+    pub(super) fn told(&self) -> Option<&Key> {
+        self.head.as_ref()?.then_ack.as_ref()?.key.as_ref()
     }
 
     /// Nothing more will be done for it.
@@ -82,13 +87,24 @@ impl InEntry {
         self.head.as_ref().map_or(0, |head| head.delivery)
     }
 
+    /// It is never handed over again.
+    pub const fn has_ended(&self) -> bool {
+        // Only what has ended is acked, and the record of the end may be forgotten before that of the ack.
+        self.ended.is_some() || self.acked
+    }
+
     /// Handed over, and neither given back nor ended since: in the agent's hands, or lost with a former process.
     pub fn is_held(&self) -> bool {
-        self.ended.is_none() && self.deliveries() > self.returned
+        !self.has_ended() && self.deliveries() > self.returned
     }
 
     /// Ended and acked: nothing more will be done for it.
     pub const fn is_finished(&self) -> bool {
-        self.ended.is_some() && self.acked
+        self.acked
+    }
+
+    /// Something is known of it, and it is not finished.
+    pub(super) const fn is_open(&self) -> bool {
+        (self.head.is_some() || self.ended.is_some()) && !self.acked
     }
 }

@@ -7,7 +7,8 @@ mod retention;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Level, Timestamp};
@@ -16,7 +17,7 @@ pub use entry::{InEntry, OutEntry};
 pub use retention::{COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX};
 
 use crate::journal::Location;
-use crate::record::{Key, Out, Record};
+use crate::record::{Key, Out, Record, ThenAck};
 
 /// A receipt that arrived about one of our messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,10 @@ enum Name {
 pub struct Ledger {
     out: BTreeMap<Id, OutEntry>,
     inn: BTreeMap<Key, InEntry>,
+    /// Incoming messages that are not finished.
+    open: BTreeSet<Key>,
+    /// Incoming messages whose end waits in an outgoing record to be stored.
+    telling: BTreeSet<(Key, Id)>,
     receipts: BTreeMap<Id, BTreeMap<Id, ReceiptEntry>>,
     /// Outgoing records that no stream has acknowledged, in the order of acceptance.
     unstored: BTreeMap<u64, Id>,
@@ -89,12 +94,6 @@ impl Ledger {
                 self.change_in(key, |entry| entry.returned = entry.returned.max(delivery));
             }
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
-            Record::Ended { key, outcome, at } => {
-                if !self.inn.contains_key(&key) {
-                    self.ages.push_back((at, Name::In(key.clone())));
-                }
-                self.change_in(key, |entry| entry.ended = entry.ended.max(Some((outcome, at))));
-            }
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
             Record::ReceiptIn {
                 id,
@@ -102,7 +101,11 @@ impl Ledger {
                 level,
                 at,
             } => {
+                let in_history = self.out.get(&message_id).is_some_and(OutEntry::is_finished);
                 let receipts = self.receipts.entry(message_id).or_default();
+                if in_history && !receipts.contains_key(&id) {
+                    self.history_bytes = self.history_bytes.saturating_add(u64::from(location.len));
+                }
                 let entry = receipts.entry(id).or_insert(ReceiptEntry {
                     body: location,
                     level,
@@ -122,6 +125,19 @@ impl Ledger {
         if self.out.get(&id).is_none_or(|entry| entry.head.is_none()) {
             self.ages.push_back((at, Name::Out(id)));
         }
+        if let Some(ThenAck {
+            key: Some(key),
+            outcome: Some(outcome),
+            ..
+        }) = &head.then_ack
+        {
+            if !self.inn.contains_key(key) {
+                self.ages.push_back((at, Name::In(key.clone())));
+            }
+            self.change_in(key.clone(), |entry| {
+                entry.ended = entry.ended.max(Some((*outcome, at)));
+            });
+        }
         self.change_out(id, |entry| entry.merge(head, location));
     }
 
@@ -134,6 +150,7 @@ impl Ledger {
         if before == after {
             return;
         }
+        let told = entry.told().cloned();
         if before.unstored {
             self.unstored.remove(&before.order);
             self.unstored_bytes = self.unstored_bytes.saturating_sub(before.bytes);
@@ -150,8 +167,15 @@ impl Ledger {
             self.unreceipted.insert(after.order, id);
             self.unreceipted_bytes = self.unreceipted_bytes.saturating_add(after.bytes);
         }
+        if let Some(told) = told {
+            if after.unstored {
+                self.telling.insert((told, id));
+            } else {
+                self.telling.remove(&(told, id));
+            }
+        }
         if after.finished && !before.finished {
-            self.remember(Name::Out(id), after.bytes);
+            self.remember(Name::Out(id));
         }
     }
 
@@ -159,15 +183,19 @@ impl Ledger {
         let entry = self.inn.entry(key.clone()).or_default();
         let before = entry.is_finished();
         change(entry);
-        let bytes = entry.body.map_or(0, |body| u64::from(body.len));
+        if entry.is_open() {
+            self.open.insert(key.clone());
+        } else {
+            self.open.remove(&key);
+        }
         if entry.is_finished() && !before {
-            self.remember(Name::In(key), bytes);
+            self.remember(Name::In(key));
         }
     }
 
-    fn remember(&mut self, name: Name, bytes: u64) {
+    fn remember(&mut self, name: Name) {
+        self.history_bytes = self.history_bytes.saturating_add(self.bytes_of(&name));
         self.history.push_back(name);
-        self.history_bytes = self.history_bytes.saturating_add(bytes);
     }
 
     /// An outgoing record.
@@ -199,7 +227,22 @@ impl Ledger {
 
     /// The incoming messages of this id; normally at most one sender used it.
     pub fn received_under(&self, id: Id) -> impl Iterator<Item = (&Key, &InEntry)> {
-        self.inn.iter().filter(move |(key, _)| key.id == id)
+        // Keys are ordered by sender: one look per sender instead of one per message.
+        let mut from = self.inn.first_key_value().map(|(key, _)| key.from.clone());
+        let found = std::iter::from_fn(move || {
+            let key = Key {
+                from: from.take()?,
+                id,
+            };
+            let last = Key {
+                id: Id::from_bytes([0xff; 16]),
+                ..key.clone()
+            };
+            let beyond = (Bound::Excluded(last), Bound::Unbounded);
+            from = self.inn.range(beyond).next().map(|(next, _)| next.from.clone());
+            Some(self.inn.get_key_value(&key))
+        });
+        found.flatten()
     }
 
     /// Receipts about one of our messages, by receipt id.
@@ -231,9 +274,16 @@ impl Ledger {
 
     /// Incoming messages that have not ended or whose ack is not confirmed: what a restart must settle.
     pub fn unfinished(&self) -> impl Iterator<Item = (&Key, &InEntry)> {
-        self.inn
-            .iter()
-            .filter(|(_, entry)| entry.head.is_some() && !entry.is_finished())
+        self.open.iter().filter_map(|key| self.inn.get_key_value(key))
+    }
+
+    /// Whether the end of an incoming message is in the spool, but waits to be stored: it must not be acked before.
+    pub fn is_telling(&self, key: &Key) -> bool {
+        let first = (key.clone(), Id::from_bytes([0; 16]));
+        self.telling
+            .range(first..)
+            .next()
+            .is_some_and(|(told, _)| told == key)
     }
 
     /// The number that the next outgoing record takes in the order of acceptance.

@@ -47,7 +47,10 @@ impl Ledger {
 
     fn may_forget(&self, name: &Name, at: Timestamp, wall: Timestamp) -> bool {
         match name {
-            Name::Out(id) => self.out.get(id).is_none_or(super::OutEntry::is_finished),
+            // The record of a message's end goes after the message, or a restart would take it for unfinished.
+            Name::Out(id) => self.out.get(id).is_none_or(|entry| {
+                entry.is_finished() && entry.told().is_none_or(|key| !self.open.contains(key))
+            }),
             // A message that was given back and never came again has left the stream.
             Name::In(key) => self.inn.get(key).is_none_or(|entry| {
                 entry.is_finished() || wall.unix_ms().saturating_sub(at.unix_ms()) >= KEPT_MS
@@ -70,26 +73,30 @@ impl Ledger {
             }
             Name::In(key) => {
                 self.inn.remove(key);
+                self.open.remove(key);
             }
         }
     }
 
     fn forget_body(&mut self, name: &Name) {
-        let (body, finished) = match name {
+        let bytes = self.bytes_of(name);
+        let finished = match name {
             Name::Out(id) => {
                 let Some(entry) = self.out.get_mut(id) else { return };
+                entry.body = None;
                 self.receipts.remove(id);
-                (entry.body.take(), entry.is_finished())
+                entry.is_finished()
             }
             Name::In(key) => {
                 let Some(entry) = self.inn.get_mut(key) else {
                     return;
                 };
-                (entry.body.take(), entry.is_finished())
+                entry.body = None;
+                entry.is_finished()
             }
         };
-        if let (Some(body), true) = (body, finished) {
-            self.history_bytes = self.history_bytes.saturating_sub(u64::from(body.len));
+        if finished {
+            self.history_bytes = self.history_bytes.saturating_sub(bytes);
         }
     }
 
@@ -129,10 +136,9 @@ impl Ledger {
                 })
             }
             Record::OutStored { id, .. } | Record::OutClosed { id, .. } => self.sent(id).map(|_| Keep::Whole),
-            Record::Seen { key }
-            | Record::Returned { key, .. }
-            | Record::Ended { key, .. }
-            | Record::Acked { key } => self.received(key).map(|_| Keep::Whole),
+            Record::Seen { key } | Record::Returned { key, .. } | Record::Acked { key } => {
+                self.received(key).map(|_| Keep::Whole)
+            }
             Record::ReceiptIn { id, message_id, .. } => {
                 let receipt = self.receipts.get(message_id)?.get(id)?;
                 (receipt.body == location).then_some(Keep::Whole)
@@ -145,7 +151,8 @@ impl Ledger {
         self.out.retain(|_, entry| entry.head.is_some());
         self.inn
             .retain(|_, entry| entry.head.is_some() || entry.ended.is_some());
-        let out = &self.out;
+        let (inn, out) = (&self.inn, &self.out);
+        self.open.retain(|key| inn.contains_key(key));
         self.receipts.retain(|message_id, _| out.contains_key(message_id));
         self.idempotency.retain(|_, id| out.contains_key(id));
         let names = self
@@ -163,7 +170,7 @@ impl Ledger {
             .filter(|name| self.is_history(name))
             .cloned()
             .collect();
-        self.history_bytes = history.iter().map(|name| self.body_bytes(name)).sum();
+        self.history_bytes = history.iter().map(|name| self.bytes_of(name)).sum();
         self.ages = ages.into();
         self.history = history.into();
     }
@@ -189,12 +196,22 @@ impl Ledger {
         }
     }
 
-    fn body_bytes(&self, name: &Name) -> u64 {
-        let body = match name {
-            Name::Out(id) => self.out.get(id).and_then(|entry| entry.body),
-            Name::In(key) => self.inn.get(key).and_then(|entry| entry.body),
+    /// Bytes of a message's body and of the receipts about it.
+    pub(super) fn bytes_of(&self, name: &Name) -> u64 {
+        let (body, receipts) = match name {
+            Name::Out(id) => (
+                self.out.get(id).and_then(|entry| entry.body),
+                self.receipts.get(id),
+            ),
+            Name::In(key) => (self.inn.get(key).and_then(|entry| entry.body), None),
         };
-        body.map_or(0, |body| u64::from(body.len))
+        let receipts = receipts
+            .into_iter()
+            .flat_map(|receipts| receipts.values().map(|receipt| receipt.body));
+        body.into_iter()
+            .chain(receipts)
+            .map(|location| u64::from(location.len))
+            .sum()
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
 use super::*;
-use crate::record::{Closed, HandOver, Out, OutKind, Outcome};
+use crate::record::{Closed, HandOver, Out, OutKind, Outcome, ThenAck};
 
 fn id(n: u8) -> Id {
     Id::from_bytes([n; 16])
@@ -55,6 +55,21 @@ fn hand_over(n: u8, delivery: u32) -> Record {
     })
 }
 
+/// The receipt that tells the end of incoming message `n`.
+fn end(n: u8) -> Record {
+    let Record::Out(out) = out(2 * n + 21) else {
+        unreachable!()
+    };
+    Record::Out(Out {
+        then_ack: Some(ThenAck {
+            ack: String::new(),
+            key: Some(key(n)),
+            outcome: Some(Outcome::Done),
+        }),
+        ..out
+    })
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     (0u8..6, 0u8..10, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
         0 | 1 => out(n),
@@ -68,11 +83,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         },
         4 => hand_over(n, delivery),
         5 => Record::Seen { key: key(n) },
-        6 => Record::Ended {
-            key: key(n),
-            outcome: Outcome::Done,
-            at: at(50),
-        },
+        6 => end(n),
         7 => Record::Acked { key: key(n) },
         8 => Record::Returned {
             key: key(n),
@@ -228,4 +239,48 @@ fn unreceipted_messages_are_given_up_after_24_hours() {
         ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX + 2)),
         Some(id(2))
     );
+}
+
+#[test]
+fn the_record_of_an_end_waits_to_be_stored_and_survives_until_the_ack() {
+    let place = |n| Location {
+        segment: 0,
+        offset: n,
+        len: 10,
+    };
+    let mut ledger = Ledger::default();
+    ledger.apply(hand_over(1, 1), place(0));
+    assert!(ledger.received(&key(1)).unwrap().is_held());
+    ledger.apply(end(1), place(1));
+    assert!(ledger.received(&key(1)).unwrap().has_ended() && ledger.is_telling(&key(1)));
+    let Record::Out(head) = end(1) else { unreachable!() };
+    ledger.apply(Record::OutStored { id: head.id, seq: 5 }, place(2));
+    assert!(!ledger.is_telling(&key(1)));
+    assert_eq!(ledger.unfinished().count(), 1, "not acked yet");
+    ledger.apply(Record::Acked { key: key(1) }, place(3));
+    assert_eq!(ledger.unfinished().count(), 0);
+}
+
+#[test]
+fn messages_are_found_by_id_whoever_sent_them() {
+    let mut ledger = Ledger::default();
+    let place = Location {
+        segment: 0,
+        offset: 0,
+        len: 10,
+    };
+    for (from, n) in [("alice", 1), ("alice", 2), ("bob", 2), ("carol", 3), ("dora", 2)] {
+        let Record::HandOver(mut head) = hand_over(n, 1) else {
+            unreachable!()
+        };
+        head.key.from = from.parse().unwrap();
+        ledger.apply(Record::HandOver(head), place);
+    }
+    let senders = |n| -> Vec<_> {
+        let found = ledger.received_under(id(n));
+        found.map(|(key, _)| key.from.as_str()).collect()
+    };
+    assert_eq!(senders(2), ["alice", "bob", "dora"]);
+    assert_eq!(senders(3), ["carol"]);
+    assert!(senders(9).is_empty());
 }

@@ -6,38 +6,39 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 
 use super::Sidecar;
+use super::leasing::fenced;
 use crate::context::Context;
-use crate::effect::{Answer, Effect, Handed};
+use crate::effect::{Answer, Effect, Handed, Settlement};
 use crate::event::{FetchOutcome, LaneState, TakeRequest, Token};
 use crate::inbox::{Appetite, Taker};
 use crate::lanes::LaneSet;
+use crate::now::Now;
 use crate::receipt::Report;
 use crate::record::Key;
-
-/// What is said about a hand-over that a check found lost.
-const LOST: &str = "the server had handed a message to a connection that was gone; it comes again";
+use crate::settle::Follow;
 
 impl Sidecar {
     /// Asks consumers for lost hand-overs where that is due, and fetches one message if one can be handed over.
+    ///
+    /// Only who holds the lease asks for anything: what another sidecar has in its hands would look lost.
     pub(super) fn fetch(&mut self, cx: &mut Context<'_>) {
+        if !self.may_fetch(cx.now) {
+            return;
+        }
         for lane in Priority::ALL.iter().copied() {
-            if !self.lane(lane).is_backing_off() && self.lane_mut(lane).begin_check() {
+            if self.lane_mut(lane).begin_check() {
                 let held = self.held_sequences(lane);
                 cx.ask(Effect::CheckLane { lane, held });
             }
         }
-        if !self.receipts.is_backing_off() && self.receipts.begin_check() {
+        if self.receipts.begin_check() {
             cx.ask(Effect::CheckReceipts);
         }
         if let Some(shape) = self.receipts.wanted() {
             self.receipts.begin_fetch();
             cx.ask(Effect::FetchReceipt { shape });
         }
-        if self.is_draining()
-            || self.spool_failure.is_some()
-            || !self.fence.holds(cx.now)
-            || self.is_fetching()
-        {
+        if self.is_draining() || self.is_fetching() {
             return;
         }
         let (appetite, _) = self.inbox.appetite();
@@ -49,6 +50,10 @@ impl Sidecar {
             self.lane_mut(lane).begin_fetch();
             cx.ask(Effect::FetchLane { lane, shape });
         }
+    }
+
+    fn may_fetch(&self, now: Now) -> bool {
+        self.bus_up && self.spool_failure.is_none() && !self.spool_wait.is_blocked() && self.fence.holds(now)
     }
 
     fn is_fetching(&self) -> bool {
@@ -97,18 +102,27 @@ impl Sidecar {
         self.joined.extend(joined);
         self.lane_mut(lane)
             .check_done(now_ms, Some(pending), !lost.is_empty());
-        for ack in lost {
-            cx.warn(None, LOST);
-            self.bring_back(cx, lane, &ack);
-        }
+        self.bring_back_lost(cx, Some(lane), lost);
     }
 
     pub(super) fn receipts_checked(&mut self, cx: &mut Context<'_>, state: Option<LaneState>) {
         let (pending, lost) = state.map_or((None, Vec::new()), |state| (Some(state.pending), state.lost));
-        self.receipts.check_done(cx.now.mono_ms, pending, !lost.is_empty());
+        self.receipts
+            .check_done(cx.now.mono_ms, pending, !lost.is_empty());
+        self.bring_back_lost(cx, None, lost);
+    }
+
+    fn bring_back_lost(&mut self, cx: &mut Context<'_>, lane: Option<Priority>, lost: Vec<String>) {
         for ack in lost {
-            cx.warn(None, LOST);
-            self.settle(cx, &ack, crate::effect::Settlement::Nak { delay_ms: 0 }, None);
+            cx.warn(
+                None,
+                "the server had handed a message to a connection that was gone; it comes again",
+            );
+            let follow = Follow::Comes {
+                lane,
+                stream_seq: None,
+            };
+            self.settle(cx, &ack, Settlement::Nak { delay_ms: 0 }, follow);
         }
     }
 
@@ -130,6 +144,8 @@ impl Sidecar {
                 ErrorCode::Draining,
                 "the sidecar is shutting down",
             ))
+        } else if self.fence.is_fenced() {
+            Some(fenced())
         } else {
             let asked = self.inbox.ask(cx.now.mono_ms, take);
             asked.err().map(|_| {
@@ -161,7 +177,7 @@ impl Sidecar {
 
     /// Answers the long polls that can be answered.
     pub(super) fn answer_requests(&mut self, cx: &mut Context<'_>) {
-        let may_fetch = self.bus_up && !self.is_draining() && self.fence.holds(cx.now);
+        let may_fetch = self.may_fetch(cx.now) && !self.is_draining();
         loop {
             let (appetite, _) = self.inbox.appetite();
             let checking = self.lanes.iter().any(crate::wake::LaneWatch::is_unsettled);
@@ -171,10 +187,14 @@ impl Sidecar {
             let Some((token, keys)) = self.inbox.answerable(cx.now.mono_ms, !busy) else {
                 return;
             };
-            let items = keys
-                .iter()
-                .filter_map(|key| self.hand_over_leased(cx, key))
-                .collect();
+            let items = if self.fence.holds(cx.now) {
+                keys.iter()
+                    .filter_map(|key| self.hand_over_leased(cx, key))
+                    .collect()
+            } else {
+                self.return_all(cx, keys, "the agent's lease was lost before the hand-over");
+                Vec::new()
+            };
             cx.ask(Effect::Answer {
                 token,
                 answer: Answer::Messages(items),
@@ -194,7 +214,7 @@ impl Sidecar {
             delivery,
             reason: None,
         };
-        self.report(cx, &report, None);
+        self.report(cx, &report);
         Some(handed)
     }
 }

@@ -1,12 +1,16 @@
 //! The lease, settlements, and what a former life left open.
 
-use wagglebus_schemas::{Id, Priority};
+use wagglebus_schemas::Priority;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::stream::Stream;
 
 use super::Sidecar;
 use crate::context::Context;
-use crate::effect::{Effect, Settlement};
+use crate::effect::{Answer, Effect, Settlement};
 use crate::fence::FenceStep;
-use crate::record::{Key, Record};
+use crate::record::Record;
+use crate::settle::{Ended, Follow};
+use crate::wake::{ACK_WAIT_MS, LaneWatch};
 
 impl Sidecar {
     pub(super) fn fence_step(&mut self, cx: &mut Context<'_>, step: Option<FenceStep>) {
@@ -14,21 +18,26 @@ impl Sidecar {
             None => {}
             Some(FenceStep::Read) => cx.ask(Effect::ReadLease),
             Some(FenceStep::Write { lease, expected }) => cx.ask(Effect::WriteLease { lease, expected }),
-            // The new epoch is announced at once.
-            Some(FenceStep::Acquired { .. }) => self.heartbeat_at_ms = cx.now.mono_ms,
-            Some(FenceStep::Fenced { holder }) => cx.ask(Effect::Fenced { holder }),
+            Some(FenceStep::Acquired { .. }) => {
+                // The new epoch is announced at once. Before it somebody else may have fetched.
+                self.heartbeat_at_ms = cx.now.mono_ms;
+                self.watches().for_each(LaneWatch::recheck);
+            }
+            Some(FenceStep::Fenced { holder }) => {
+                for (token, _) in self.inbox.close_requests() {
+                    cx.ask(Effect::Answer {
+                        token,
+                        answer: Answer::Error(fenced()),
+                    });
+                }
+                cx.ask(Effect::Fenced { holder });
+            }
         }
     }
 
-    /// Settles a delivery; when `key` is given, its ack is then noted.
-    pub(super) fn settle(
-        &mut self,
-        cx: &mut Context<'_>,
-        ack: &str,
-        settlement: Settlement,
-        key: Option<Key>,
-    ) {
-        self.settlements.begin(ack, settlement, key);
+    /// Settles a delivery; what follows from its end is noted then.
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>, ack: &str, settlement: Settlement, follow: Follow) {
+        self.settlements.begin(ack, settlement, follow);
         if self.bus_up {
             cx.ask(Effect::Settle {
                 ack: ack.to_owned(),
@@ -37,90 +46,108 @@ impl Sidecar {
         }
     }
 
-    /// Lets a message come again at once, before anything else of its lane.
-    pub(super) fn bring_back(&mut self, cx: &mut Context<'_>, lane: Priority, ack: &str) {
-        self.settlements.bring_back(ack, lane);
-        self.lane_mut(lane).expect();
-        if self.bus_up {
-            cx.ask(Effect::Settle {
-                ack: ack.to_owned(),
-                settlement: Settlement::Nak { delay_ms: 0 },
-            });
-        }
-    }
-
-    pub(super) fn settled(&mut self, cx: &mut Context<'_>, ack: &str, confirmed: bool) {
-        let Some(done) = self.settlements.end(ack, confirmed, cx.now.mono_ms) else {
+    pub(super) fn settled(
+        &mut self,
+        cx: &mut Context<'_>,
+        ack: &str,
+        settlement: Settlement,
+        confirmed: bool,
+    ) {
+        let now_ms = cx.now.mono_ms;
+        let Some(ended) = self.settlements.end(ack, settlement, confirmed, now_ms) else {
             return;
         };
-        if let (Settlement::Ack, Some(key)) = (done.settlement, done.key) {
-            let id = key.id;
-            self.note(cx, Record::Acked { key }, Some(id));
+        let Ended {
+            settlement,
+            follow,
+            confirmed,
+            resent,
+        } = ended;
+        match follow {
+            Follow::Nothing => {}
+            Follow::Acked(key) => {
+                let known = self.ledger.received(&key).is_some_and(|entry| !entry.acked);
+                if confirmed && known {
+                    let id = key.id;
+                    self.note(cx, Record::Acked { key }, Some(id));
+                }
+            }
+            // What was confirmed at once is expected already.
+            Follow::Comes { .. } if confirmed && !resent => {}
+            Follow::Comes { lane, stream_seq } => {
+                let wait_ms = match settlement {
+                    Settlement::Nak { delay_ms } if confirmed => delay_ms,
+                    Settlement::Nak { .. } | Settlement::Ack | Settlement::Progress => ACK_WAIT_MS,
+                };
+                let comes_ms = now_ms.saturating_add(wait_ms);
+                if wait_ms == 0 {
+                    self.watch_mut(lane).expect();
+                } else {
+                    self.watch_mut(lane).expect_at(comes_ms);
+                }
+                if let Some((_, until_ms)) = stream_seq.and_then(|seq| self.delayed.get_mut(&seq)) {
+                    *until_ms = comes_ms;
+                }
+            }
         }
     }
 
-    /// At the first connection: what was in the agent's hands when the former process ended goes back at once, and what
-    /// had ended is acked.
+    /// Once the lease is held for the first time: what was in the agent's hands when the former process ended goes back
+    /// at once, and what had ended is acked, unless the record of its end is still to be stored.
     pub(super) fn settle_former_life(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::take(&mut self.restarted) {
-            return;
-        }
-        let acked_later: Vec<Key> = self
-            .ledger
-            .unstored()
-            .filter_map(|(_, id)| {
-                self.ledger
-                    .sent(&id)?
-                    .head
-                    .as_ref()?
-                    .then_ack
-                    .as_ref()?
-                    .key
-                    .clone()
-            })
-            .collect();
-        let mut open: Vec<(u64, Key, String, Priority, u32, bool)> = Vec::new();
+        let mut ended = Vec::new();
+        let mut held = Vec::new();
         for (key, entry) in self.ledger.unfinished() {
-            let Some(head) = &entry.head else { continue };
-            let ended = entry.ended.is_some() && !acked_later.contains(key);
-            if ended || entry.is_held() {
-                let (key, ack) = (key.clone(), head.ack.clone());
-                open.push((head.stream_seq, key, ack, head.priority, head.delivery, ended));
+            let Some(head) = entry.head.as_ref() else { continue };
+            if entry.is_held() {
+                held.push((key.clone(), head.clone()));
+            } else if entry.has_ended() && !self.ledger.is_telling(key) {
+                ended.push((key.clone(), head.ack.clone()));
             }
         }
         // They come again in the order in which they go back: that of the stream (DESIGN 3.3, Order).
-        open.sort_by_key(|(stream_seq, ..)| *stream_seq);
-        for (_, key, ack, lane, delivery, ended) in open {
-            if ended {
-                self.settle(cx, &ack, Settlement::Ack, Some(key));
-            } else {
-                self.bring_back(cx, lane, &ack);
-                let id: Id = key.id;
-                self.note(cx, Record::Returned { key, delivery }, Some(id));
-            }
+        held.sort_by_key(|(_, head)| head.stream_seq);
+        for (key, ack) in ended {
+            self.settle(cx, &ack, Settlement::Ack, Follow::Acked(key));
+        }
+        for (key, head) in held {
+            let follow = Follow::Comes {
+                lane: Some(head.priority),
+                stream_seq: Some(head.stream_seq),
+            };
+            self.settle(cx, &head.ack, Settlement::Nak { delay_ms: 0 }, follow);
+            self.lane_mut(head.priority).expect();
+            let about = Some(key.id);
+            let returned = Record::Returned {
+                key,
+                delivery: head.delivery,
+            };
+            self.note(cx, returned, about);
         }
     }
 
     /// Sequences of a lane that are not lost although the server counts them as delivered: in the agent's hands, given
-    /// back and not come again, or ended and not acked.
+    /// back until later, waiting for the spool, or ended and not acked.
     pub(super) fn held_sequences(&self, lane: Priority) -> Vec<u64> {
-        let hands = self
-            .inbox
-            .hands()
-            .filter(|hand| hand.priority == lane)
-            .map(|hand| hand.stream_seq);
-        let delayed = self
-            .delayed
-            .iter()
-            .filter(|(_, (of, _))| *of == lane)
-            .map(|(seq, _)| *seq);
-        let heads = self
-            .ledger
-            .unfinished()
-            .filter_map(|(_, entry)| entry.head.as_ref());
-        let unfinished = heads
-            .filter(|head| head.priority == lane)
-            .map(|head| head.stream_seq);
-        hands.chain(delayed).chain(unfinished).collect()
+        let hands = self.inbox.hands().filter(|hand| hand.priority == lane);
+        let delayed = self.delayed.iter().filter(|(_, (of, _))| *of == lane);
+        let ended = self.ledger.unfinished().filter(|(_, entry)| entry.has_ended());
+        let graves = self
+            .graves
+            .values()
+            .filter(|grave| grave.stream == Stream::Messages);
+        hands
+            .map(|hand| hand.stream_seq)
+            .chain(delayed.map(|(seq, _)| *seq))
+            .chain(self.spool_wait.sequences())
+            .chain(ended.filter_map(|(_, entry)| Some(entry.head.as_ref()?.stream_seq)))
+            .chain(graves.map(|grave| grave.stream_seq))
+            .collect()
     }
+}
+
+/// The refusal of a sidecar that has lost its agent to another one.
+pub(super) fn fenced() -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::Fenced, "another sidecar holds this agent's lease")
+        .hint("look with `wagglebus agents`; start this one with --takeover to take the agent over")
 }

@@ -1,11 +1,14 @@
 //! The sidecar's machine: routes events to its parts and lets them ask for effects. The rules live in the parts.
 
+mod burial;
+mod drain;
 mod fetching;
 mod incoming;
 mod leasing;
 mod publishing;
 mod receipts;
 mod sending;
+mod spool_wait;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -20,23 +23,25 @@ use wagglebus_schemas::{Hive, Id, Priority, RoomName, Timestamp};
 pub use view::{InHand, View};
 
 use crate::context::Context;
-use crate::effect::{Answer, Effect};
+use crate::effect::{Effect, Settlement};
 use crate::event::{Event, Identity};
 use crate::fence::Fence;
 use crate::inbox::Inbox;
+use crate::journal::Location;
 use crate::lanes::Turns;
 use crate::ledger::Ledger;
 use crate::outbox::Outbox;
+use crate::record::Record;
 use crate::settle::Settlements;
 use crate::wake::{LaneWatch, SAFETY_POLL_MS};
+use drain::Drain;
+use spool_wait::SpoolWait;
 use waiting::Waiters;
 
 /// Time between two heartbeats, in milliseconds (DESIGN 3.6).
 pub const HEARTBEAT_MS: u64 = 3_000;
 /// Time between two prunings of the ledger, in milliseconds.
 const PRUNE_MS: u64 = 60_000;
-/// How long a drain waits for publishes and settlements, in milliseconds.
-const DRAIN_MS: u64 = 10_000;
 
 /// What a sidecar is told at its start.
 #[derive(Debug, Clone)]
@@ -67,6 +72,10 @@ pub struct Sidecar {
     joined: BTreeMap<RoomName, u64>,
     /// Sequences given back with a delay, and until when: not lost, although nobody holds them.
     delayed: BTreeMap<u64, (Priority, u64)>,
+    /// Dead letters that no stream has yet, by their own id: where the dead message lies.
+    graves: BTreeMap<Id, burial::Grave>,
+    /// What waits for room in the spool.
+    spool_wait: SpoolWait,
     /// Highest sequence that each stream acknowledged, by the family of the subject.
     acknowledged: BTreeMap<publishing::Family, u64>,
     /// A stored message published again after a reconnect, to see whether the stream still has it.
@@ -74,7 +83,7 @@ pub struct Sidecar {
     bus_up: bool,
     restarted: bool,
     spool_failure: Option<String>,
-    draining_until_ms: Option<u64>,
+    drain: Drain,
     heartbeat_at_ms: u64,
     heartbeat_shown: Option<view::Shown>,
     poll_at_ms: u64,
@@ -104,12 +113,14 @@ impl Sidecar {
             waiters: Waiters::default(),
             joined: BTreeMap::new(),
             delayed: BTreeMap::new(),
+            graves: BTreeMap::new(),
+            spool_wait: SpoolWait::default(),
             acknowledged: BTreeMap::new(),
             probe: None,
             bus_up: false,
             restarted: true,
             spool_failure: None,
-            draining_until_ms: None,
+            drain: Drain::default(),
             heartbeat_at_ms: 0,
             heartbeat_shown: None,
             poll_at_ms: 0,
@@ -122,6 +133,8 @@ impl Sidecar {
     ///
     /// The same state, time and event always lead to the same effects. Never blocks, never panics on foreign input.
     pub fn step(&mut self, cx: &mut Context<'_>, event: Event) {
+        // A lease that is over is over, even when the event that noticed it is an ack.
+        self.expire_leases(cx);
         self.route(cx, event);
         self.advance(cx);
         self.pump(cx);
@@ -143,10 +156,14 @@ impl Sidecar {
             Event::FetchedLate {
                 fetched,
                 lane: Some(lane),
-            } => self.take_in(cx, lane, *fetched),
-            Event::FetchedLate { fetched, lane: None } => self.take_receipt(cx, &fetched),
+            } => self.take_late(cx, lane, *fetched),
+            Event::FetchedLate { fetched, lane: None } => self.take_receipt(cx, *fetched),
             Event::Published { id, outcome } => self.published(cx, id, outcome),
-            Event::Settled { ack, confirmed } => self.settled(cx, &ack, confirmed),
+            Event::Settled {
+                ack,
+                settlement,
+                confirmed,
+            } => self.settled(cx, &ack, settlement, confirmed),
             Event::Lease(outcome) => {
                 let step = self.fence.answered(cx.now, outcome);
                 self.fence_step(cx, step);
@@ -169,52 +186,62 @@ impl Sidecar {
                 verb,
             } => self.verb(cx, token, id, lease.as_deref(), verb),
             Event::Tick => {}
-            Event::Drain => self.drain(cx),
+            Event::Drain => self.begin_drain(cx),
         }
     }
 
     /// Lets the time take effect.
     fn advance(&mut self, cx: &mut Context<'_>) {
         let now_ms = cx.now.mono_ms;
-        for lane in self.lanes.iter_mut().chain([&mut self.receipts]) {
-            lane.advance(now_ms);
-        }
+        self.watches().for_each(|lane| lane.advance(now_ms));
         self.delayed.retain(|_, (_, until_ms)| *until_ms > now_ms);
         if self.poll_at_ms <= now_ms {
             self.poll_at_ms = now_ms.saturating_add(SAFETY_POLL_MS);
-            self.lanes
-                .iter_mut()
-                .chain([&mut self.receipts])
-                .for_each(LaneWatch::poll);
+            self.watches().for_each(LaneWatch::poll);
         }
         if self.prune_at_ms <= now_ms {
             self.prune_at_ms = now_ms.saturating_add(PRUNE_MS);
             self.give_up_unreceipted(cx);
             self.ledger.prune(cx.now.wall);
         }
-        let expired = self.inbox.expired(now_ms);
+        self.expire_leases(cx);
+        self.waiters
+            .give_up(cx, &self.ledger, |waiter| waiter.deadline_ms <= now_ms);
+    }
+
+    fn expire_leases(&mut self, cx: &mut Context<'_>) {
+        let expired = self.inbox.expired(cx.now.mono_ms);
         self.return_all(cx, expired, "its lease expired");
-        self.waiters.expire(cx, &self.ledger);
     }
 
     /// Asks for everything that can go on now.
     fn pump(&mut self, cx: &mut Context<'_>) {
+        self.retry_spool(cx);
         if self.bus_up {
             let step = self.fence.due(cx.now);
             self.fence_step(cx, step);
+            if self.restarted && self.fence.holds(cx.now) {
+                self.restarted = false;
+                self.settle_former_life(cx);
+            }
             for (ack, settlement) in self.settlements.due(cx.now.mono_ms) {
                 cx.ask(Effect::Settle { ack, settlement });
             }
-            for ack in self.inbox.progress_due(cx.now.mono_ms) {
-                cx.ask(Effect::Settle {
-                    ack,
-                    settlement: crate::effect::Settlement::Progress,
-                });
+            let hands = self.inbox.progress_due(cx.now.mono_ms);
+            for ack in hands
+                .into_iter()
+                .chain(self.spool_wait.progress_due(cx.now.mono_ms))
+            {
+                let settlement = Settlement::Progress;
+                cx.ask(Effect::Settle { ack, settlement });
             }
-            self.publish(cx);
             self.fetch(cx);
         }
         self.answer_requests(cx);
+        // Last, as receipts come of everything above.
+        if self.bus_up {
+            self.publish(cx);
+        }
         self.beat(cx);
         self.finish_drain(cx);
     }
@@ -239,15 +266,26 @@ impl Sidecar {
         }
     }
 
+    /// One lane of messages, or the receipts.
+    fn watch_mut(&mut self, lane: Option<Priority>) -> &mut LaneWatch {
+        match lane {
+            Some(lane) => self.lane_mut(lane),
+            None => &mut self.receipts,
+        }
+    }
+
+    fn watches(&mut self) -> impl Iterator<Item = &mut LaneWatch> {
+        self.lanes.iter_mut().chain([&mut self.receipts])
+    }
+
     fn connected(&mut self, cx: &mut Context<'_>) {
+        if self.bus_up {
+            self.disconnected(cx);
+        }
         self.bus_up = true;
         self.outbox.connected();
         self.settlements.reconnected(cx.now.mono_ms);
-        self.settle_former_life(cx);
-        self.lanes
-            .iter_mut()
-            .chain([&mut self.receipts])
-            .for_each(LaneWatch::connected);
+        self.watches().for_each(LaneWatch::connected);
         self.poll_at_ms = cx.now.mono_ms.saturating_add(SAFETY_POLL_MS);
         self.heartbeat_at_ms = cx.now.mono_ms;
         self.probe_stream();
@@ -257,36 +295,24 @@ impl Sidecar {
         self.bus_up = false;
         self.outbox.disconnected();
         self.fence.disconnected(cx.now);
-        for lane in self.lanes.iter_mut().chain([&mut self.receipts]) {
-            lane.failed(cx.now.mono_ms);
-        }
+        self.watches().for_each(LaneWatch::disconnected);
     }
 
-    fn drain(&mut self, cx: &mut Context<'_>) {
-        self.draining_until_ms = Some(cx.now.mono_ms.saturating_add(DRAIN_MS));
-        for (token, keys) in self.inbox.close_requests() {
-            self.return_all(cx, keys, "the sidecar is shutting down");
-            cx.ask(Effect::Answer {
-                token,
-                answer: Answer::Messages(Vec::new()),
-            });
+    /// Writes a fact without a body whose loss costs only a repetition after a restart: this process knows it even when
+    /// the spool has no room for it.
+    fn note(&mut self, cx: &mut Context<'_>, record: Record, about: Option<Id>) {
+        match cx.record(&mut self.ledger, record.clone(), &bytes::Bytes::new()) {
+            Ok(_) => self.wrote(false),
+            Err(error) => {
+                cx.warn(about, error.to_string());
+                let nowhere = Location {
+                    segment: 0,
+                    offset: 0,
+                    len: 0,
+                };
+                self.ledger.apply(record, nowhere);
+            }
         }
-        let held: Vec<_> = self.inbox.hands().map(|hand| hand.key.clone()).collect();
-        self.return_all(cx, held, "the sidecar is shutting down");
-    }
-
-    fn finish_drain(&mut self, cx: &mut Context<'_>) {
-        let Some(until_ms) = self.draining_until_ms else {
-            return;
-        };
-        let quiet = self.outbox.under_way() == 0 && self.settlements.is_empty() && self.waiters.is_empty();
-        if !self.bus_up || quiet || until_ms <= cx.now.mono_ms {
-            cx.ask(Effect::Drained);
-        }
-    }
-
-    const fn is_draining(&self) -> bool {
-        self.draining_until_ms.is_some()
     }
 
     /// Notes that something was written to the spool.
@@ -294,29 +320,37 @@ impl Sidecar {
         self.sync = Some(at_once || self.sync.unwrap_or(false));
     }
 
-    /// The earliest time at which a [`Event::Tick`] would change anything.
+    /// The earliest time at which a [`Event::Tick`] would change anything; later than the time of the last step.
     pub fn next_wake(&self, now_ms: u64) -> u64 {
-        let lanes = self
-            .lanes
-            .iter()
-            .chain([&self.receipts])
-            .filter_map(LaneWatch::next_timer);
+        let lanes = self.lanes.iter().chain([&self.receipts]);
         let bus = [
             self.fence.next_due(),
             self.settlements.next_due(),
             self.outbox.next_timer(),
+            self.inbox.next_progress(),
+            self.spool_wait.next_progress(),
+        ];
+        let rest = [
+            self.inbox.next_timer(now_ms),
+            self.waiters.next_deadline(),
+            self.spool_wait.next_retry(),
+            self.drain.next_timer(),
+            Some(self.heartbeat_at_ms),
+            Some(self.poll_at_ms),
+            Some(self.prune_at_ms),
         ];
         let bus = bus.into_iter().flatten().filter(|_| self.bus_up);
-        let inbox = self.inbox.next_timer(now_ms);
-        let rest = [self.waiters.next_deadline(), inbox, self.draining_until_ms]
-            .into_iter()
-            .flatten();
-        let own = [self.heartbeat_at_ms, self.poll_at_ms, self.prune_at_ms];
-        lanes.chain(bus).chain(rest).chain(own).min().unwrap_or(now_ms)
+        let rest = rest.into_iter().flatten();
+        lanes
+            .filter_map(LaneWatch::next_timer)
+            .chain(bus)
+            .chain(rest)
+            .min()
+            .unwrap_or(now_ms)
     }
 
     /// A compaction copied a record to this place.
-    pub fn relocated(&mut self, record: crate::record::Record, location: crate::journal::Location) {
+    pub fn relocated(&mut self, record: Record, location: Location) {
         self.ledger.apply(record, location);
     }
 

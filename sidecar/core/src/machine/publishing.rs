@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::effect::{Body, Effect, Settlement};
 use crate::event::PublishOutcome;
 use crate::record::{Closed, Out, OutKind, Record};
+use crate::settle::Follow;
 
 /// How long the server recognises an id, in milliseconds: the streams' duplicate window (DESIGN 3.6).
 const DUPLICATE_WINDOW_MS: i64 = 15 * 60_000;
@@ -84,13 +85,15 @@ impl Sidecar {
         };
         let Some(head) = entry.head.clone() else { return };
         let (before, family) = (entry.seq, Family::from(head.kind));
-        let lost_tail = !duplicate && seq <= floor;
+        // An id that the stream stores anew, no higher than before, was lost with its tail too.
+        let lost_tail = !duplicate && (seq <= floor || before.is_some_and(|before| seq <= before));
         let highest = self.acknowledged.entry(family).or_default();
         *highest = if lost_tail { seq } else { seq.max(*highest) };
         if before != Some(seq) {
             self.note(cx, Record::OutStored { id, seq }, Some(id));
         }
         self.waiters.reached(cx, &self.ledger, id);
+        self.graves.remove(&id);
         if before.is_none() {
             self.then_ack(cx, &head);
         }
@@ -145,25 +148,21 @@ impl Sidecar {
             },
             Some(id),
         );
-        let error = ErrorDetail::new(
-            ErrorCode::Forbidden,
-            format!("the bus refused the message: {why}"),
-        )
-        .hint("check the agent's enrolment with `wagglebus doctor`");
+        let error = refusal(why);
         self.waiters.fail(cx, id, &error);
-        if head.kind == OutKind::DeadLetter {
-            // Its message must not vanish: it comes again, and is filed again.
-            if let Some(then) = head.then_ack {
-                self.settle(cx, &then.ack, Settlement::Nak { delay_ms: 3_600_000 }, None);
-            }
-        } else {
-            self.then_ack(cx, &head);
-        }
+        // The end of the message is in the spool, and the message stays in its stream: it is acked although nobody is
+        // told but the log.
+        self.graves.remove(&id);
+        self.then_ack(cx, &head);
     }
 
     fn then_ack(&mut self, cx: &mut Context<'_>, head: &Out) {
         if let Some(then) = head.then_ack.clone() {
-            self.settle(cx, &then.ack, Settlement::Ack, then.key);
+            let follow = match (then.key, then.outcome) {
+                (Some(key), Some(_)) => Follow::Acked(key),
+                (Some(_), None) | (None, _) => Follow::Nothing,
+            };
+            self.settle(cx, &then.ack, Settlement::Ack, follow);
         }
     }
 
@@ -174,30 +173,23 @@ impl Sidecar {
                 Some(id),
                 "no receipt came for a stored message; it is no longer kept to be published again",
             );
-            if !self.note(
+            self.note(
                 cx,
                 Record::OutClosed {
                     id,
                     why: Closed::GivenUp,
                 },
                 Some(id),
-            ) {
-                return;
-            }
+            );
         }
     }
+}
 
-    /// Writes a fact whose loss costs only a repetition. Returns whether it was written.
-    pub(super) fn note(&mut self, cx: &mut Context<'_>, record: Record, about: Option<Id>) -> bool {
-        match cx.record(&mut self.ledger, record, &bytes::Bytes::new()) {
-            Ok(_) => {
-                self.wrote(false);
-                true
-            }
-            Err(error) => {
-                cx.warn(about, error.to_string());
-                false
-            }
-        }
-    }
+/// What the sender of a message is told that the server refuses for good.
+pub(super) fn refusal(why: &str) -> ErrorDetail {
+    ErrorDetail::new(
+        ErrorCode::Forbidden,
+        format!("the bus refused the message: {why}"),
+    )
+    .hint("check the agent's enrolment with `wagglebus doctor`")
 }

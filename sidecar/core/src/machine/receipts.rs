@@ -1,79 +1,85 @@
 //! Receipts out and in.
 
+use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
-use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 
-use super::incoming::Corpse;
-use super::{Sidecar, receipt_level_is_proof};
+use super::burial::Corpse;
+use super::{Sidecar, receipt_level_is_proof, waiting};
 use crate::context::Context;
 use crate::effect::{Effect, Settlement};
 use crate::event::{FetchOutcome, Fetched};
+use crate::journal::JournalError;
 use crate::receipt::{self, ReceiptRefusal, Report};
-use crate::record::{Closed, OutKind, Record, ThenAck};
+use crate::record::{Closed, Out, OutKind, Record};
+use crate::settle::Follow;
+
+/// Most receipts that are kept about one message: three for each member of a large room.
+const RECEIPTS_MAX: usize = 4_096;
 
 impl Sidecar {
-    /// Writes a receipt into the spool and puts it on its way; `then_ack` is acked once it is stored.
-    pub(super) fn report(&mut self, cx: &mut Context<'_>, report: &Report<'_>, then_ack: Option<ThenAck>) {
+    /// Tells the sender of a message how far it came.
+    pub(super) fn report(&mut self, cx: &mut Context<'_>, report: &Report<'_>) {
+        let (out, body) = self.receipt_of(cx, report);
+        self.owe(cx, out, body);
+    }
+
+    /// A receipt as it is written to the spool.
+    pub(super) fn receipt_of(&self, cx: &mut Context<'_>, report: &Report<'_>) -> (Out, Bytes) {
         let id = cx.ids.fresh();
         let receipt = report.receipt(id, &self.settings.identity.agent, self.fence.epoch(), cx.now.wall);
-        let subject = receipt::subject(&receipt);
-        let mut out = self.bus_record(cx, id, OutKind::Receipt, &subject, "receipt");
-        out.then_ack.clone_from(&then_ack);
-        let body = serde_json::to_vec(&receipt).unwrap_or_default();
-        if let Err(error) = self.accept(cx, out, body.into()) {
-            cx.warn(Some(report.key.id), format!("cannot write a receipt: {error}"));
-            // The end of the message is in the spool: it may be acked although its sender is not told.
-            if let Some(then) = then_ack {
-                self.settle(cx, &then.ack, Settlement::Ack, then.key);
-            }
-        }
+        let out = self.bus_record(cx, id, OutKind::Receipt, &receipt::subject(&receipt), "receipt");
+        (out, serde_json::to_vec(&receipt).unwrap_or_default().into())
     }
 
     pub(super) fn receipt_fetched(&mut self, cx: &mut Context<'_>, outcome: FetchOutcome) {
         match outcome {
             FetchOutcome::Got(fetched) => {
                 self.receipts.got(fetched.stream_seq, fetched.pending);
-                self.take_receipt(cx, &fetched);
+                self.take_receipt(cx, *fetched);
             }
             FetchOutcome::Empty => self.receipts.empty(),
             FetchOutcome::Failed => self.receipts.failed(cx.now.mono_ms),
         }
     }
 
-    pub(super) fn take_receipt(&mut self, cx: &mut Context<'_>, fetched: &Fetched) {
+    pub(super) fn take_receipt(&mut self, cx: &mut Context<'_>, fetched: Fetched) {
+        self.settlements.came(None, fetched.stream_seq);
+        if let Err(error) = self.judge(cx, &fetched) {
+            self.park(cx, None, fetched, &error);
+        }
+    }
+
+    fn judge(&mut self, cx: &mut Context<'_>, fetched: &Fetched) -> Result<(), JournalError> {
         match receipt::read(&self.settings.hive, &fetched.subject, &fetched.payload) {
             Ok(receipt) => {
-                if self.count_receipt(cx, &receipt, fetched) {
-                    self.settle(cx, &fetched.ack, Settlement::Ack, None);
-                }
+                self.count_receipt(cx, &receipt, fetched)?;
+                self.settle(cx, &fetched.ack, Settlement::Ack, Follow::Nothing);
+                Ok(())
             }
+            Err(_) if self.is_buried(Stream::Receipts, fetched.stream_seq) => Ok(()),
             Err(refusal) => {
                 let reason = match &refusal {
                     ReceiptRefusal::Undecodable(_) => DeadReason::Undecodable,
                     ReceiptRefusal::Disagrees(_) => DeadReason::Refused,
                 };
-                let corpse = Corpse {
-                    stream: Stream::Receipts,
-                    subject: &fetched.subject,
-                    stream_seq: fetched.stream_seq,
-                    ack: &fetched.ack,
-                    raw: &fetched.payload,
-                    key: None,
-                    delivery: 0,
-                    silent: true,
-                };
-                self.bury(cx, &corpse, reason, &refusal.to_string());
+                let corpse = Corpse::fetched(Stream::Receipts, fetched);
+                self.bury(cx, &corpse, reason, &refusal.to_string())
             }
         }
     }
 
-    /// Returns whether the receipt may be acked.
-    fn count_receipt(&mut self, cx: &mut Context<'_>, receipt: &Receipt, fetched: &Fetched) -> bool {
+    /// Takes note of a receipt; what says nothing new, or comes from somebody who cannot know, is passed over.
+    fn count_receipt(
+        &mut self,
+        cx: &mut Context<'_>,
+        receipt: &Receipt,
+        fetched: &Fetched,
+    ) -> Result<(), JournalError> {
         let message_id = receipt.message_id;
         let Some(head) = self
             .ledger
@@ -81,7 +87,7 @@ impl Sidecar {
             .and_then(|entry| entry.head.as_ref())
         else {
             // Of a message that is no longer remembered, or was never ours.
-            return true;
+            return Ok(());
         };
         let subject = Subject::parse(&self.settings.hive, &head.subject);
         if !subject.is_ok_and(|subject| receipt::counts(receipt, &subject)) {
@@ -89,10 +95,11 @@ impl Sidecar {
                 Some(message_id),
                 format!("ignored a receipt from {}, who is no addressee", receipt.agent),
             );
-            return true;
+            return Ok(());
         }
-        if self.ledger.has_receipt(&message_id, &receipt.id) {
-            return true;
+        let full = self.ledger.receipts(&message_id).count() >= RECEIPTS_MAX;
+        if full || self.ledger.has_receipt(&message_id, &receipt.id) {
+            return Ok(());
         }
         let level = receipt.level;
         let record = Record::ReceiptIn {
@@ -101,13 +108,7 @@ impl Sidecar {
             level,
             at: cx.now.wall,
         };
-        if let Err(error) = cx.record(&mut self.ledger, record, &fetched.payload) {
-            cx.warn(
-                Some(message_id),
-                format!("cannot write a receipt that arrived: {error}"),
-            );
-            return false;
-        }
+        cx.record(&mut self.ledger, record, &fetched.payload)?;
         self.wrote(false);
         if receipt_level_is_proof(level) {
             self.note(
@@ -129,12 +130,7 @@ impl Sidecar {
                 },
                 Some(message_id),
             );
-            let reason = receipt
-                .reason
-                .map_or_else(|| "dead".to_owned(), |reason| reason.to_string());
-            let error = ErrorDetail::new(ErrorCode::LevelNotReached, format!("message {message_id} is dead: {reason}"))
-                .hint(format!("look with `wagglebus trace {message_id}`"))
-                .details(serde_json::json!({ "level": self.ledger.level(&message_id), "id": message_id, "dead": reason }));
+            let error = waiting::dead(&self.ledger, message_id, receipt.reason);
             self.waiters.fail(cx, message_id, &error);
         }
         let told = self
@@ -146,6 +142,6 @@ impl Sidecar {
                 receipt: Box::new(receipt.clone()),
             });
         }
-        true
+        Ok(())
     }
 }

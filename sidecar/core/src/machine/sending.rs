@@ -9,12 +9,14 @@ use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{Draft, Id, Level};
 
 use super::Sidecar;
+use super::leasing::fenced;
+use super::publishing::refusal;
 use super::waiting::{self, Waiter};
 use crate::context::Context;
 use crate::effect::{Answer, Effect};
 use crate::event::SendRequest;
 use crate::journal::JournalError;
-use crate::record::{DraftDigest, Out, OutKind, Record};
+use crate::record::{Closed, DraftDigest, Out, OutKind, Record};
 
 /// Most records that no stream has acknowledged.
 pub(super) const UNSTORED_MAX: usize = 100_000;
@@ -56,25 +58,27 @@ impl Sidecar {
             duplicate: false,
             unverified,
         };
-        let id = match draft
-            .id
-            .take()
-            .or_else(|| self.ledger.sent_under(idempotency_key.as_deref()?))
-        {
-            Some(id) => id,
-            None => cx.ids.fresh(),
+        let named = idempotency_key
+            .as_deref()
+            .and_then(|key| self.ledger.sent_under(key));
+        let id = match (draft.id.take(), named) {
+            (Some(id), Some(named)) if id != named => {
+                let message =
+                    format!("the idempotency key was used before for message {named}, not for {id}");
+                return Err(conflict(message));
+            }
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) => cx.ids.fresh(),
         };
         let digest = digest(&draft);
         if let Some(entry) = self.ledger.sent(&id) {
             let known = entry.head.as_ref().map(|head| head.digest);
             if known != Some(digest) {
-                let message = format!("id {id} was used before for another message");
-                return Err(ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
-                    .hint("use a new id for a new message, or repeat the first one unchanged"));
+                return Err(conflict(format!("id {id} was used before for another message")));
             }
             waiter.duplicate = true;
-            self.answer_or_wait(cx, id, waiter);
-            return Ok(());
+            waiter.position = self.waiters.position_of(&id);
+            return self.answer_or_wait(cx, id, waiter);
         }
         if self.is_draining() {
             return Err(
@@ -82,37 +86,51 @@ impl Sidecar {
                     .hint("send again when it is back; nothing was accepted"),
             );
         }
-        self.check_room()?;
+        if self.fence.is_fenced() {
+            return Err(fenced());
+        }
         let out = self.outgoing(cx, id, &draft, digest, idempotency_key)?;
         let message = draft.into_message(id, self.settings.identity.agent.clone(), cx.now.wall);
         let body = encode(&message)?;
+        self.check_room(body.len()).map_err(spool_full)?;
         waiter.position = self.accept(cx, out, body).map_err(spool_full)?;
         self.wrote(true);
+        self.waiters.accepted(id, waiter.position);
         self.waiters.add(id, waiter);
         Ok(())
     }
 
-    fn answer_or_wait(&mut self, cx: &mut Context<'_>, id: Id, waiter: Waiter) {
+    /// A message that is known already: its sender is told where it stands, at once if that is enough.
+    fn answer_or_wait(&mut self, cx: &mut Context<'_>, id: Id, waiter: Waiter) -> Result<(), ErrorDetail> {
         let level = self.ledger.level(&id).unwrap_or(Level::Accepted);
-        if waiter.wait.is_none_or(|wait| level >= wait) {
+        let closed = self.ledger.sent(&id).and_then(|entry| entry.closed);
+        if closed == Some(Closed::Refused) {
+            return Err(refusal("it was refused before"));
+        }
+        if self.waiters.is_content(&waiter, level) {
             let answer = waiting::answer(&self.ledger, id, &waiter, level);
             cx.ask(Effect::Answer {
                 token: waiter.token,
                 answer,
             });
+        } else if closed == Some(Closed::Dead) {
+            return Err(waiting::dead(&self.ledger, id, None));
         } else {
             self.waiters.add(id, waiter);
         }
+        Ok(())
     }
 
-    fn check_room(&self) -> Result<(), ErrorDetail> {
+    /// Whether `bytes` more may wait to be stored.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), JournalError> {
         if let Some(why) = &self.spool_failure {
-            return Err(spool_full(JournalError::Io(why.clone())));
+            return Err(JournalError::Io(why.clone()));
         }
-        let (records, bytes) = self.ledger.unstored_depth();
-        if records >= UNSTORED_MAX || bytes >= UNSTORED_BYTES_MAX {
-            let why = format!("{records} records ({bytes} bytes) wait to be stored, which is the bound");
-            return Err(spool_full(JournalError::Full(why)));
+        let (records, unstored) = self.ledger.unstored_depth();
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if records >= UNSTORED_MAX || unstored.saturating_add(bytes) > UNSTORED_BYTES_MAX {
+            let why = format!("{records} records ({unstored} bytes) wait to be stored, which is the bound");
+            return Err(JournalError::Full(why));
         }
         Ok(())
     }
@@ -180,6 +198,11 @@ impl Sidecar {
         self.outbox.push(lane, order, id, Some(body));
         Ok(written.position)
     }
+}
+
+fn conflict(message: String) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
+        .hint("use a new id for a new message, or repeat the first one unchanged")
 }
 
 /// Digest of what makes two drafts the same message: everything but id and sender.

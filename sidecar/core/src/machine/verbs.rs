@@ -1,23 +1,25 @@
 //! What the agent does with a message in its hands: ack, nak, progress; and what time does to it.
 
+use bytes::Bytes;
 use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer};
 use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::{DELAYED_NAKS_PER_LANE_MAX, HAND_OVERS_MAX};
 use wagglebus_schemas::reason::DeadReason;
-use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::{Id, Level};
 
-use super::incoming::{Corpse, is_notice};
+use super::burial::Corpse;
 use super::sending::spool_full;
 use super::{Sidecar, later};
 use crate::context::Context;
 use crate::effect::{Answer, Effect, Settlement};
 use crate::event::{ReaderId, Token, Verb};
-use crate::inbox::Holder;
+use crate::inbox::{Hand, Holder};
+use crate::journal::JournalError;
 use crate::receipt::Report;
 use crate::record::{Key, Outcome, Record, ThenAck};
+use crate::settle::Follow;
 
 impl Sidecar {
     pub(super) fn verb(
@@ -40,7 +42,10 @@ impl Sidecar {
 
     fn verb_on(&mut self, cx: &mut Context<'_>, key: &Key, verb: Verb) -> Result<Answer, ErrorDetail> {
         match verb {
-            Verb::Ack { done: true } => self.finish(cx, key, Outcome::Done, Proof::Ack),
+            Verb::Ack { done: true } => self
+                .end(cx, key, Outcome::Done, Proof::Ack)
+                .map(|()| acked(key.id, Level::Done))
+                .map_err(spool_full),
             Verb::Ack { done: false } => self.see(cx, key),
             Verb::Nak { delay_ms, reason } => self.nak(cx, key, delay_ms, reason.as_deref()),
             Verb::Progress { extend_ms } => self.extend(cx, key, extend_ms),
@@ -59,10 +64,7 @@ impl Sidecar {
             let same = lease.is_none_or(|lease| last.as_deref() == Some(lease));
             let done = matches!(entry.ended, Some((Outcome::Done, _)));
             if same && done && matches!(verb, Verb::Ack { .. }) {
-                return Ok(Answer::Acked(AckAnswer {
-                    id,
-                    level: Level::Done,
-                }));
+                return Ok(acked(id, Level::Done));
             }
         }
         if known || self.inbox.find(id, None).is_some() {
@@ -79,16 +81,20 @@ impl Sidecar {
         .hint("look with `wagglebus inbox`"))
     }
 
-    /// Ends a message: from here on it is never handed over again.
-    fn finish(
+    /// Ends a message: from here on it is never handed over again. One record tells that and the sender, so that neither
+    /// happens without the other; the message is acked once it is stored.
+    ///
+    /// # Errors
+    /// When the spool has no room: nothing happened, and the message stays in hand.
+    pub(super) fn end(
         &mut self,
         cx: &mut Context<'_>,
         key: &Key,
         outcome: Outcome,
         proof: Proof,
-    ) -> Result<Answer, ErrorDetail> {
+    ) -> Result<(), JournalError> {
         let Some(hand) = self.inbox.hand(key) else {
-            return Err(not_in_hand(key));
+            return Ok(());
         };
         let levels: &[ReceiptLevel] = match (outcome, hand.injected, hand.seen) {
             (Outcome::Injected | Outcome::Dead, _, _) => &[ReceiptLevel::Fetched, ReceiptLevel::Injected],
@@ -101,33 +107,16 @@ impl Sidecar {
                 ReceiptLevel::Done,
             ],
         };
-        let then = ThenAck {
+        let then_ack = ThenAck {
             ack: hand.ack.clone(),
             key: Some(key.clone()),
+            outcome: Some(outcome),
         };
-        let (bridge, delivery) = (Some(hand.bridge), hand.delivery);
-        let ended = Record::Ended {
-            key: key.clone(),
-            outcome,
-            at: cx.now.wall,
-        };
-        cx.record(&mut self.ledger, ended, &bytes::Bytes::new())
-            .map_err(spool_full)?;
-        self.wrote(false);
-        let report = Report {
-            key,
-            levels,
-            bridge,
-            proof,
-            delivery,
-            reason: None,
-        };
-        self.report(cx, &report, Some(then));
+        let (mut out, body) = self.receipt_of(cx, &told(hand, levels, proof));
+        out.then_ack = Some(then_ack);
+        self.accept(cx, out, body)?;
         self.inbox.release(key);
-        Ok(Answer::Acked(AckAnswer {
-            id: key.id,
-            level: Level::Done,
-        }))
+        Ok(())
     }
 
     fn see(&mut self, cx: &mut Context<'_>, key: &Key) -> Result<Answer, ErrorDetail> {
@@ -135,41 +124,24 @@ impl Sidecar {
             return Err(not_in_hand(key));
         };
         if !hand.seen {
-            let (injected, bridge, delivery) = (hand.injected, Some(hand.bridge), hand.delivery);
-            cx.record(
-                &mut self.ledger,
-                Record::Seen { key: key.clone() },
-                &bytes::Bytes::new(),
-            )
-            .map_err(spool_full)?;
-            self.wrote(false);
             let all = [ReceiptLevel::Fetched, ReceiptLevel::Injected, ReceiptLevel::Seen];
-            let levels = if injected {
+            let levels = if hand.injected {
                 all.get(2..).unwrap_or(&all)
             } else {
                 &all
             };
-            self.report(
-                cx,
-                &Report {
-                    key,
-                    levels,
-                    bridge,
-                    proof: Proof::Ack,
-                    delivery,
-                    reason: None,
-                },
-                None,
-            );
+            let (out, body) = self.receipt_of(cx, &told(hand, levels, Proof::Ack));
+            let seen = Record::Seen { key: key.clone() };
+            cx.record(&mut self.ledger, seen, &Bytes::new())
+                .map_err(spool_full)?;
+            self.wrote(false);
+            self.owe(cx, out, body);
             if let Some(hand) = self.inbox.hand_mut(key) {
                 hand.seen = true;
                 hand.injected = true;
             }
         }
-        Ok(Answer::Acked(AckAnswer {
-            id: key.id,
-            level: Level::Seen,
-        }))
+        Ok(acked(key.id, Level::Seen))
     }
 
     fn nak(
@@ -221,39 +193,33 @@ impl Sidecar {
         let Some(kind) = self.inbox.reader(reader) else {
             return;
         };
-        let Some(hand) = self
-            .inbox
-            .hand_mut(key)
-            .filter(|hand| hand.holder == Holder::Reader(reader))
-        else {
+        let held = |hand: &&mut Hand| hand.holder == Holder::Reader(reader) && !hand.injected;
+        let Some(hand) = self.inbox.hand_mut(key).filter(held) else {
             return;
         };
+        hand.injected = true;
         if kind.auto {
-            if let Err(error) = self.finish(cx, key, Outcome::Injected, Proof::Write) {
-                // Kept in hand: never handed over again by this process, and counted when it restarts.
-                cx.warn(Some(key.id), error.message);
+            hand.unwritten_end = true;
+            if let Err(error) = self.end(cx, key, Outcome::Injected, Proof::Write) {
+                self.spool_blocked(cx, Some(key.id), &error);
             }
             return;
         }
-        hand.injected = true;
-        let (bridge, delivery) = (Some(hand.bridge), hand.delivery);
         let levels = &[ReceiptLevel::Fetched, ReceiptLevel::Injected];
-        self.report(
-            cx,
-            &Report {
-                key,
-                levels,
-                bridge,
-                proof: Proof::Write,
-                delivery,
-                reason: None,
-            },
-            None,
-        );
+        if let Some(hand) = self.inbox.hand(key) {
+            let (out, body) = self.receipt_of(cx, &told(hand, levels, Proof::Write));
+            self.owe(cx, out, body);
+        }
+        if self.is_draining() {
+            self.give_back(cx, key, 0, "the sidecar is shutting down");
+        }
     }
 
     /// Takes a message out of the agent's hands and lets it come again; after the last hand-over it is dead instead.
     pub(super) fn give_back(&mut self, cx: &mut Context<'_>, key: &Key, delay_ms: u64, why: &str) {
+        if self.inbox.hand(key).is_some_and(|hand| hand.unwritten_end) {
+            return;
+        }
         let Some(hand) = self.inbox.release(key) else {
             return;
         };
@@ -262,27 +228,30 @@ impl Sidecar {
             delivery: hand.delivery,
         };
         self.note(cx, returned, Some(key.id));
+        let mut delay_ms = delay_ms;
         if hand.delivery >= HAND_OVERS_MAX {
-            let corpse = Corpse {
-                stream: Stream::Messages,
-                subject: &hand.subject,
-                stream_seq: hand.stream_seq,
-                ack: &hand.ack,
-                raw: &hand.raw,
-                key: Some(key.clone()),
-                delivery: hand.delivery,
-                silent: is_notice(&hand.message),
-            };
             let why = format!("handed over {HAND_OVERS_MAX} times without success, at last: {why}");
-            return self.bury(cx, &corpse, DeadReason::MaxDeliver, &why);
+            match self.bury(cx, &Corpse::in_hand(&hand), DeadReason::MaxDeliver, &why) {
+                Ok(()) => return,
+                // It comes again and waits for room in the spool.
+                Err(error) => {
+                    self.spool_blocked(cx, Some(key.id), &error);
+                    delay_ms = 0;
+                }
+            }
         }
         if delay_ms == 0 {
-            return self.bring_back(cx, hand.priority, &hand.ack);
+            self.lane_mut(hand.priority).expect();
+        } else {
+            let until_ms = cx.now.mono_ms.saturating_add(delay_ms);
+            self.delayed.insert(hand.stream_seq, (hand.priority, until_ms));
+            self.lane_mut(hand.priority).expect_at(until_ms);
         }
-        let until_ms = cx.now.mono_ms.saturating_add(delay_ms);
-        self.delayed.insert(hand.stream_seq, (hand.priority, until_ms));
-        self.lane_mut(hand.priority).expect_at(until_ms);
-        self.settle(cx, &hand.ack, Settlement::Nak { delay_ms }, None);
+        let follow = Follow::Comes {
+            lane: Some(hand.priority),
+            stream_seq: Some(hand.stream_seq),
+        };
+        self.settle(cx, &hand.ack, Settlement::Nak { delay_ms }, follow);
     }
 
     /// Gives several back at once, in the order of the stream: so they come again (DESIGN 3.3, Order).
@@ -292,6 +261,22 @@ impl Sidecar {
             self.give_back(cx, key, 0, why);
         }
     }
+}
+
+/// What a receipt says of a message in hand.
+fn told<'a>(hand: &'a Hand, levels: &'a [ReceiptLevel], proof: Proof) -> Report<'a> {
+    Report {
+        key: &hand.key,
+        levels,
+        bridge: Some(hand.bridge),
+        proof,
+        delivery: hand.delivery,
+        reason: None,
+    }
+}
+
+const fn acked(id: Id, level: Level) -> Answer {
+    Answer::Acked(AckAnswer { id, level })
 }
 
 fn not_in_hand(key: &Key) -> ErrorDetail {

@@ -11,6 +11,10 @@ use crate::effect::Effect;
 use crate::inbox::Hand;
 use crate::now::Now;
 
+/// Least time between two heartbeats, in milliseconds: an agent that works off a backlog turns busy and idle with each
+/// message.
+const HEARTBEAT_GAP_MS: u64 = 250;
+
 /// What of a heartbeat is sent at once when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
@@ -18,6 +22,7 @@ pub(super) struct Shown {
     hold: Option<HoldReason>,
     since: Timestamp,
     epoch: u64,
+    sent_ms: u64,
 }
 
 /// What the machine tells of itself at one moment.
@@ -90,7 +95,9 @@ impl Sidecar {
         }
         let idle = self.inbox.hands().next().is_none();
         let full = !idle && self.inbox.appetite().0 != crate::inbox::Appetite::Any;
-        let state = if idle {
+        let state = if self.fence.epoch() == 0 {
+            SessionState::Starting
+        } else if idle {
             SessionState::Idle
         } else {
             SessionState::Busy
@@ -98,18 +105,23 @@ impl Sidecar {
         (state, full.then_some(HoldReason::Busy))
     }
 
-    /// Sends a heartbeat when its time has come; one whose `hold` or epoch changed goes at once.
+    /// Sends a heartbeat when its time has come; one whose `hold`, epoch or end changed goes at once, unless one went
+    /// just before.
     pub(super) fn beat(&mut self, cx: &mut Context<'_>) {
+        let now_ms = cx.now.mono_ms;
         let (state, hold) = self.state();
         let epoch = self.fence.epoch();
         let shown = self.heartbeat_shown.as_ref();
-        let changed = shown.is_none_or(|shown| (shown.hold, shown.epoch) != (hold, epoch))
-            || shown.is_some_and(|shown| shown.state != state && state == SessionState::Draining);
-        let due = self.heartbeat_at_ms <= cx.now.mono_ms;
-        if !self.bus_up || !(due || changed) {
-            if due {
-                self.heartbeat_at_ms = cx.now.mono_ms.saturating_add(HEARTBEAT_MS);
-            }
+        let told = |shown: &Shown| (shown.hold, shown.epoch, shown.state == SessionState::Draining);
+        if shown.is_none_or(|shown| told(shown) != (hold, epoch, state == SessionState::Draining)) {
+            let soon_ms = shown.map_or(now_ms, |shown| shown.sent_ms.saturating_add(HEARTBEAT_GAP_MS));
+            self.heartbeat_at_ms = self.heartbeat_at_ms.min(soon_ms);
+        }
+        if self.heartbeat_at_ms > now_ms {
+            return;
+        }
+        self.heartbeat_at_ms = now_ms.saturating_add(HEARTBEAT_MS);
+        if !self.bus_up || self.fence.is_fenced() {
             return;
         }
         let since = shown
@@ -120,8 +132,8 @@ impl Sidecar {
             hold,
             since,
             epoch,
+            sent_ms: now_ms,
         });
-        self.heartbeat_at_ms = cx.now.mono_ms.saturating_add(HEARTBEAT_MS);
         cx.ask(Effect::Heartbeat);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use wagglebus_schemas::api::{RECIPIENT_UNVERIFIED, SendAnswer};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::receipt::ReceiptReason;
 use wagglebus_schemas::{Id, Level};
 
 use crate::context::Context;
@@ -24,12 +25,18 @@ pub(super) struct Waiter {
     pub(super) unverified: bool,
 }
 
+impl Waiter {
+    pub(super) fn is_content_with_accepted(&self) -> bool {
+        self.wait.is_none_or(|level| level == Level::Accepted)
+    }
+}
+
 /// Everybody who waits, by message.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     by_message: BTreeMap<Id, Vec<Waiter>>,
-    /// Messages whose waiters are content with `accepted`, by position.
-    by_position: BTreeMap<u64, Id>,
+    /// Messages that the disk has not confirmed, by position.
+    unsynced: BTreeMap<u64, Id>,
     synced: u64,
 }
 
@@ -38,11 +45,29 @@ impl Waiters {
         self.by_message.is_empty()
     }
 
+    /// A message was written up to `position`.
+    pub(super) fn accepted(&mut self, id: Id, position: u64) {
+        self.unsynced.insert(position, id);
+    }
+
+    /// Where a message ends in the spool; 0 once the disk has confirmed it.
+    pub(super) fn position_of(&self, id: &Id) -> u64 {
+        let mut unsynced = self.unsynced.iter();
+        unsynced
+            .find(|(_, known)| *known == id)
+            .map_or(0, |(position, _)| *position)
+    }
+
     pub(super) fn add(&mut self, id: Id, waiter: Waiter) {
-        if waiter.wait.is_none_or(|level| level == Level::Accepted) {
-            self.by_position.insert(waiter.position, id);
-        }
         self.by_message.entry(id).or_default().push(waiter);
+    }
+
+    /// Whether a message at `level` is what the sender waits for. `accepted` counts once the disk has confirmed it.
+    pub(super) fn is_content(&self, waiter: &Waiter, level: Level) -> bool {
+        match waiter.wait {
+            None | Some(Level::Accepted) => level >= Level::Stored || waiter.position <= self.synced,
+            Some(wait) => level >= wait,
+        }
     }
 
     pub(super) fn forget(&mut self, token: Token) {
@@ -55,34 +80,27 @@ impl Waiters {
     /// The spool is synced up to `position`.
     pub(super) fn synced(&mut self, cx: &mut Context<'_>, ledger: &Ledger, position: u64) {
         self.synced = self.synced.max(position);
-        let later = self.by_position.split_off(&position.saturating_add(1));
-        for id in std::mem::replace(&mut self.by_position, later).into_values() {
+        let later = self.unsynced.split_off(&position.saturating_add(1));
+        for id in std::mem::replace(&mut self.unsynced, later).into_values() {
             self.reached(cx, ledger, id);
         }
     }
 
     /// Something happened to a message: answers everybody who is content with where it stands.
     pub(super) fn reached(&mut self, cx: &mut Context<'_>, ledger: &Ledger, id: Id) {
-        let Some(waiters) = self.by_message.get_mut(&id) else {
-            return;
-        };
         let Some(level) = ledger.level(&id) else { return };
-        let synced = self.synced;
-        waiters.retain(|waiter| {
-            let content = match waiter.wait {
-                None | Some(Level::Accepted) => level >= Level::Stored || waiter.position <= synced,
-                Some(wait) => level >= wait,
-            };
-            if content {
-                cx.ask(Effect::Answer {
-                    token: waiter.token,
-                    answer: answer(ledger, id, waiter, level),
-                });
-            }
-            !content
-        });
-        if waiters.is_empty() {
-            self.by_message.remove(&id);
+        let waiters = self.by_message.remove(&id).unwrap_or_default();
+        let (content, waiting): (Vec<_>, Vec<_>) = waiters
+            .into_iter()
+            .partition(|waiter| self.is_content(waiter, level));
+        for waiter in content {
+            cx.ask(Effect::Answer {
+                token: waiter.token,
+                answer: answer(ledger, id, &waiter, level),
+            });
+        }
+        if !waiting.is_empty() {
+            self.by_message.insert(id, waiting);
         }
     }
 
@@ -96,16 +114,16 @@ impl Waiters {
         }
     }
 
-    /// Answers those whose time is over.
-    pub(super) fn expire(&mut self, cx: &mut Context<'_>, ledger: &Ledger) {
-        let (now_ms, synced) = (cx.now.mono_ms, self.synced);
+    /// Answers those who shall wait no longer with how far their message came.
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>, ledger: &Ledger, over: impl Fn(&Waiter) -> bool) {
+        let synced = self.synced;
         for (id, waiters) in &mut self.by_message {
             waiters.retain(|waiter| {
-                let over = waiter.deadline_ms <= now_ms;
+                let over = over(waiter);
                 if over {
                     let reached = ledger
                         .level(id)
-                        .filter(|l| *l > Level::Accepted || waiter.position <= synced);
+                        .filter(|level| *level > Level::Accepted || waiter.position <= synced);
                     cx.ask(Effect::Answer {
                         token: waiter.token,
                         answer: Answer::Error(not_reached(*id, reached)),
@@ -156,4 +174,15 @@ fn not_reached(id: Id, level: Option<Level>) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::LevelNotReached, message)
         .hint(hint)
         .details(serde_json::json!({ "level": level, "id": id }))
+}
+
+/// What the sender of a dead message is told.
+pub(super) fn dead(ledger: &Ledger, id: Id, reason: Option<ReceiptReason>) -> ErrorDetail {
+    let reason = reason.map_or_else(|| "dead".to_owned(), |reason| reason.to_string());
+    ErrorDetail::new(
+        ErrorCode::LevelNotReached,
+        format!("message {id} is dead: {reason}"),
+    )
+    .hint(format!("look with `wagglebus trace {id}`"))
+    .details(serde_json::json!({ "level": ledger.level(&id), "id": id, "dead": reason }))
 }

@@ -1,0 +1,11 @@
+//! The machine as a whole: step tests of each rule, and simulated worlds of several machines around a model server.
+
+// A test picks what it awaits and is not interested in the rest.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+mod effects;
+mod receiving;
+mod rig;
+mod sending;
+mod slots;
+mod spool;
