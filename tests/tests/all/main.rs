@@ -10,4 +10,5 @@ mod conformance;
 mod hostile;
 mod ledger;
 mod messages;
+mod protocol;
 mod tidy;

@@ -1,0 +1,6 @@
+//! Programs that were written from `docs/protocol.md` and the README of each example, against real sidecars.
+
+mod examples;
+mod page;
+mod program;
+mod without_sidecar;
