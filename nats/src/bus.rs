@@ -37,7 +37,7 @@ pub trait Bus: Clone + Send + Sync + 'static {
     /// Asks a lane for one message; `None` when it has none.
     ///
     /// It may be dropped at any time: what the server hands over after that, or after a
-    /// [`NoAnswer::Timeout`](crate::error::NoAnswer::Timeout), comes as [`Late`].
+    /// [`NoAnswer::Timeout`], comes as [`Late`].
     ///
     /// # Errors
     /// When it is unknown whether there is a message.

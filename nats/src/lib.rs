@@ -1,9 +1,34 @@
-//! Placeholder heading; replaced by the crate guide.
+//! Everything in wagglebus that knows NATS exists.
+//!
+//! Sidecars and coordinators see a bus; which server stands behind it, how it is configured and who may do what on it is
+//! the affair of this crate.
+//!
+//! | question | modules |
+//! |---|---|
+//! | what can be done on a bus | [`bus`] (the trait), [`delivery`], [`lease`], [`error`] |
+//! | over NATS | [`connect`] (sessions), [`jetstream`] (the bus), [`request`], [`lost`] |
+//! | without NATS | [`memory`]: a model that passes the same suite |
+//! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`keys`] |
+//! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
+//! | who may do what | [`conf`] (the server's configuration), [`enrol`] (agents), [`context_file`] (the stock CLI) |
+//! | the server itself | [`server`]: find, install, run, supervise |
+//!
+//! # Receiving
+//!
+//! Wait for a wake ([`bus::Bus::subscribe`]), fetch one message ([`bus::Bus::fetch`]), make durable what follows from
+//! it, settle it ([`bus::Bus::settle`]). After [`connect::Event::Connected`] bring back what was lost
+//! ([`lost::lost_hand_overs`]) and look into every lane once.
+//!
+//! # Sending
+//!
+//! [`bus::Bus::send`] in order, acks awaited as they come. At the first failure stop, await the rest, and begin again
+//! at the first record without an ack, under the same ids ([`error::PublishError::retry`]).
 
 mod bound;
 pub mod bus;
 pub mod conf;
 pub mod connect;
+pub mod context;
 pub mod context_file;
 pub mod delivery;
 pub mod enrol;

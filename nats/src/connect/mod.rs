@@ -8,7 +8,7 @@
 //! on one server, and nothing outlives it. What was waiting for an answer fails at once with "disconnected", what was
 //! queued and not yet written is dropped, reply inboxes are gone. The client library would instead keep its queue and
 //! write it on the next connection: publishes that were queued would be stored before those that were lost on the wire
-//! and are repeated later, and the order of a sender's messages would be wrong (ADR 0008). So each session has a client
+//! and are repeated later, and the order of a sender's messages would be wrong (ADR 0014). So each session has a client
 //! of its own, and reconnecting is done here.
 //!
 //! Subscriptions ([`Subscription`]) are the exception: they are renewed in each session before it is announced.

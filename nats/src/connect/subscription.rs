@@ -39,7 +39,10 @@ impl Subscription {
         loop {
             if let Some(subscriber) = &mut self.current {
                 if let Some(message) = subscriber.next().await {
-                    let republished = message.headers.as_ref().and_then(|headers| headers.get(STREAM_SEQUENCE));
+                    let republished = message
+                        .headers
+                        .as_ref()
+                        .and_then(|headers| headers.get(STREAM_SEQUENCE));
                     return Some(Note {
                         stream_seq: republished.and_then(|value| value.as_str().parse().ok()),
                         subject: message.subject.into_string(),

@@ -183,9 +183,11 @@ async fn a_refused_subject_fails_the_call_that_waits_for_it() {
         asked.elapsed() < Duration::from_secs(4),
         "told by the refusal, not by the time"
     );
-    let told = wait_for(&mut real.events, |event| match event {
-        Event::PermissionDenied { subject } => Some(subject.clone()),
-        _ => None,
+    let told = wait_for(&mut real.events, |event| {
+        let Event::PermissionDenied { subject } = event else {
+            return None;
+        };
+        Some(subject.clone())
     });
     assert_eq!(told.await, subject);
     let lane = super::suite::lane(Priority::Low);

@@ -152,9 +152,11 @@ impl Real {
 
 /// Waits for the beginning of a session.
 pub(super) async fn connected(events: &mut Events) -> u64 {
-    wait_for(events, |event| match event {
-        Event::Connected { session, .. } => Some(*session),
-        _ => None,
+    wait_for(events, |event| {
+        let Event::Connected { session, .. } = event else {
+            return None;
+        };
+        Some(*session)
     })
     .await
 }

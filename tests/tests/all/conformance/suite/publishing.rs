@@ -1,7 +1,6 @@
 //! Publishes and their acks.
 
 use bytes::Bytes;
-use wagglebus_nats::bus::Bus;
 use wagglebus_nats::error::{NoAnswer, PublishFault, Retry};
 use wagglebus_schemas::Priority;
 use wagglebus_schemas::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, HEADER_BYTES_MAX};
