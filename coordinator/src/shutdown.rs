@@ -1,4 +1,4 @@
-//! When to stop.
+//! The signals that end the program, and when they come.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
