@@ -11,4 +11,5 @@ mod hostile;
 mod ledger;
 mod messages;
 mod protocol;
+mod roster;
 mod tidy;
