@@ -1,6 +1,7 @@
 //! The command line of wagglebus: one module per verb, data on stdout, everything else on stderr.
 
 mod args;
+mod demo;
 mod failure;
 mod output;
 mod printable;

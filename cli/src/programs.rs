@@ -29,6 +29,32 @@ fn in_folder_of(own: &Path, name: &str) -> Result<PathBuf, PathBuf> {
     if path.is_file() { Ok(path) } else { Err(path) }
 }
 
+/// What a shell must be told before it finds us by name: nothing when it does already.
+pub(crate) fn path_first() -> Option<String> {
+    let own = std::env::current_exe().ok()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join("wagglebus"))
+        .find(|path| path.is_file())
+        .and_then(|path| path.canonicalize().ok());
+    if found == own.canonicalize().ok() {
+        return None;
+    }
+    Some(format!("export PATH={}:$PATH", quoted(own.parent()?)))
+}
+
+/// A path as one word of a POSIX shell.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
+    {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// What to say when a program is there and does not start.
 pub(crate) fn not_started(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("{} does not start", path.display())).why(error.to_string())

@@ -1,6 +1,7 @@
 //! `up --detach`: starts `up` again in a session of its own and waits until it is ready or has failed.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
     };
     match serde_json::from_str::<Ready>(&said) {
         Ok(ready) => ready.tell(output),
-        Err(_) => Err(explain(&mut child, places, logged).await),
+        Err(_) => Err(explain(&mut child, &logs::file(places, "up"), logged).await),
     }
 }
 
@@ -84,7 +85,8 @@ fn spawn(options: Options, places: &Places) -> Result<(Child, u64), Failure> {
     Ok((child, logged))
 }
 
-async fn first_line(stdout: Option<ChildStdout>) -> String {
+/// The first line, or nothing when it cannot be had.
+pub(crate) async fn first_line(stdout: Option<ChildStdout>) -> String {
     let mut line = String::new();
     if let Some(stdout) = stdout {
         // Whatever cannot be read is no sign of readiness.
@@ -96,18 +98,17 @@ async fn first_line(stdout: Option<ChildStdout>) -> String {
     line
 }
 
-/// Why it failed: the last thing that it said, which is an error in JSON.
-async fn explain(child: &mut Child, places: &Places, logged: u64) -> Failure {
+/// Why it failed: the last thing that it said in its log since that was `logged` bytes long, an error in JSON.
+pub(crate) async fn explain(child: &mut Child, log: &Path, logged: u64) -> Failure {
     // It has closed its output, so it has ended or is about to; a hanging one is ended.
     if timeout(Duration::from_secs(10), child.wait()).await.is_err() {
         child.start_kill().ok();
     }
-    let path = logs::file(places, "up");
-    let said = logs::since(&path, logged);
+    let said = logs::since(log, logged);
     let told = said.lines().rev().find_map(Failure::from_json);
     told.unwrap_or_else(|| {
         Failure::failed("the bus did not come up")
             .why(said)
-            .fix(format!("see {}", path.display()))
+            .fix(format!("see {}", log.display()))
     })
 }

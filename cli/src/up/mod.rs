@@ -9,6 +9,7 @@
 //! | what must be done once it runs? | [`furnish`] |
 //! | who keeps the other programs running? | [`child`] |
 //! | in which order, and how does it end? | [`run`] |
+//! | who may end it? | [`signals`] |
 //! | how does it go into the background? | [`detach`] |
 
 pub(crate) mod bus_file;
@@ -22,3 +23,4 @@ pub(crate) mod logs;
 pub(crate) mod prepare;
 pub(crate) mod ready;
 pub(crate) mod run;
+pub(crate) mod signals;

@@ -73,7 +73,7 @@ pub(crate) async fn prepare(
 }
 
 /// The binary to run; installed when there is none.
-async fn binary(output: &mut Output) -> Result<(std::path::PathBuf, String), Failure> {
+pub(crate) async fn binary(output: &mut Output) -> Result<(std::path::PathBuf, String), Failure> {
     match Search::of_this_process(None).resolve().await {
         Ok(resolution) => Ok((resolution.found.path, resolution.found.version.to_string())),
         Err(nowhere @ ResolveError::Nowhere(_)) => {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -22,7 +21,7 @@ use crate::up::leftovers::Record;
 use crate::up::lock::{self, Acquired};
 use crate::up::prepare::{Prepared, prepare};
 use crate::up::ready::Ready;
-use crate::up::{bus_file, logs};
+use crate::up::{bus_file, logs, signals};
 
 /// How long the operator's sidecar may take to become ready.
 const SIDECAR_WITHIN: Duration = Duration::from_secs(30);
@@ -47,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) port: Option<u16>,
     /// What an ack promises.
     pub(crate) durability: Durability,
+    /// Whether the end of standard input ends it, too: so it never outlives who started it.
+    pub(crate) bound: bool,
 }
 
 /// Runs a bus until a signal, or until its server cannot be started.
@@ -62,7 +63,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     }
     let coordinator = programs::beside(COORDINATOR)?;
     let sidecar = programs::beside(SIDECAR)?;
-    let mut signals = Signals::new()?;
+    let end = signals::End::listen(options.bound)?;
     let prepared = prepare(places, options.port, options.durability, output).await?;
 
     let (stop_server, server_stopped) = watch::channel(false);
@@ -106,7 +107,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     };
     let end = tokio::select! {
         failure = bus.live(&prepared, options.durability, start_children) => Some(failure),
-        interrupted = signals.next() => interrupted.then(Failure::interrupted),
+        wish = end.wished() => wish.failure(),
     };
 
     // First those who need the server, then the server, then the sign that it can be found.
@@ -350,33 +351,4 @@ impl Bus<'_> {
 
 fn server_gone() -> Failure {
     Failure::failed("nats-server cannot be kept running")
-}
-
-/// The signals that end a bus in good order.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Failure::failed("signals cannot be received").why(error.to_string()))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// The next one; true for SIGINT, whose exit code is its own.
-    async fn next(&mut self) -> bool {
-        tokio::select! {
-            _ = self.interrupt.recv() => true,
-            _ = self.terminate.recv() => false,
-            _ = self.hangup.recv() => false,
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod ack;
 mod agents;
+mod demo;
 mod doctor;
 mod down;
 mod inbox;
@@ -19,6 +20,7 @@ mod version;
 
 use clap::Subcommand;
 
+use crate::demo::play::play;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -29,6 +31,7 @@ pub(crate) enum Verb {
     Up(up::Args),
     Down(down::Args),
     Status(status::Args),
+    Demo(demo::Args),
     Send(send::Args),
     Inbox(inbox::Args),
     Ack(ack::Args),
@@ -48,7 +51,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// Whether it deals with signals itself, and must not just be dropped.
     pub(crate) const fn minds_signals(&self) -> bool {
-        matches!(self, Self::Up(_))
+        matches!(self, Self::Up(_) | Self::Demo(_))
     }
 }
 
@@ -58,6 +61,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Up(args) => up::run(args, session, output).await,
         Verb::Down(args) => down::run(args, session, output).await,
         Verb::Status(args) => status::run(args, session, output).await,
+        Verb::Demo(args) => play(args.once, session, output).await,
         Verb::Send(args) => send::run(args, session, output).await,
         Verb::Inbox(args) => inbox::run(args, session, output).await,
         Verb::Ack(args) => ack::run(args, session, output).await,

@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Begin a session of one's own, without a terminal
     #[arg(long, hide = true)]
     session_leader: bool,
+    /// End as soon as standard input does
+    #[arg(long, hide = true)]
+    bound: bool,
 }
 
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
@@ -34,6 +37,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     let options = Options {
         port: args.port,
         durability,
+        bound: args.bound,
     };
     if args.detach {
         return detach(options, session, output).await;

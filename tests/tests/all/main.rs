@@ -7,6 +7,7 @@
 )]
 
 mod conformance;
+mod demo;
 mod hostile;
 mod ledger;
 mod messages;
