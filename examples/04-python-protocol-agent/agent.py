@@ -123,6 +123,7 @@ class Agent:
         now = time.monotonic()
         self.delayed = {seq: at for seq, at in self.delayed.items() if at > now}
         if self.js.bring_back_lost(stream, lane.consumer, info, set(self.delayed)):
+            log(f"{lane.consumer}: a lost hand-over comes again")
             lane.expect()
         for at in self.delayed.values():
             lane.expect(at)
@@ -226,6 +227,8 @@ class Agent:
         return True
 
     def take(self, delivery: Delivery) -> None:
+        if not self.lease.holds():
+            raise Disconnected("the lease ran out during the pull")
         raw = delivery.message
         _, family, room, _, sender = raw.subject.split(".")
         try:

@@ -21,10 +21,11 @@ class Journal:
 
     def __init__(self, folder: str):
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._lock = open(os.path.join(folder, "lock"), "w")  # held open as long as the process lives
+        self._lock = open(os.path.join(folder, "lock"), "w", encoding="ascii")  # open as long as the process lives
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._lock.close()
             raise SystemExit(f"{folder} is in use by another process") from None
         self._entries: dict[str, dict] = {}
         path = os.path.join(folder, "journal.jsonl")
@@ -67,6 +68,11 @@ class Journal:
         if sync:
             os.fsync(self._file.fileno())
         self._fold(entry)
+
+    def close(self) -> None:
+        """Lets another process have the folder."""
+        self._file.close()
+        self._lock.close()
 
     def count_hand_over(self, key: str) -> int:
         """Counts a hand-over before it happens. Returns which one it is, from 1."""

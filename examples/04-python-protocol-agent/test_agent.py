@@ -1,12 +1,18 @@
 """Checks the parts of the agent that need no server: python3 -m unittest discover -s examples/04-python-protocol-agent"""
 
+import argparse
 import json
 import pathlib
 import tempfile
+import time
+import types
 import unittest
 
 import records
+from agent import Agent
+from connection import Disconnected, Message
 from ed25519 import Key
+from jetstream import Delivery
 from journal import Journal
 from lanes import PRIORITIES, Lane, Turns
 
@@ -37,6 +43,9 @@ VECTORS = [
      "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704"),
 ]
 
+# From the documentation of NATS; it guards nothing.
+SEED = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
+
 
 class Ed25519(unittest.TestCase):
     def test_the_vectors_of_the_rfc(self):
@@ -46,8 +55,7 @@ class Ed25519(unittest.TestCase):
             self.assertEqual(key.sign(bytes.fromhex(text)).hex(), signature)
 
     def test_a_seed_in_the_text_form_of_nats(self):
-        # The pair of the documentation of NATS; the seed guards nothing.
-        seed = "SUAMLK2ZNL35WSMW37E7UD4VZ7ELPKW7DHC3BWBSD2GCZ7IUQQXZIORRBU"
+        seed = SEED
         public = "UCK5N7N66OBOINFXAYC2ACJQYFSOD4VYNU6APEJTAVFZB2SVHLKGEW7L"
         framed = f"-----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
         for text in (seed, framed):
@@ -153,7 +161,7 @@ class Journals(unittest.TestCase):
             first.decide("alice/1", [{"id": "x"}])
             with self.assertRaises(SystemExit):
                 Journal(folder)
-            first._lock.close()
+            first.close()
             with open(pathlib.Path(folder) / "journal.jsonl", "a", encoding="utf-8") as file:
                 file.write('{"key":"alice/2","hand_ov')  # torn by a crash
             second = Journal(folder)
@@ -161,6 +169,55 @@ class Journals(unittest.TestCase):
             self.assertEqual(second.hand_overs("alice/1"), 2)
             self.assertEqual(second.decided("alice/1"), [{"id": "x"}])
             self.assertIsNone(second.decided("alice/2"))
+            second.close()
+
+
+class Bus:
+    """Records what an agent publishes and settles; breaks at the publish with this number."""
+
+    def __init__(self, breaks_at=None):
+        self.published, self.settled, self._breaks_at = [], [], breaks_at
+        self.connection = types.SimpleNamespace(publish=lambda subject, body: None)
+
+    def publish(self, subject, body, headers):
+        if len(self.published) == self._breaks_at:
+            raise Disconnected("on purpose")
+        self.published.append((subject, headers["Nats-Msg-Id"], body))
+
+    def settle(self, ack_subject, verdict):
+        self.settled.append((ack_subject, verdict))
+
+
+class Crashes(unittest.TestCase):
+    def life(self, folder, bus):
+        """A new process on the same folder, which holds the lease."""
+        seed = pathlib.Path(folder) / "seed"
+        seed.write_text(SEED, "ascii")
+        agent = Agent(argparse.Namespace(hive="wb", agent="bob", nkey=seed, state_dir=folder, work=0.0))
+        agent.js, agent.lanes = bus, {lane: Lane(f"bob_{lane}") for lane in PRIORITIES}
+        agent.lease._until = time.monotonic() + 15
+        return agent
+
+    def test_what_was_decided_is_told_again_under_the_same_ids_and_before_the_ack(self):
+        made = records.message("wb", "alice", "bob", "hi", message_type="question")
+        raw = Message(made["subject"], "ack", None, "", made["headers"], made["body"].encode())
+        delivery = Delivery(raw, "bob_normal", 1, 7, 0)
+        with tempfile.TemporaryDirectory() as folder:
+            told = {}
+            for breaks_at in (1, 1, None, 0):  # at the response, at the last receipt, not at all
+                bus = Bus(breaks_at)
+                agent = self.life(folder, bus)
+                try:
+                    agent.take(delivery)
+                except Disconnected:
+                    self.assertEqual(bus.settled, [])
+                for subject, msg_id, _ in bus.published:
+                    told.setdefault(subject, set()).add(msg_id)
+                agent.journal.close()
+            # The last life finds everything told, and only acks.
+            self.assertEqual((bus.published, bus.settled), ([], [("ack", b"+ACK")]))
+            self.assertEqual({subject: len(ids) for subject, ids in told.items()}, {
+                "wb.receipt.alice.injected.bob": 1, "wb.msg.alice.normal.bob": 1, "wb.receipt.alice.done.bob": 1})
 
 
 if __name__ == "__main__":

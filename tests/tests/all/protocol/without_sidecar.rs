@@ -97,7 +97,7 @@ fn its_parts_pass_their_own_tests() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("Ran 10 tests"), "{said}");
+    assert!(said.contains("Ran 11 tests"), "{said}");
 }
 
 #[tokio::test]
@@ -228,6 +228,8 @@ async fn a_message_in_hand_when_it_was_killed_is_answered_once() {
     let id = send(&alice, &question("what is in hand?"), Level::Injected).await;
     slow.kill().await;
     let next = pythia(&fleet, "one", &[]).await;
+    // Not by the end of ack_wait.
+    next.says("a lost hand-over comes again", 1).await;
     let response = receive(&alice).await.message;
     assert_eq!(answered(&response), id);
     // Whatever else would have come, came before this.
