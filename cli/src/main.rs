@@ -9,6 +9,7 @@ mod programs;
 mod reader;
 mod sender;
 mod session;
+mod target;
 mod up;
 mod value;
 mod verb;

@@ -3,6 +3,7 @@
 mod ack;
 mod agents;
 mod demo;
+mod dlq;
 mod doctor;
 mod down;
 mod inbox;
@@ -37,6 +38,8 @@ pub(crate) enum Verb {
     Ack(ack::Args),
     Nak(nak::Args),
     Trace(trace::Args),
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
     Agents(agents::Args),
     Tail(tail::Args),
     Doctor(doctor::Args),
@@ -67,6 +70,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Ack(args) => ack::run(args, session, output).await,
         Verb::Nak(args) => nak::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
+        Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
         Verb::Doctor(args) => doctor::run(args, session, output).await,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use wagglebus_client::discovery;
 use wagglebus_nats::connect::Subscription;
 use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{Hive, Message, decode, strict_json};
@@ -15,8 +15,7 @@ use crate::output::Output;
 use crate::printable;
 use crate::reader::{ReadError, Reader, Stored};
 use crate::session::Session;
-use crate::up::furnish::connect_as;
-use wagglebus_schemas::error::ErrorCode;
+use crate::target::BusArgs;
 
 /// A hint to look may be lost, so we also look without one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -36,12 +35,13 @@ pub(crate) struct Args {
     /// One message a line, exactly as published; the same as --json
     #[arg(long)]
     jsonl: bool,
+    #[command(flatten)]
+    bus: BusArgs,
 }
 
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
-    let bus = discovery::bus(places)?;
-    let (connection, _) = connect_as(places, &bus.url, BusUser::Inspector).await?;
+    let connection = args.bus.connect(session, BusUser::Inspector).await?;
     let hive = places.hive();
     // Heard before the first look, so nothing falls between the two.
     let hints = connection.subscribe(format!("{hive}.wake.msg.*.*")).await;

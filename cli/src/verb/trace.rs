@@ -90,7 +90,6 @@ fn after(start: Timestamp, at: Timestamp) -> String {
 /// What to type next. The last receipt decides: a hold may be over by a later level.
 fn next_command(trace: &Trace) -> String {
     let id = trace.message.id;
-    let to = &trace.message.to_agent;
     let again = format!("wagglebus trace {id}");
     let Some(last) = trace.receipts.last() else {
         return if trace.level < Level::Stored {
@@ -101,7 +100,7 @@ fn next_command(trace: &Trace) -> String {
     };
     match last.level {
         ReceiptLevel::Done => "wagglebus inbox".into(),
-        ReceiptLevel::Dead => format!("wagglebus send {to} …   # a new message, once the reason is gone"),
+        ReceiptLevel::Dead => format!("wagglebus dlq retry {id}   # once the reason is gone"),
         ReceiptLevel::Held => match hold(last) {
             Some(HoldReason::NoSidecar | HoldReason::AgentGone) => {
                 format!(

@@ -8,6 +8,7 @@
 
 mod conformance;
 mod demo;
+mod dlq;
 mod hostile;
 mod ledger;
 mod messages;

@@ -1,0 +1,168 @@
+//! Reads `WB_DLQ` and drops what was written twice.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use wagglebus_schemas::dead_letter::DeadLetter;
+use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::{AgentId, Hive, Id, decode, strict_json};
+
+use crate::failure::Failure;
+use crate::reader::{Reader, Stored};
+
+/// The newest letters, at most this many, are looked at.
+const LOOK_BACK: u64 = 10_000;
+/// Longest letter, in bytes: a message of the largest size in base64, and the fields around it.
+const LETTER_BYTES_MAX: usize = 512 * 1024;
+
+/// A dead letter, and its very JSON, which may hold fields that we do not know.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    pub(super) letter: DeadLetter,
+    pub(super) body: Value,
+}
+
+/// The letters, oldest first, and what was found beside them.
+pub(super) async fn read(reader: &Reader, hive: &Hive) -> Result<(Vec<Found>, Vec<String>), Failure> {
+    let stream = Stream::Dlq.name(hive);
+    let cannot = |error| Failure::caused(&error).coded(ErrorCode::BusUnreachable);
+    let last = reader.last_seq(&stream).await.map_err(cannot)?;
+    let mut next = last.saturating_sub(LOOK_BACK).saturating_add(1);
+    let mut stored = Vec::new();
+    while let Some(letter) = reader.next(&stream, next, ">").await.map_err(cannot)? {
+        next = letter.seq.saturating_add(1);
+        stored.push(letter);
+    }
+    Ok(understand(hive, &stored))
+}
+
+/// A writer that got no ack writes again under another id: doubles have the same origin and the same recipient.
+fn understand(hive: &Hive, stored: &[Stored]) -> (Vec<Found>, Vec<String>) {
+    let mut letters = Vec::new();
+    let mut odd = Vec::new();
+    let mut seen: BTreeSet<(String, u64, AgentId)> = BTreeSet::new();
+    for stored in stored {
+        match letter(hive, stored) {
+            Ok(found) => {
+                let DeadLetter {
+                    stream,
+                    stream_seq,
+                    agent,
+                    ..
+                } = &found.letter;
+                if seen.insert((stream.clone(), *stream_seq, agent.clone())) {
+                    letters.push(found);
+                }
+            }
+            Err(why) => odd.push(format!("{} {}: {why}", stored.seq, stored.subject)),
+        }
+    }
+    (letters, odd)
+}
+
+/// The writer's name stands in the subject, where nobody can forge it: it must be the agent that the letter names.
+fn letter(hive: &Hive, stored: &Stored) -> Result<Found, String> {
+    let subject = Subject::parse(hive, &stored.subject).map_err(|error| error.to_string())?;
+    let letter: DeadLetter = decode::record("dead letter", &stored.payload, LETTER_BYTES_MAX)
+        .map_err(|error| error.to_string())?;
+    if subject.from() != Some(&letter.agent) {
+        return Err(format!("it speaks of {}, who did not write it", letter.agent));
+    }
+    let body = strict_json::parse(&stored.payload).map_err(|error| error.to_string())?;
+    Ok(Found { letter, body })
+}
+
+impl Found {
+    /// Whether this is the dead letter, or the dead letter of the message, with this id.
+    pub(super) fn is(&self, id: Id) -> bool {
+        self.letter.id == id || self.letter.message_id == Some(id)
+    }
+
+    /// Who sent the dead message, as its subject says.
+    pub(super) fn sender(&self, hive: &Hive) -> Option<AgentId> {
+        Subject::parse(hive, &self.letter.subject).ok()?.from().cloned()
+    }
+
+    /// The original bytes, as far as they were kept.
+    pub(super) fn original(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(self.letter.body_base64.as_deref()?).ok()
+    }
+}
+
+/// The letters with this id; never none.
+pub(super) fn with_id(letters: &[Found], id: Id) -> Result<Vec<&Found>, Failure> {
+    let found: Vec<&Found> = letters.iter().filter(|found| found.is(id)).collect();
+    if found.is_empty() {
+        return Err(
+            Failure::contract(ErrorCode::NotFound, format!("there is no dead letter {id}"))
+                .fix("see them all: wagglebus dlq ls; a message that is not dead: wagglebus trace ID"),
+        );
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) const MESSAGE: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+    const LETTER: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c32";
+
+    /// A letter of bob about bytes that alice sent.
+    pub(crate) fn body(subject: &str, original: Option<&[u8]>) -> Value {
+        json!({ "id": LETTER, "message_id": MESSAGE, "stream": "WB_MESSAGES", "stream_seq": 7, "subject": subject,
+                "agent": "bob", "reason": "max_deliver", "delivery": 5, "detail": "no", "extra": 1,
+                "body_base64": original.map(|bytes| STANDARD.encode(bytes)), "at": "2026-01-02T03:04:05.000Z" })
+    }
+
+    fn stored(seq: u64, subject: &str, body: &Value) -> Stored {
+        Stored {
+            seq,
+            subject: subject.into(),
+            time: String::new(),
+            msg_id: None,
+            payload: body.to_string().into(),
+        }
+    }
+
+    #[test]
+    fn doubles_and_forgeries_are_dropped() {
+        let letter = body("wb.msg.bob.high.alice", Some(b"{}"));
+        let own = "wb.dlq.max_deliver.bob";
+        let mut other = letter.clone();
+        other["stream_seq"] = 8.into();
+        let (letters, odd) = understand(
+            &Hive::default(),
+            &[
+                stored(1, own, &letter),
+                stored(2, own, &letter),
+                stored(3, "wb.dlq.max_deliver.mallory", &letter),
+                stored(4, own, &json!({})),
+                stored(5, own, &other),
+            ],
+        );
+        let seqs: Vec<u64> = letters.iter().map(|found| found.letter.stream_seq).collect();
+        assert_eq!((seqs, odd.len()), (vec![7, 8], 2));
+        assert!(odd[0].contains("who did not write it"), "{odd:?}");
+        let found = &letters[0];
+        assert_eq!(
+            (
+                found.sender(&Hive::default()).unwrap().as_str(),
+                found.original().unwrap().as_slice()
+            ),
+            ("alice", &b"{}"[..])
+        );
+        assert_eq!(found.body["extra"], 1);
+        for id in [MESSAGE, LETTER] {
+            assert_eq!(with_id(&letters, id.parse().unwrap()).unwrap().len(), 2);
+        }
+        let nobody = with_id(&letters[..0], MESSAGE.parse().unwrap()).unwrap_err();
+        assert_eq!(nobody.exit_code(), 3);
+    }
+}

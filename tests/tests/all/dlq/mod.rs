@@ -1,0 +1,122 @@
+//! A message that died is listed, shown and sent again under its sender's name, with the built command line.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wagglebus_client::Client;
+use wagglebus_harness::fleet::{Fleet, program};
+use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::Priority;
+use wagglebus_schemas::api::{InboxItem, NakRequest};
+
+use crate::messages::{WITHIN, ack, draft, hive, send, take};
+
+/// Runs the command line as a person would at somebody else's bus: address and key are named.
+fn run(fleet: &Fleet, arguments: &[&str]) -> (i32, Value, String) {
+    let bus = fleet.bus();
+    let output = Command::new(program::find("wagglebus").unwrap())
+        .args(["--json", "dlq"])
+        .args(arguments)
+        .args(["--server", bus.url()])
+        .env_clear()
+        .env("HOME", bus.home())
+        .env("NATS_NKEY", BusUser::Admin.seed_file(bus.places()))
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let stdout = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code().unwrap(), stdout, stderr)
+}
+
+/// The recipient gives the message back until it is dead. Returns its last hand-over.
+async fn kill(client: &Client) -> InboxItem {
+    loop {
+        let items = take(client, 1).await;
+        let [item] = &items[..] else { panic!("{items:?}") };
+        let back = NakRequest {
+            lease: item.lease.clone(),
+            delay_ms: 0,
+            reason: Some("not today".into()),
+        };
+        client.nak(item.message.id, &back).await.unwrap();
+        if item.delivery == 5 {
+            return item.clone();
+        }
+    }
+}
+
+/// Waits until the recipient's sidecar has written the letter.
+async fn letters(fleet: &Fleet) -> Vec<Value> {
+    let written = async {
+        loop {
+            let (code, answer, stderr) = run(fleet, &["ls"]);
+            assert_eq!(code, 0, "{stderr}");
+            let items = answer["items"].as_array().unwrap().clone();
+            if !items.is_empty() {
+                return items;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, written).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dead_message_is_delivered_as_a_new_one_of_its_sender() {
+    let fleet = hive(&["alice", "bob"]).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let bob = fleet.sidecar("bob").unwrap().client();
+    let sent = send(&alice, &draft("bob", Priority::High, "try me")).await;
+    let last = kill(&bob).await;
+    assert_eq!(last.message.id, sent.id);
+
+    let id = sent.id.to_string();
+    let items = letters(&fleet).await;
+    assert_eq!(items.len(), 1, "{items:?}");
+    let expected = json!([id, "bob", "max_deliver", 5]);
+    let fields = ["message_id", "agent", "reason", "delivery"].map(|key| items[0][key].clone());
+    assert_eq!(json!(fields), expected);
+    assert_eq!(run(&fleet, &["show", &id]).1["items"], json!(items));
+    let other = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+    assert_eq!(run(&fleet, &["show", other]).0, 3);
+
+    let stored = async || {
+        fleet
+            .bus()
+            .admin()
+            .get_stream("WB_MESSAGES")
+            .await
+            .unwrap()
+            .get_info()
+            .await
+            .unwrap()
+    };
+    let before = stored().await.state.last_sequence;
+    let (code, answer, stderr) = run(&fleet, &["retry", "--dry-run", &id]);
+    assert_eq!(
+        (code, &answer["items"][0]["retry_of"]),
+        (0, &json!(id)),
+        "{stderr}"
+    );
+    assert_eq!(run(&fleet, &["retry", other]).0, 3);
+    assert_eq!(stored().await.state.last_sequence, before, "nothing was sent");
+
+    // The letter's own id means the same, and naming it twice does not send it twice.
+    let letter = items[0]["id"].as_str().unwrap();
+    let (code, answer, stderr) = run(&fleet, &["retry", &id, letter]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(answer["items"].as_array().unwrap().len(), 1, "{answer}");
+    let items = take(&bob, 8).await;
+    let [item] = &items[..] else { panic!("{items:?}") };
+    let message = &item.message;
+    assert_eq!(json!(message.id), answer["items"][0]["id"]);
+    assert_ne!(message.id, sent.id);
+    assert_eq!((item.delivery, item.redelivered), (1, false));
+    let mut as_it_was = last.message.clone();
+    (as_it_was.id, as_it_was.timestamp) = (message.id, message.timestamp);
+    as_it_was.metadata.insert("retry_of".into(), json!(id));
+    assert_eq!(message, &as_it_was);
+    ack(&bob, item).await;
+    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+}
