@@ -11,8 +11,8 @@ use wagglebus_schemas::Hive;
 #[command(name = "wagglebus-coordinator", version)]
 #[command(
     after_help = "Exit codes: 0 stopped by SIGTERM, 1 failed, 2 usage, 5 NATS unreachable, 6 refused; 130 interrupted.\n\
-                  Connection: the options below, else NATS_URL, NATS_NKEY, NATS_CREDS and NATS_CA, else the running \
-                  `wagglebus up` of this user."
+                  Connection: --server and --context, else NATS_URL, NATS_CONTEXT and the other NATS_* variables of the \
+                  stock tools, else the running `wagglebus up` of this user."
 )]
 pub(crate) struct Args {
     /// The hive (tenant) to serve
@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas
     #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER", value_delimiter = ',')]
     pub(crate) server: Vec<String>,
+    /// NATS context with address and credentials
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
     /// File with the seed of the coordinator's nkey
     #[arg(
         long,

@@ -1,12 +1,15 @@
 //! From what was typed to what is meant.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wagglebus_nats::connect::{Credentials, Settings};
+use wagglebus_nats::context::StockSettings;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::Hive;
-use wagglebus_schemas::places::{BusFile, Places};
+use wagglebus_schemas::places::{BusFile, NoPlace, Places};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -34,28 +37,23 @@ impl Config {
     }
 }
 
-/// Where NATS is and who we are there: options, then `NATS_*`, then the running `up` of this user.
+/// Where NATS is and who we are there: options, then `NATS_*`, then the running `up` of this user (DESIGN 6).
+///
+/// Variables that name no server, such as a token for another one, don't keep us from our own.
 fn settings(args: &Args) -> Result<Settings, Failure> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let mut settings = Settings::new(String::new(), "wagglebus-coordinator");
+    let options = StockSettings {
+        urls: args.server.clone(),
+        credentials: own_credentials(args).unwrap_or_default(),
+        ..StockSettings::default()
+    };
+    let places = Places::from_env(args.hive.clone(), rustix::process::getuid().as_raw());
+    let stock = match stock(args, &places)? {
+        Some(stock) if !(stock.urls.is_empty() && options.urls.is_empty()) => stock,
+        Some(_) | None if !options.urls.is_empty() => StockSettings::default(),
+        Some(_) | None => running(&places?)?,
+    };
+    let mut settings = options.over(stock).connection("wagglebus-coordinator");
     settings.jitter_seed = u64::from(std::process::id());
-    settings.tls.ca = variable("NATS_CA").map(PathBuf::from);
-    let mut credentials = own_credentials(args).or_else(|| {
-        let nkey = variable("NATS_NKEY").map(|file| Credentials::NkeyFile(file.into()));
-        nkey.or_else(|| variable("NATS_CREDS").map(|file| Credentials::CredsFile(file.into())))
-    });
-    if !args.server.is_empty() {
-        settings.urls.clone_from(&args.server);
-    } else if let Some(urls) = variable("NATS_URL") {
-        settings.urls = urls.split(',').map(str::to_owned).collect();
-    } else {
-        let uid = rustix::process::getuid().as_raw();
-        let places = Places::from_env(args.hive.clone(), uid)?;
-        settings.urls = vec![running(&places)?.url];
-        credentials = own_credentials(args)
-            .or_else(|| Some(Credentials::NkeyFile(BusUser::Coordinator.seed_file(&places))));
-    }
-    settings.credentials = credentials.unwrap_or_default();
     Ok(settings)
 }
 
@@ -64,8 +62,42 @@ fn own_credentials(args: &Args) -> Option<Credentials> {
     nkey.or_else(|| args.creds_file.clone().map(Credentials::CredsFile))
 }
 
+/// The context that is named, else `NATS_*`.
+fn stock(args: &Args, places: &Result<Places, NoPlace>) -> Result<Option<StockSettings>, Failure> {
+    // Without a home there are no contexts; a named one is then missed by its name.
+    let dir = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
+    let home = std::env::home_dir();
+    let read = |path: &Path| std::fs::read_to_string(path);
+    if let Some(name) = &args.context {
+        return Ok(Some(StockSettings::from_context(
+            &dir,
+            name,
+            home.as_deref(),
+            &read,
+        )?));
+    }
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+    Ok(StockSettings::from_environment(
+        &variables,
+        &dir,
+        home.as_deref(),
+        &read,
+    )?)
+}
+
+/// The running `up`, with the coordinator's key.
+fn running(places: &Places) -> Result<StockSettings, Failure> {
+    Ok(StockSettings {
+        urls: vec![bus_file(places)?.url],
+        credentials: Credentials::NkeyFile(BusUser::Coordinator.seed_file(places)),
+        ..StockSettings::default()
+    })
+}
+
 /// What `up` says of itself.
-fn running(places: &Places) -> Result<BusFile, Failure> {
+fn bus_file(places: &Places) -> Result<BusFile, Failure> {
     let path = places.bus_file();
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use wagglebus_nats::connect::ConnectError;
+use wagglebus_nats::context::ContextError;
 use wagglebus_nats::private_file::PrivateFileError;
 use wagglebus_schemas::places::NoPlace;
 use wagglebus_schemas::time::TimestampError;
@@ -22,12 +23,16 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Places(#[from] NoPlace),
     #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("{address} cannot be listened on: use --listen with a free port, or port 0")]
     Listen {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error("the ready file {} of a former run cannot be removed", path.display())]
+    OldReadyFile { path: PathBuf, source: std::io::Error },
     #[error("the ready file cannot be written")]
     ReadyFile(#[from] PrivateFileError),
     #[error("signals cannot be received")]
@@ -46,11 +51,12 @@ impl Failure {
             Self::NotLoopback(_) => 2,
             Self::NoBus { .. } => 5,
             Self::Connect(error) if error.heals() => 5,
-            Self::Connect(_) => 6,
+            Self::Connect(_) | Self::Context(_) => 6,
             Self::Interrupted => 130,
             Self::BusFile { .. }
             | Self::Places(_)
             | Self::Listen { .. }
+            | Self::OldReadyFile { .. }
             | Self::ReadyFile(_)
             | Self::Signals(_)
             | Self::Clock(_)

@@ -1,5 +1,6 @@
 //! The ready file: tells the starter that the roster is known, and where `/readyz` is.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -17,12 +18,20 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    pub(crate) const fn new(file: Option<PathBuf>, http: SocketAddr) -> Self {
-        Self {
+    /// Not ready yet: a file of a former run goes.
+    pub(crate) fn new(file: Option<PathBuf>, http: SocketAddr) -> Result<Self, Failure> {
+        if let Some(path) = &file
+            && let Err(source) = std::fs::remove_file(path)
+            && source.kind() != io::ErrorKind::NotFound
+        {
+            let path = path.clone();
+            return Err(Failure::OldReadyFile { path, source });
+        }
+        Ok(Self {
             file,
             http,
             said: false,
-        }
+        })
     }
 
     /// Writes the file the first time; nothing later.

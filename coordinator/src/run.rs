@@ -31,8 +31,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let mut shutdown = Shutdown::new()?;
     let (listener, http) = http::listen(config.listen).await?;
+    let ready = Ready::new(config.ready_file, http)?;
     let (connection, mut events) = connect::connect(config.bus).await?;
-    let mut coordinator = Coordinator::new(config.hive, Ready::new(config.ready_file, http))?;
+    let mut coordinator = Coordinator::new(config.hive, ready)?;
     let mut serving = JoinSet::new();
     let health = coordinator.health.subscribe();
     serving.spawn(http::serve(listener, health, coordinator.metrics.clone()));

@@ -70,7 +70,7 @@ pub enum Ignored {
         seq: u64,
     },
     /// A heartbeat of somebody who is not enrolled, while too many of these are remembered.
-    #[error("heartbeat of {agent}, who is not enrolled: enrol it with wagglebus agent add {agent}")]
+    #[error("heartbeat of {agent}, who is not enrolled")]
     Stranger {
         /// Who.
         agent: AgentId,

@@ -56,8 +56,10 @@ pub fn agent(roster: &Roster, myself: &Myself, agent: &AgentId, now: Now) -> Res
     let names = roster.members().map(Member::agent).chain([&coordinator]);
     let similar = similar(agent.as_str(), names.map(AgentId::as_str));
     let hint = match similar.first() {
-        Some(close) => format!("did you mean {close}? wagglebus agent ls lists everybody"),
-        None => format!("wagglebus agent ls lists everybody; wagglebus agent add {agent} enrols it"),
+        Some(close) => format!("did you mean {close}? `wagglebus agents` lists everybody"),
+        None => {
+            format!("`wagglebus agents` lists everybody; `wagglebus sidecar --agent {agent} …` enrols it")
+        }
     };
     Err(
         ErrorDetail::new(ErrorCode::UnknownAgent, format!("no agent is named {agent}"))
@@ -111,7 +113,7 @@ fn unknown_capability(roster: &Roster, capability: &CapabilityName) -> ErrorDeta
     let similar = similar(capability.as_str(), declared);
     let hint = match similar.first() {
         Some(close) => format!("did you mean capability:{close}?"),
-        None => "wagglebus agent ls shows who declares what".to_owned(),
+        None => "`wagglebus agents` shows who declares what".to_owned(),
     };
     ErrorDetail::new(
         ErrorCode::UnknownCapability,
