@@ -151,30 +151,36 @@ impl EventLoop {
         }
     }
 
-    /// Waits for the next thing to happen. Events of the agent and the bus come before house-keeping.
+    /// Waits for the next thing to happen. What ends comes first. Then everything takes its turn by chance: a long queue
+    /// of one kind (publish acks of a full outbox) must not keep the others from being heard. Compaction fills pauses.
     async fn turn(&mut self, drain: &mut Shutdown, draining: bool) -> Turn {
         let now = clock::now().mono_ms;
         let wake_in = Duration::from_millis(self.sidecar.next_wake(now).saturating_sub(now));
         let sync_at = self.storage.sync_due();
         let compact = self.compaction.is_runnable(&self.storage);
+        let others = async {
+            tokio::select! {
+                event = self.performer.next() => Turn::Event(event),
+                Some(late) = self.late.next() => Turn::Event(match late.delivery {
+                    Some(delivery) => {
+                        let lane = lane_of(&delivery.ack.meta().lane.consumer);
+                        Event::FetchedLate { fetched: Box::new(fetched(delivery)), lane }
+                    }
+                    None => Event::Tick,
+                }),
+                Some(report) = self.syncs.recv() => Turn::Synced(report),
+                note = self.wakes.next() => Turn::Wake(note),
+                call = self.gate.calls.recv() => Turn::Call(call),
+                () = until(sync_at) => Turn::SyncDue,
+                () = tokio::time::sleep(wake_in) => Turn::Event(Event::Tick),
+            }
+        };
         tokio::select! {
             biased;
             Some(event) = self.gate.endings.recv() => Turn::Event(event),
             event = self.bus_events.next() => Turn::Bus(event),
-            event = self.performer.next() => Turn::Event(event),
-            Some(late) = self.late.next() => Turn::Event(match late.delivery {
-                Some(delivery) => {
-                    let lane = lane_of(&delivery.ack.meta().lane.consumer);
-                    Event::FetchedLate { fetched: Box::new(fetched(delivery)), lane }
-                }
-                None => Event::Tick,
-            }),
-            Some(report) = self.syncs.recv() => Turn::Synced(report),
-            note = self.wakes.next() => Turn::Wake(note),
-            call = self.gate.calls.recv() => Turn::Call(call),
             () = drain.begun(), if !draining => Turn::Shutdown,
-            () = until(sync_at) => Turn::SyncDue,
-            () = tokio::time::sleep(wake_in) => Turn::Event(Event::Tick),
+            turn = others => turn,
             () = std::future::ready(()), if compact => Turn::Compact,
         }
     }
