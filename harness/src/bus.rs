@@ -220,7 +220,8 @@ fn public(places: &Places, user: BusUser) -> Result<PublicKey> {
     Ok(UserKey::load_or_create(&user.seed_file(places))?.public().clone())
 }
 
-fn places(home: &Path) -> Result<Places> {
+/// The places of a user whose home is `home`.
+pub(crate) fn places(home: &Path) -> Result<Places> {
     let source = PlacesSource {
         home: Some(home.to_owned()),
         xdg_runtime: Some(home.join("run")),

@@ -96,6 +96,11 @@ impl TestServer {
         Ok(server)
     }
 
+    /// How it is started, to change that before the next start.
+    pub fn launch_mut(&mut self) -> &mut Launch {
+        &mut self.launch
+    }
+
     /// Where clients connect. The same after each restart.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -34,7 +34,7 @@ use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::subject::agent_api_prefix;
 
-use crate::bus::TestBus;
+use crate::bus::{self, TestBus};
 use process::{Process, Start};
 use sidecar::{READY_WITHIN, Sidecar};
 
@@ -57,10 +57,8 @@ pub struct Options {
     pub options: Vec<String>,
     /// The mode with its own arguments.
     pub mode: Vec<String>,
-    /// A state folder of its own instead of the agent's usual one.
-    pub state_dir: Option<PathBuf>,
-    /// See [`Start::file_blocks_max`].
-    pub file_blocks_max: Option<u64>,
+    /// As if on another machine of this name: with run and state folders of its own.
+    pub machine: Option<String>,
 }
 
 impl Options {
@@ -166,18 +164,22 @@ impl Fleet {
     /// See [`Fleet::prepare`].
     pub fn second(&self, name: &str, options: &Options) -> Result<Sidecar> {
         let agent: AgentId = name.parse()?;
-        let places = self.bus.places();
-        let usual = places.agent_state_dir(&agent);
-        let state_dir = options.state_dir.clone().unwrap_or_else(|| usual.clone());
-        let part = if state_dir == usual { "ready" } else { "second" };
+        let (home, part) = match &options.machine {
+            None => (self.bus.home().to_owned(), "ready".to_owned()),
+            Some(machine) => (self.bus.home().join(machine), machine.clone()),
+        };
+        let places = bus::places(&home)?;
+        fs::create_dir_all(places.run_dir())?;
         let ready_file = logs(&self.bus).join(format!("{agent}.{part}.json"));
+        let seed_file = self.bus.places().agent_seed_file(&agent);
+        let state_dir = places.agent_state_dir(&agent);
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut arguments: Vec<String> = [
             ("--agent", agent.to_string()),
             ("--state-dir", text(&state_dir)),
             ("--ready-file", text(&ready_file)),
             ("--server", self.bus.url().to_owned()),
-            ("--nkey", text(&places.agent_seed_file(&agent))),
+            ("--nkey", text(&seed_file)),
             ("--api-prefix", agent_api_prefix(places.hive())),
         ]
         .into_iter()
@@ -187,9 +189,8 @@ impl Fleet {
         let start = Start {
             program: program::find("wagglebus-sidecar")?,
             arguments,
-            environment: self.environment(),
+            environment: environment(&home),
             log: logs(&self.bus).join(format!("{agent}.log")),
-            file_blocks_max: options.file_blocks_max,
         };
         let socket = places.socket(&agent);
         Ok(Sidecar::new(agent, socket, ready_file, state_dir, start))
@@ -238,9 +239,8 @@ impl Fleet {
             ]
             .map(str::to_owned)
             .to_vec(),
-            environment: self.environment(),
+            environment: environment(self.bus.home()),
             log: logs(&self.bus).join("coordinator.log"),
-            file_blocks_max: None,
         };
         let mut process = start.start().await?;
         let deadline = Instant::now() + READY_WITHIN;
@@ -256,21 +256,20 @@ impl Fleet {
         self.coordinator = Some(process);
         Ok(())
     }
+}
 
-    /// What every program of the hive is told by its environment: our own folders, and nothing of the user's.
-    fn environment(&self) -> Vec<(String, PathBuf)> {
-        let home = self.bus.home();
-        let mut environment = vec![
-            ("HOME".to_owned(), home.to_owned()),
-            ("TMPDIR".to_owned(), home.to_owned()),
-            ("XDG_RUNTIME_DIR".to_owned(), home.join("run")),
-        ];
-        for name in ["PATH", "WAGGLEBUS_LOG"] {
-            let value = std::env::var_os(name).map(PathBuf::from);
-            environment.extend(value.map(|value| (name.to_owned(), value)));
-        }
-        environment
+/// What every program of the hive is told by its environment: our own folders, and nothing of the user's.
+fn environment(home: &Path) -> Vec<(String, PathBuf)> {
+    let mut environment = vec![
+        ("HOME".to_owned(), home.to_owned()),
+        ("TMPDIR".to_owned(), home.to_owned()),
+        ("XDG_RUNTIME_DIR".to_owned(), home.join("run")),
+    ];
+    for name in ["PATH", "WAGGLEBUS_LOG"] {
+        let value = std::env::var_os(name).map(PathBuf::from);
+        environment.extend(value.map(|value| (name.to_owned(), value)));
     }
+    environment
 }
 
 fn logs(bus: &TestBus) -> PathBuf {

@@ -24,6 +24,10 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// Becomes `$0`, which survives the signal that comes with a file over the [limit](Process::limit_files): a full disk
+/// sends none.
+pub const LIMITABLE: &str = "trap '' XFSZ && exec \"$0\" \"$@\"";
+
 /// How to start a program.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
@@ -35,8 +39,6 @@ pub struct Start {
     pub environment: Vec<(String, PathBuf)>,
     /// Where its standard error goes, appended. Its standard output goes nowhere.
     pub log: PathBuf,
-    /// Longest file that it may write, in blocks of 512 bytes: what a full disk looks like to it.
-    pub file_blocks_max: Option<u64>,
 }
 
 impl Start {
@@ -46,18 +48,8 @@ impl Start {
     /// When the operating system does not play along.
     pub async fn start(&self) -> Result<Process> {
         let log = File::options().create(true).append(true).open(&self.log)?;
-        // A shell sets the limit, because nothing may run between fork and exec, and then becomes the program.
-        let (program, limit) = match self.file_blocks_max {
-            None => (self.program.as_path(), None),
-            Some(blocks) => (
-                Path::new("/bin/sh"),
-                Some(format!("ulimit -f {blocks} && exec \"$0\" \"$@\"")),
-            ),
-        };
-        let mut command = Command::from(gated(program));
-        if let Some(script) = &limit {
-            command.arg("-c").arg(script).arg(&self.program);
-        }
+        let mut command = Command::from(gated(Path::new("/bin/sh")));
+        command.arg("-c").arg(LIMITABLE).arg(&self.program);
         let mut child = command
             .args(&self.arguments)
             .env_clear()
@@ -113,6 +105,15 @@ impl Process {
     /// When it has ended.
     pub fn resume(&self) -> Result<()> {
         self.signal(Signal::CONT).map(drop)
+    }
+
+    /// Lets it write no file longer than this from now on, or any file again: what a full disk looks like to it, and
+    /// room after that.
+    ///
+    /// # Errors
+    /// When it has ended, or the system cannot do this (only Linux can).
+    pub fn limit_files(&self, bytes_max: Option<u64>) -> Result<()> {
+        limit_files(self.pid, bytes_max)
     }
 
     /// Kills it (SIGKILL).
@@ -172,4 +173,30 @@ impl Drop for Process {
             self.child.try_wait().ok();
         }
     }
+}
+
+/// Lets a process of ours write no file longer than this from now on; see [`Process::limit_files`].
+///
+/// # Errors
+/// When the system refuses.
+#[cfg(target_os = "linux")]
+pub fn limit_files(pid: u32, bytes_max: Option<u64>) -> Result<()> {
+    use rustix::process::{Resource, Rlimit, prlimit};
+
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let limit = Rlimit {
+        current: bytes_max,
+        maximum: None,
+    };
+    prlimit(id, Resource::Fsize, limit).with_context(|| format!("process {pid} cannot be limited"))?;
+    Ok(())
+}
+
+/// Lets a process of ours write no file longer than this from now on: not on this system.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn limit_files(pid: u32, _: Option<u64>) -> Result<()> {
+    bail!("files of process {pid} cannot be limited on this system")
 }

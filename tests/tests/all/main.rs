@@ -9,6 +9,7 @@
 mod conformance;
 mod demo;
 mod dlq;
+mod faults;
 mod hostile;
 mod ledger;
 mod messages;
