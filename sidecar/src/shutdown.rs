@@ -29,6 +29,11 @@ impl Shutdown {
         // A switch that is gone will not be used any more: that is the end too.
         self.0.wait_for(|begun| *begun).await.ok();
     }
+
+    /// Whether the sign was given; false when the process ends for another reason.
+    pub(crate) fn is_given(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 /// SIGTERM and SIGINT.

@@ -32,6 +32,12 @@ pub(crate) enum ListenError {
         /// Why.
         source: io::Error,
     },
+    /// Whoever owns the folder can put his own socket in place of ours.
+    #[error("cannot listen in {path}: it belongs to another user; remove it, or set WAGGLEBUS_RUN")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The port is taken, or not ours to take.
     #[error("cannot listen at {address}: {source}; give --listen another port, or 0 for any")]
     Port {
@@ -67,7 +73,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Listens at a path in a folder that only this user can enter. What a dead process left there is replaced.
+    /// Listens at a path in a folder that only this user can enter, and makes it so. What a dead process left there is replaced.
     ///
     /// # Errors
     /// See [`ListenError`].
@@ -78,6 +84,11 @@ impl Socket {
         };
         if let Some(folder) = path.parent() {
             private_file::create_dir(folder).map_err(|error| failure(io::Error::other(error)))?;
+            if !is_made_private(folder).map_err(failure)? {
+                return Err(ListenError::Folder {
+                    path: folder.to_owned(),
+                });
+            }
         }
         let listener = match UnixListener::bind(path) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -106,6 +117,18 @@ impl Drop for Socket {
             std::fs::remove_file(&self.path).ok();
         }
     }
+}
+
+/// Lets nobody but its owner into a folder; false when that is not us.
+fn is_made_private(folder: &Path) -> io::Result<bool> {
+    let found = std::fs::symlink_metadata(folder)?;
+    if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
+        return Ok(false);
+    }
+    if found.mode() & 0o077 != 0 {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700))?;
+    }
+    Ok(true)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -191,6 +214,23 @@ mod tests {
         assert!(!path.exists());
         std::fs::rename(&moved, &path).unwrap();
         assert!(Socket::bind(&path).is_ok(), "nobody answers there");
+    }
+
+    #[tokio::test]
+    async fn the_folder_of_a_socket_is_ours_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("run");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+        let _socket = Socket::bind(&folder.join("bob.sock")).unwrap();
+        assert_eq!(std::fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        let elsewhere = Socket::bind(&link.join("carol.sock"));
+        assert!(
+            matches!(elsewhere, Err(ListenError::Folder { .. })),
+            "{elsewhere:?}"
+        );
     }
 
     #[tokio::test]

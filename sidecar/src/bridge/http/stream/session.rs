@@ -145,9 +145,10 @@ impl Session {
                 Turn::Time if self.ping() => {}
                 // Nobody came back, or nobody can any more.
                 Turn::Time | Turn::Attach(None) => return,
-                // The event loop ends by itself when another sidecar holds the lease.
-                Turn::Item(None) => return self.close("fenced"),
-                Turn::Shutdown => return self.close("drain"),
+                Turn::Item(None) | Turn::Shutdown => {
+                    // Without the sign, the event loop ends only when another sidecar holds the lease.
+                    return self.close(if shutdown.is_given() { "drain" } else { "fenced" });
+                }
             }
         }
     }

@@ -1,0 +1,138 @@
+//! What became of a message: read again, traced, counted.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::raw::Connection;
+use super::world::{World, text};
+
+async fn trace(at: &mut Connection, id: &str) -> Result<Value> {
+    let answer = at.get(&format!("/v1/messages/{id}/trace")).await?;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    Ok(answer.json())
+}
+
+/// Asks until the trace has reached a level: receipts travel over the bus.
+async fn trace_at(at: &mut Connection, id: &str, level: &str) -> Result<Value> {
+    loop {
+        let trace = trace(at, id).await?;
+        if trace["level"] == level {
+            return Ok(trace);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_trace_tells_how_far_a_message_came_and_why_not_further() -> Result<()> {
+    let world = World::open().await?;
+    let (mut alice, mut bob) = (world.alice().await?, world.bob().await?);
+    let id = world.send("hi", "normal").await?;
+    let stored = trace(&mut alice, &id).await?;
+    assert_eq!(
+        (&stored["level"], &stored["receipts"]),
+        (&json!("stored"), &json!([]))
+    );
+    assert_eq!(
+        stored["explanation"],
+        "not seen: stored, but bob's sidecar has not fetched it"
+    );
+    assert_eq!(stored["message"]["acknowledged"], false);
+
+    let item = world.take().await?;
+    let handed = trace_at(&mut alice, &id, "injected").await?;
+    assert!(
+        text(&handed["explanation"]).starts_with("not seen: handed to bob through http"),
+        "{handed}"
+    );
+    let own = trace(&mut bob, &id).await?;
+    assert_eq!(
+        (&own["level"], &own["receipts"]),
+        (&json!("injected"), &json!([]))
+    );
+
+    bob.post_json(&format!("/v1/inbox/{id}/ack"), &json!({ "lease": item["lease"] }))
+        .await?;
+    let done = trace_at(&mut alice, &id, "done").await?;
+    assert!(text(&done["explanation"]).starts_with("done by bob"), "{done}");
+    let levels: Vec<&Value> = done["receipts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|receipt| receipt["levels"].as_array().unwrap())
+        .map(|step| &step["level"])
+        .collect();
+    assert_eq!(levels, ["fetched", "injected", "seen", "done"]);
+
+    for side in [&mut alice, &mut bob] {
+        let message = side.get(&format!("/v1/messages/{id}")).await?.json();
+        assert_eq!(
+            (&message["content"], &message["acknowledged"]),
+            (&json!("hi"), &json!(true))
+        );
+        assert_eq!(trace(side, &id).await?["message"], message);
+    }
+    let nothing = "/v1/messages/0192f0c1-7c1e-7b11-8a52-000000000000";
+    assert_eq!(alice.get(nothing).await?.refusal(), (404, "not_found".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn roster_health_and_metrics_answer() -> Result<()> {
+    let world = World::open().await?;
+    let mut alice = world.alice().await?;
+    assert_eq!(alice.get("/livez").await?.status, 200);
+    let ready = alice.get("/readyz").await?;
+    let checks = json!({ "bus": "ok", "spool": "ok", "lease": "ok" });
+    assert_eq!(
+        (ready.status, ready.json()),
+        (200, json!({ "ready": true, "checks": checks }))
+    );
+
+    let agents = alice.get("/v1/agents?limit=500").await?;
+    assert_eq!(agents.status, 200, "{agents:?}");
+    let names: Vec<String> = agents.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| text(&a["agent"]))
+        .collect();
+    assert!(
+        names.contains(&"alice".to_owned()) && names.contains(&"bob".to_owned()),
+        "{names:?}"
+    );
+    assert_eq!(
+        alice.get("/v1/agents?limit=0").await?.refusal(),
+        (400, "invalid_query".to_owned())
+    );
+    let bob = alice.get("/v1/agents/bob").await?;
+    assert_eq!((bob.status, &bob.json()["agent"]), (200, &json!("bob")));
+    let unknown = alice.get("/v1/agents/bop").await?;
+    assert_eq!(unknown.refusal(), (404, "unknown_agent".to_owned()));
+    assert_eq!(unknown.error()["details"]["similar"], json!(["bob"]));
+    assert_eq!(
+        alice.get("/v1/agents/A.B").await?.refusal(),
+        (404, "unknown_agent".to_owned())
+    );
+
+    world.send("hi", "normal").await?;
+    let metrics = alice.get("/metrics").await?;
+    assert!(
+        metrics
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
+    );
+    let text = String::from_utf8(metrics.body)?;
+    for line in [
+        "wagglebus_sidecar_bus_connected{agent=\"alice\"} 1",
+        "wagglebus_sidecar_lease_held{agent=\"alice\"} 1",
+        "wagglebus_sidecar_http_requests_total{agent=\"alice\",route=\"/v1/messages\",status=\"201\"} 1",
+        "# EOF",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    Ok(())
+}

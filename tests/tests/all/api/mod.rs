@@ -1,0 +1,12 @@
+//! The local API of real sidecars on a real bus, byte for byte as WIRE has it.
+
+mod guard;
+mod history;
+mod inbox;
+mod outage;
+mod poll;
+mod raw;
+mod refused;
+mod send;
+mod stream;
+mod world;
