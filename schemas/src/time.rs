@@ -32,7 +32,10 @@ impl Timestamp {
     const TEXT_BYTES: usize = 24;
 
     /// 1970-01-01T00:00:00.000Z.
-    pub const EPOCH: Self = Self { unix_ms: 0, text: *b"1970-01-01T00:00:00.000Z" };
+    pub const EPOCH: Self = Self {
+        unix_ms: 0,
+        text: *b"1970-01-01T00:00:00.000Z",
+    };
 
     /// From milliseconds since 1970-01-01T00:00:00Z.
     ///

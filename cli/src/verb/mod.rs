@@ -2,6 +2,7 @@
 
 mod ack;
 mod agents;
+mod bench;
 mod demo;
 mod dlq;
 mod doctor;
@@ -48,6 +49,7 @@ pub(crate) enum Verb {
     Server(server::Verb),
     Sidecar(program::Sidecar),
     Coordinator(program::Coordinator),
+    Bench(bench::Args),
     Version(version::Args),
 }
 
@@ -78,6 +80,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Server(verb) => server::run(verb, session, output).await,
         Verb::Sidecar(args) => args.become_it(session),
         Verb::Coordinator(args) => args.become_it(session),
+        Verb::Bench(args) => bench::run(args, output).await,
         Verb::Version(args) => version::run(args, output).await,
     }
 }
