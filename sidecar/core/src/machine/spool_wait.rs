@@ -28,6 +28,8 @@ const OWED_MAX: usize = 1_024;
 pub(super) struct SpoolWait {
     /// Fetched messages, at most one of the lanes and one receipt.
     parked: Vec<Parked>,
+    /// When the server must next be told that they are not forgotten.
+    progress_at_ms: u64,
     /// Receipts and notices of ours, in order.
     owed: VecDeque<(Out, Bytes)>,
     retry_at_ms: Option<u64>,
@@ -39,7 +41,6 @@ pub(super) struct SpoolWait {
 struct Parked {
     lane: Option<Priority>,
     fetched: Fetched,
-    progress_at_ms: u64,
 }
 
 impl SpoolWait {
@@ -53,20 +54,19 @@ impl SpoolWait {
     }
 
     pub(super) fn next_progress(&self) -> Option<u64> {
-        self.parked.iter().map(|parked| parked.progress_at_ms).min()
+        (!self.parked.is_empty()).then_some(self.progress_at_ms)
     }
 
     /// Ack subjects of parked messages that the server must be told are not forgotten.
     pub(super) fn progress_due(&mut self, now_ms: u64) -> Vec<String> {
-        let due = self
-            .parked
-            .iter_mut()
-            .filter(|parked| parked.progress_at_ms <= now_ms);
-        due.map(|parked| {
-            parked.progress_at_ms = now_ms.saturating_add(PROGRESS_MS);
-            parked.fetched.ack.clone()
-        })
-        .collect()
+        if self.progress_at_ms > now_ms {
+            return Vec::new();
+        }
+        self.progress_at_ms = now_ms.saturating_add(PROGRESS_MS);
+        self.parked
+            .iter()
+            .map(|parked| parked.fetched.ack.clone())
+            .collect()
     }
 
     /// Sequences of the parked messages.
@@ -96,13 +96,11 @@ impl Sidecar {
         fetched: Fetched,
         error: &JournalError,
     ) {
+        if !self.spool_wait.told {
+            self.spool_wait.progress_at_ms = cx.now.mono_ms.saturating_add(PROGRESS_MS);
+        }
         self.spool_blocked(cx, None, error);
-        let progress_at_ms = cx.now.mono_ms.saturating_add(PROGRESS_MS);
-        self.spool_wait.parked.push(Parked {
-            lane,
-            fetched,
-            progress_at_ms,
-        });
+        self.spool_wait.parked.push(Parked { lane, fetched });
     }
 
     /// Writes a record that others wait for, now or as soon as there is room.
@@ -143,7 +141,7 @@ impl Sidecar {
                 return self.spool_blocked(cx, Some(key.id), &error);
             }
         }
-        for Parked { lane, fetched, .. } in std::mem::take(&mut self.spool_wait.parked) {
+        for Parked { lane, fetched } in std::mem::take(&mut self.spool_wait.parked) {
             match lane {
                 Some(lane) => self.take_in(cx, lane, fetched),
                 None => self.take_receipt(cx, fetched),
@@ -154,7 +152,7 @@ impl Sidecar {
 
     /// Gives parked messages back.
     pub(super) fn return_parked(&mut self, cx: &mut Context<'_>) {
-        for Parked { lane, fetched, .. } in std::mem::take(&mut self.spool_wait.parked) {
+        for Parked { lane, fetched } in std::mem::take(&mut self.spool_wait.parked) {
             let follow = Follow::Comes {
                 lane,
                 stream_seq: Some(fetched.stream_seq),

@@ -3,9 +3,16 @@
 // A test picks what it awaits and is not interested in the rest.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+mod burial;
 mod effects;
+mod fencing;
+mod full_disk;
+mod receipts;
 mod receiving;
+mod restart;
 mod rig;
 mod sending;
 mod slots;
 mod spool;
+mod world;
+mod worlds;

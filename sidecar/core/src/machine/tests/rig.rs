@@ -159,10 +159,10 @@ impl Rig {
                 Effect::WriteLease { .. } => Some(Event::Lease(LeaseOutcome::Written(7))),
                 Effect::CheckLane { lane, .. } => Some(Event::LaneChecked {
                     lane: *lane,
-                    state: Some(nothing()),
+                    state: Some(lane_state()),
                 }),
                 Effect::CheckReceipts => Some(Event::ReceiptsChecked {
-                    state: Some(nothing()),
+                    state: Some(lane_state()),
                 }),
                 Effect::FetchLane { lane, .. } => Some(Event::LaneFetched {
                     lane: *lane,
@@ -313,7 +313,7 @@ impl Rig {
     }
 }
 
-fn nothing() -> LaneState {
+pub(super) fn lane_state() -> LaneState {
     LaneState {
         pending: 0,
         lost: Vec::new(),

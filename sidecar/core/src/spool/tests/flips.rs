@@ -47,13 +47,12 @@ fn every_bit_of_4_kib() {
     }
 }
 
-/// The promise to the letter (RELIABILITY R8): a minute and a half with `cargo test -- --ignored`.
+/// The promise is about 64 KiB (RELIABILITY R8); of these, every 67th bit, so that all positions in a byte come in turn.
 #[test]
-#[ignore = "half a million scans of 64 KiB"]
-fn every_bit_of_64_kib() {
+fn a_sample_of_the_bits_of_64_kib() {
     let segment = Segment::realistic(64 << 10);
     let mut bytes = segment.bytes.clone();
-    for bit in 0..bytes.len() * 8 {
+    for bit in (0..bytes.len() * 8).step_by(67) {
         check_flip(&segment, &mut bytes, bit, Some(ID));
     }
 }
