@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::{
-    AckAnswer, AckRequest, InboxAnswer, NakAnswer, NakRequest, Page, ProgressAnswer, ProgressRequest,
-    Readiness, SendAnswer, Trace,
+    AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
+    ProgressRequest, Readiness, SendAnswer, Trace,
 };
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::{AgentFile, Places};
@@ -18,7 +18,6 @@ use crate::discovery;
 use crate::endpoint::{Endpoint, Token};
 use crate::error::{Absence, ClientError};
 use crate::exchange::{Answered, Call, Exchange};
-use crate::peek::InboxPeek;
 use crate::query::Target;
 
 /// How long an answer may take that the sidecar does not delay on purpose. A publish waits for its ack up to 5 s.

@@ -31,7 +31,6 @@ pub mod discovery;
 mod endpoint;
 mod error;
 mod exchange;
-mod peek;
 pub mod process;
 mod query;
 
@@ -40,4 +39,3 @@ pub use discovery::uid;
 pub use endpoint::{Endpoint, Token};
 pub use error::{Absence, ClientError};
 pub use exchange::{Answered, RESPONSE_BYTES_MAX};
-pub use peek::{InHand, InboxPeek, PendingCounts};

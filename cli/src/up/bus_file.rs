@@ -5,13 +5,9 @@ use wagglebus_schemas::places::{BusFile, Places};
 
 use crate::failure::Failure;
 
-/// Writes the file. A coordinator that has written itself into it stays there, except for a new `up` (`fresh`).
-pub(crate) fn write(places: &Places, bus: &BusFile, fresh: bool) -> Result<(), Failure> {
-    let mut bus = bus.clone();
-    if !fresh {
-        bus.coordinator = read(places).and_then(|file| file.coordinator);
-    }
-    let text = serde_json::to_string_pretty(&bus).unwrap_or_default();
+/// Writes the file.
+pub(crate) fn write(places: &Places, bus: &BusFile) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(bus).unwrap_or_default();
     private_file::replace(&places.bus_file(), text.as_bytes()).map_err(|error| Failure::caused(&error))
 }
 
@@ -25,9 +21,4 @@ pub(crate) fn remove(places: &Places) -> Result<(), Failure> {
         .why(error.to_string())),
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-fn read(places: &Places) -> Option<BusFile> {
-    let text = private_file::read(&places.bus_file()).ok()??;
-    serde_json::from_str(&text).ok()
 }

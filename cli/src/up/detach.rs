@@ -46,7 +46,7 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
         }
     };
     match serde_json::from_str::<Ready>(&said) {
-        Ok(ready) => ready.tell(output),
+        Ok(ready) => ready.tell(places.hive(), output),
         Err(_) => Err(explain(&mut child, &logs::file(places, "up"), logged).await),
     }
 }

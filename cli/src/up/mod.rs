@@ -8,12 +8,14 @@
 //! | what must be there before the server starts? | [`prepare`] |
 //! | what must be done once it runs? | [`furnish`] |
 //! | who keeps the other programs running? | [`child`] |
+//! | where does the coordinator listen? | [`coordinator`] |
 //! | in which order, and how does it end? | [`run`] |
 //! | who may end it? | [`signals`] |
 //! | how does it go into the background? | [`detach`] |
 
 pub(crate) mod bus_file;
 pub(crate) mod child;
+pub(crate) mod coordinator;
 pub(crate) mod detach;
 pub(crate) mod furnish;
 pub(crate) mod kept;

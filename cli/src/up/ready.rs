@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use wagglebus_schemas::Hive;
 use wagglebus_schemas::places::{BusFile, Durability};
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::programs;
 
 /// A bus that is ready: its `bus.json` and what else is worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Says it: as one record, or for people with what to type next.
-    pub(crate) fn tell(&self, output: &mut Output) -> Result<(), Failure> {
+    pub(crate) fn tell(&self, hive: &Hive, output: &mut Output) -> Result<(), Failure> {
         if output.json() {
             output.record(self)?;
             return Ok(());
@@ -50,14 +52,22 @@ impl Ready {
             output.note(format!("warning: {warning}"))?;
         }
         output.note("next:")?;
-        output.note("  wagglebus sidecar --agent alice stdio -- COMMAND   # connect an agent")?;
-        output.note("  wagglebus send alice \"hello\"                       # and write to it")?;
-        output.note(
-            "  wagglebus status                                   # what runs; to stop it: wagglebus down",
-        )?;
+        if let Some(line) = programs::path_first() {
+            output.note(format!("  {line}"))?;
+        }
+        let own = match hive.as_str() {
+            "wb" => "wagglebus".to_owned(),
+            other => format!("wagglebus --hive {other}"),
+        };
+        output.note(format!(
+            "  {own} sidecar --agent alice http &   # an agent that you play yourself; for a program: stdio -- COMMAND
+  {own} send alice hello               # write to it
+  {own} --as alice inbox --take 1      # read what it got
+  {own} status                         # what runs; to stop it: {own} down"
+        ))?;
         if let Some(context) = self.contexts.first() {
             output.note(format!(
-                "  nats --context {context} stream ls                 # the stock CLI works, too"
+                "  nats --context {context} stream ls         # the stock CLI works, too"
             ))?;
         }
         Ok(())

@@ -21,7 +21,7 @@ use crate::up::leftovers::Record;
 use crate::up::lock::{self, Acquired};
 use crate::up::prepare::{Prepared, prepare};
 use crate::up::ready::Ready;
-use crate::up::{bus_file, logs, signals};
+use crate::up::{bus_file, coordinator, logs, signals};
 
 /// How long the operator's sidecar may take to become ready.
 const SIDECAR_WITHIN: Duration = Duration::from_secs(30);
@@ -31,6 +31,9 @@ const COORDINATOR_WITHIN: Duration = Duration::from_secs(10);
 const SIDECAR_ENDS_MAX: u32 = 3;
 /// Distance of two looks for a file by which a program says that it is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The same for a coordinator that was started again.
+const COORDINATOR_LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How the operator's sidecar is called in logs and records.
 const OPERATOR: &str = "operator";
@@ -61,7 +64,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     for name in record.end().await? {
         output.note(format!("ended {name}, which a former `up` had left behind"))?;
     }
-    let coordinator = programs::beside(COORDINATOR)?;
+    let brain = programs::beside(COORDINATOR)?;
     let sidecar = programs::beside(SIDECAR)?;
     let end = signals::End::listen(options.bound)?;
     let prepared = prepare(places, options.port, options.durability, output).await?;
@@ -80,14 +83,15 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
         child_events,
         operator_pid: None,
         operator_ends: 0,
+        brain_pid: None,
     };
     let mut children = JoinSet::new();
     let start_children = || {
         for program in [
             Program {
                 name: BRAIN,
-                path: coordinator,
-                arguments: vec!["--ready-file".into(), coordinator_ready(places).into()],
+                path: brain,
+                arguments: vec!["--ready-file".into(), coordinator::ready_file(places).into()],
                 log: logs::file(places, BRAIN),
             },
             Program {
@@ -116,7 +120,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     stop_server.send_replace(true);
     let gave_up = server.await.ok().and_then(Result::err);
     bus_file::remove(places)?;
-    std::fs::remove_file(coordinator_ready(places)).ok();
+    coordinator::forget(places);
     bus.record.clear();
     match (end, gave_up) {
         (Some(_), Some(gave_up)) => Err(Failure::caused(&gave_up)),
@@ -130,10 +134,6 @@ pub(crate) fn runs_already(pid: Option<u32>) -> Failure {
     let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
     Failure::failed(format!("a bus of this hive runs already{who}"))
         .fix("see it: wagglebus status; end it: wagglebus down; another one beside it: --hive NAME")
-}
-
-fn coordinator_ready(places: &Places) -> std::path::PathBuf {
-    places.run_dir().join("coordinator.ready")
 }
 
 fn start_server(
@@ -161,6 +161,8 @@ struct Bus<'a> {
     child_events: mpsc::UnboundedReceiver<child::Event>,
     operator_pid: Option<u32>,
     operator_ends: u32,
+    /// The coordinator, for as long as it is not known where it listens.
+    brain_pid: Option<u32>,
 }
 
 impl Bus<'_> {
@@ -201,10 +203,9 @@ impl Bus<'_> {
             durability,
             coordinator: None,
         };
-        bus_file::write(self.places, &file, true)?;
-        self.file = Some(file.clone());
-        // A file of a former one would make us believe that this one is ready.
-        std::fs::remove_file(coordinator_ready(self.places)).ok();
+        bus_file::write(self.places, &file)?;
+        self.file = Some(file);
+        coordinator::forget(self.places);
         let logged = logs::length(&logs::file(self.places, OPERATOR));
         start_children();
         let mut warnings = self.wait_for_children(logged).await?;
@@ -214,8 +215,10 @@ impl Bus<'_> {
                 path.display()
             )
         }));
-        self.ready(file, prepared, &furnished, warnings)
-            .tell(self.output)?;
+        if let Some(file) = self.file.clone() {
+            self.ready(file, prepared, &furnished, warnings)
+                .tell(self.places.hive(), self.output)?;
+        }
         self.output.finish()?;
         Ok(())
     }
@@ -242,7 +245,7 @@ impl Bus<'_> {
         loop {
             operator_ready |= discovery::sidecar(self.places, &operator)
                 .is_ok_and(|file| Some(file.pid) == self.operator_pid);
-            let coordinator_ready = coordinator_ready(self.places).exists();
+            let coordinator_ready = self.file.as_ref().is_some_and(|file| file.coordinator.is_some());
             if operator_ready && (coordinator_ready || began.elapsed() >= COORDINATOR_WITHIN) {
                 if !coordinator_ready {
                     warnings.push(format!(
@@ -259,9 +262,21 @@ impl Bus<'_> {
             }
             tokio::select! {
                 event = self.next_event() => event?,
-                () = sleep(LOOK_EVERY) => {}
+                () = sleep(LOOK_EVERY) => self.look_for_coordinator()?,
             }
         }
+    }
+
+    /// Writes into `bus.json` where the coordinator listens, once it says so.
+    fn look_for_coordinator(&mut self) -> Result<(), Failure> {
+        if let (Some(pid), Some(file)) = (self.brain_pid, &mut self.file)
+            && let Some(address) = coordinator::address(self.places, pid)?
+        {
+            self.brain_pid = None;
+            file.coordinator = Some(address);
+            bus_file::write(self.places, file)?;
+        }
+        Ok(())
     }
 
     fn ready(
@@ -290,6 +305,7 @@ impl Bus<'_> {
                 None => Err(server_gone()),
             },
             Some(event) = self.child_events.recv() => self.on_child(&event),
+            () = sleep(COORDINATOR_LOOK_EVERY), if self.brain_pid.is_some() => self.look_for_coordinator(),
         }
     }
 
@@ -299,7 +315,7 @@ impl Bus<'_> {
                 self.record.started(SERVER, pid);
                 if let Some(file) = &mut self.file {
                     file.pid = pid;
-                    bus_file::write(self.places, file, false)?;
+                    bus_file::write(self.places, file)?;
                 }
                 format!("nats-server runs again (process {pid})")
             }
@@ -321,6 +337,8 @@ impl Bus<'_> {
                 self.record.started(name, *pid);
                 if *name == OPERATOR {
                     self.operator_pid = Some(*pid);
+                } else if *name == BRAIN {
+                    self.brain_pid = Some(*pid);
                 }
                 return Ok(());
             }
@@ -331,6 +349,12 @@ impl Bus<'_> {
             } => {
                 if *name == OPERATOR {
                     self.operator_ends = self.operator_ends.saturating_add(1);
+                } else if *name == BRAIN {
+                    self.brain_pid = None;
+                    if let Some(file) = &mut self.file {
+                        file.coordinator = None;
+                        bus_file::write(self.places, file)?;
+                    }
                 }
                 (name, format!("ended ({status})"), again_in)
             }

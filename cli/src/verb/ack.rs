@@ -13,7 +13,7 @@ use crate::verb::settle;
 pub(crate) struct Args {
     /// The message
     id: String,
-    /// The lease under which it was taken; else the current one, else it is taken now
+    /// The lease under which it was taken; else the current one, else it is taken if it is next
     #[arg(long)]
     lease: Option<String>,
     /// Only seen: you still work on it and keep the lease
@@ -24,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let id = value::id(&args.id)?;
     let client = session.client()?;
-    let lease = settle::lease(&client, id, args.lease).await?;
+    let lease = settle::lease(session, &client, id, args.lease).await?;
     let answer = client
         .ack(
             id,

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
 use serde::Serialize;
-use wagglebus_client::{Client, discovery};
+use wagglebus_client::{Client, Endpoint, Token, discovery};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::monitor::Scope;
 use wagglebus_nats::server::{Health, Monitor};
-use wagglebus_schemas::places::{AgentFile, BusFile, Places};
+use wagglebus_schemas::places::{AgentFile, BusFile, CoordinatorAddress, Places};
 use wagglebus_schemas::stream::Stream;
 
 use crate::failure::Failure;
@@ -29,6 +29,8 @@ struct Status {
     /// `ok`, or what is wrong.
     server: String,
     server_version: Option<String>,
+    /// `ok`, or what is wrong; absent while there is none.
+    coordinator_state: Option<String>,
     trust: &'static str,
     streams: Vec<Fill>,
     sidecars: Vec<Sidecar>,
@@ -72,6 +74,10 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         Ok((version, streams)) => (Some(version), streams),
         Err(_) => (None, Vec::new()),
     };
+    let coordinator_state = match &bus.coordinator {
+        Some(address) => Some(coordinator(address).await),
+        None => None,
+    };
     let files = discovery::sidecars(places);
     let files =
         files.map_err(|error| Failure::failed("the run folder cannot be read").why(error.to_string()))?;
@@ -83,6 +89,7 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         bus,
         server,
         server_version,
+        coordinator_state,
         trust: "isolated",
         streams,
         sidecars,
@@ -115,8 +122,21 @@ async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failur
     Ok((version, fills))
 }
 
+/// Whether a coordinator is ready: `ok`, or what is wrong. What is asked needs no token.
+pub(crate) async fn coordinator(address: &CoordinatorAddress) -> String {
+    let token = std::fs::read_to_string(&address.token_file).unwrap_or_default();
+    let endpoint = Token::new(&token).and_then(|token| Endpoint::tcp(&address.http, token));
+    match endpoint.map(Client::new) {
+        Ok(client) => match client.get("/readyz").await {
+            Ok(_) => "ok".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
 async fn ask(file: AgentFile) -> Sidecar {
-    let client = Client::new(wagglebus_client::Endpoint::Unix(file.socket.clone()));
+    let client = Client::new(Endpoint::Unix(file.socket.clone()));
     match client.readyz().await {
         Ok(answer) => {
             let checks = answer.value.checks;
@@ -149,11 +169,10 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
     ))?;
     output.line(format!("durability  {}", durability(bus.durability)))?;
     output.line(format!("trust       {}", status.trust))?;
-    let coordinator = bus
-        .coordinator
-        .as_ref()
-        .map_or("-", |coordinator| &coordinator.http);
-    output.line(format!("coordinator {coordinator}"))?;
+    output.line(match (&bus.coordinator, &status.coordinator_state) {
+        (Some(address), Some(state)) => format!("coordinator {}: {state}", address.http),
+        _ => "coordinator none; messages flow without it".to_owned(),
+    })?;
     let mut rows = table(["STREAM", "MESSAGES", "BYTES", "OF", "FILL"]);
     for fill in &status.streams {
         let limit = u64::try_from(fill.max_bytes).unwrap_or_default();

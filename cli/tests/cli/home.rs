@@ -19,7 +19,8 @@ while :; do sleep 0.05; done
 
 const COORDINATOR: &str = r#"#!/bin/sh
 trap 'exit 0' TERM
-echo ready > "$2"
+printf '{"pid":%d,"http":"http://127.0.0.1:1"}' $$ > "$2.tmp"
+mv "$2.tmp" "$2"
 while :; do sleep 0.05; done
 "#;
 

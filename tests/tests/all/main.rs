@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod cli;
 mod conformance;
 mod demo;
 mod dlq;

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::up::furnish::connect_as;
 use crate::up::kept::Kept;
 use crate::up::{lock, logs};
+use crate::verb::status;
 
 /// Every check of this kind; one only when no bus runs.
 pub(super) async fn look(places: &Places) -> Vec<Finding> {
@@ -30,6 +31,7 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
     ];
     findings.extend(topology(places, &bus).await);
     findings.extend(sidecars(places).await);
+    findings.push(coordinator(places, &bus).await);
     findings.push(roster(places).await);
     findings.extend(StockContext::ALL.map(|which| context(places, which)));
     findings
@@ -168,8 +170,21 @@ async fn sidecars(places: &Places) -> Vec<Finding> {
     findings
 }
 
-async fn roster(places: &Places) -> Finding {
+async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
     let check = "coordinator";
+    let log = logs::file(places, "coordinator");
+    let fix = format!("messages flow without it; see {}", log.display());
+    match &bus.coordinator {
+        None => Finding::warn(check, "it is not ready", fix),
+        Some(address) => match status::coordinator(address).await.as_str() {
+            "ok" => Finding::ok(check, format!("{} is ready", address.http)),
+            state => Finding::warn(check, format!("{}: {state}", address.http), fix),
+        },
+    }
+}
+
+async fn roster(places: &Places) -> Finding {
+    let check = "roster";
     let log = logs::file(places, "coordinator");
     let fix = format!("messages flow without it; see {}", log.display());
     let agents = match Client::of_agent(places, &AgentId::operator()) {
@@ -180,7 +195,10 @@ async fn roster(places: &Places) -> Finding {
         Ok(page) if page.value.items.iter().any(|agent| agent.stale) => {
             Finding::warn(check, "no coordinator answers; the roster is from a cache", fix)
         }
-        Ok(page) => Finding::ok(check, format!("it answers; {} agents", page.value.items.len())),
+        Ok(page) => Finding::ok(
+            check,
+            format!("it is answered; {} agents", page.value.items.len()),
+        ),
         Err(error) => Finding::warn(check, format!("the roster cannot be had: {error}"), fix),
     }
 }

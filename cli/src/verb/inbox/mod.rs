@@ -1,14 +1,14 @@
 //! `inbox`: shows what waits for an agent, or takes it under a lease.
 
-mod unread;
+pub(super) mod unread;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
-use wagglebus_client::{Answered, Client, InboxPeek, PendingCounts, Take};
+use wagglebus_client::{Answered, Client, Take};
 use wagglebus_schemas::Message;
-use wagglebus_schemas::api::{InboxAnswer, InboxItem};
+use wagglebus_schemas::api::{InboxAnswer, InboxItem, InboxPeek, PendingCounts};
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -89,21 +89,18 @@ async fn wait(client: &Client, lanes: Option<&Lanes<'_>>, deadline: Instant) -> 
 async fn look(client: &Client, lanes: Option<&Lanes<'_>>) -> Result<View, Failure> {
     let peek = client.peek().await?;
     let waiting = match lanes {
-        Some(lanes) => lanes.look().await.ok(),
+        Some(lanes) => lanes
+            .look()
+            .await
+            .ok()
+            .map(|waiting| waiting.without(&peek.value)),
         None => None,
     };
     // A sidecar knows only what the server last told it; the stream's own numbers are those of now.
     let pending = waiting
         .as_ref()
         .map_or(peek.value.pending, |waiting| waiting.pending);
-    let mut unread = waiting.map_or_else(Vec::new, |waiting| waiting.unread);
-    unread.retain(|unread| {
-        !peek
-            .value
-            .in_hand
-            .iter()
-            .any(|item| item.message.id == unread.message.id)
-    });
+    let unread = waiting.map_or_else(Vec::new, |waiting| waiting.unread);
     Ok(View {
         peek,
         unread,

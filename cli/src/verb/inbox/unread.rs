@@ -1,9 +1,10 @@
 //! The unread messages of an agent, read from the stream by the inspector: takes nothing, counts no hand-over.
 
 use serde_json::Value;
-use wagglebus_client::{PendingCounts, discovery};
+use wagglebus_client::discovery;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::topology::joined_key;
+use wagglebus_schemas::api::{InboxPeek, PendingCounts};
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::stream::{Stream, lane_consumer};
 use wagglebus_schemas::subject::Subject;
@@ -18,24 +19,38 @@ const LANE_MESSAGES_MAX: usize = 50;
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Unread {
-    pub(super) message: Message,
+pub(in crate::verb) struct Unread {
+    pub(in crate::verb) message: Message,
     /// As published.
-    pub(super) body: Value,
+    pub(in crate::verb) body: Value,
 }
 
 /// What the stream holds for an agent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Waiting {
+pub(in crate::verb) struct Waiting {
     /// The oldest of each lane, in lane order, those in hand included. What recipients would refuse is left out.
-    pub(super) unread: Vec<Unread>,
+    pub(in crate::verb) unread: Vec<Unread>,
     /// How many were not fetched yet.
-    pub(super) pending: PendingCounts,
+    pub(in crate::verb) pending: PendingCounts,
+}
+
+impl Waiting {
+    /// The same without what the agent's sidecar has in hand.
+    #[must_use]
+    pub(in crate::verb) fn without(mut self, peek: &InboxPeek) -> Self {
+        let in_hand = |unread: &Unread| {
+            peek.in_hand
+                .iter()
+                .any(|item| item.message.id == unread.message.id)
+        };
+        self.unread.retain(|unread| !in_hand(unread));
+        self
+    }
 }
 
 /// The inspector's view of one agent's lanes.
 #[derive(Debug)]
-pub(super) struct Lanes<'a> {
+pub(in crate::verb) struct Lanes<'a> {
     places: &'a Places,
     agent: AgentId,
     stream: String,
@@ -47,7 +62,7 @@ impl<'a> Lanes<'a> {
     ///
     /// # Errors
     /// When no bus of this user runs here.
-    pub(super) async fn open(places: &'a Places, agent: AgentId) -> Result<Self, Failure> {
+    pub(in crate::verb) async fn open(places: &'a Places, agent: AgentId) -> Result<Self, Failure> {
         let bus = discovery::bus(places)?;
         let (connection, _) = connect_as(places, &bus.url, BusUser::Inspector).await?;
         let stream = Stream::Messages.name(places.hive());
@@ -63,7 +78,7 @@ impl<'a> Lanes<'a> {
     ///
     /// # Errors
     /// When the bus does not answer.
-    pub(super) async fn look(&self) -> Result<Waiting, ReadError> {
+    pub(in crate::verb) async fn look(&self) -> Result<Waiting, ReadError> {
         let mut waiting = Waiting::default();
         for priority in Priority::ALL {
             let position = self

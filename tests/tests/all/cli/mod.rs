@@ -1,0 +1,125 @@
+//! The command line on a bus that it runs itself: real programs, a home of its own.
+
+mod inbox;
+mod stock;
+mod up;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use wagglebus_harness::fleet::program;
+
+use crate::messages::WITHIN;
+
+/// A user's home with a running bus. Dropped, everything has ended.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+    agents: Vec<Child>,
+}
+
+impl Home {
+    /// Starts a bus in the background. Returns also what `up` said on its standard error.
+    pub(crate) fn up() -> (Self, String) {
+        let home = Self {
+            folder: tempfile::Builder::new()
+                .prefix("wagglebus-cli-")
+                .tempdir()
+                .unwrap(),
+            agents: Vec::new(),
+        };
+        let (code, _, stderr) = home.run(&["up", "--detach", "--relaxed"]);
+        assert_eq!(code, 0, "{stderr}");
+        (home, stderr)
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.folder.path().join(below)
+    }
+
+    /// A program with the environment of this home.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        for name in variables.filter(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("NATS_") || (name.starts_with("WAGGLEBUS_") && name != "WAGGLEBUS_NATS_SERVER")
+        }) {
+            command.env_remove(name);
+        }
+        command
+            .env("WAGGLEBUS_RUN", self.path("run"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = self.command(program::find("wagglebus").unwrap());
+        let output = command.args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let (code, stdout, stderr) = self.run(&[&["--json"], arguments].concat());
+        assert_eq!(code, 0, "{stderr}");
+        serde_json::from_str(&stdout).unwrap()
+    }
+
+    /// Runs a sidecar until the end of the test, and waits until it is ready.
+    pub(crate) fn sidecar(&mut self, arguments: &[&str]) {
+        let ready = self.path(&format!("ready-{}", self.agents.len()));
+        let mut command = self.command(program::find("wagglebus").unwrap());
+        command
+            .args(["sidecar", "--ready-file"])
+            .arg(&ready)
+            .args(arguments);
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.agents.push(child);
+        until(|| ready.exists());
+    }
+
+    pub(crate) fn file(&self, below: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(below)).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        for agent in &mut self.agents {
+            agent.kill().ok();
+            agent.wait().ok();
+        }
+        self.run(&["down"]);
+    }
+}
+
+/// Waits for something that another process does.
+pub(crate) fn until(mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + WITHIN;
+    while !happened() {
+        assert!(Instant::now() < deadline, "it did not happen");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+/// The program of this name, on PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| Path::is_file(path))
+}
