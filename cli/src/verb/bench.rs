@@ -46,7 +46,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<(), Failure> 
         let mut told = Ok(());
         let measured = bench::run(&plan, |what| {
             if told.is_ok() {
-                told = output.note(&format!("{durability}: {what}"));
+                told = output.note(format!("{durability}: {what}"));
             }
         });
         let report = measured

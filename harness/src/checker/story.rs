@@ -9,6 +9,10 @@ use wagglebus_schemas::reason::DeadReason;
 use super::Summary;
 use crate::ledger::{Entry, FaultKind, Offer, Op, Phase, Settle, Show};
 
+/// How long a fault works on after its end, in microseconds: a server that goes on serves requests of connections that
+/// are gone until it has noticed, and a request lives for up to 2 s.
+const AFTERMATH_US: u64 = 5_000_000;
+
 /// A place in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -177,11 +181,11 @@ impl<'a> Stories<'a> {
         self.summary.clone()
     }
 
-    /// Whether a fault was at work at any time from `begin` to `end`.
+    /// Whether a fault, or what it left behind, was at work at any time from `begin` to `end`.
     pub(super) fn disturbed(&self, begin: Place, end: Place) -> bool {
         self.faults
             .iter()
-            .any(|(began, ended)| *began <= end && *ended >= begin)
+            .any(|(began, ended)| *began <= end && ended.at_us.saturating_add(AFTERMATH_US) >= begin.at_us)
     }
 }
 

@@ -230,11 +230,12 @@ fn a_repeat_without_mark_or_count_is_found() {
 
 #[test]
 fn a_mark_without_cause_is_found() {
-    Script::default()
-        .accepted(0)
-        .again(0, 1)
-        .done(0)
-        .breaks(Invariant::Marked);
+    let marked = |script: Script| script.accepted(0).again(0, 1).done(0);
+    marked(Script::default()).breaks(Invariant::Marked);
+    // A fault is a cause for some seconds, and not for ever.
+    let faulty = Script::default().fault(Phase::Began).fault(Phase::Ended);
+    marked(faulty.clone().after(4_000)).is_clean();
+    marked(faulty.after(6_000)).breaks(Invariant::Marked);
 }
 
 #[test]
