@@ -1,9 +1,10 @@
-//! Generates the files that other programs build on: JSON Schemas and the AsyncAPI document.
+//! Generates the files that other programs build on: JSON Schemas, the AsyncAPI and the OpenAPI document.
 //!
 //! They are checked in; a test compares them with what is generated, so that each change of the contract is reviewed.
 
 mod asyncapi;
 mod normalise;
+mod openapi;
 mod yaml;
 
 use serde_json::Value;
@@ -18,6 +19,9 @@ pub struct File {
     /// Its text.
     pub text: String,
 }
+
+/// The OpenAPI document of the sidecar's local API, as it is checked in.
+pub const OPENAPI: &str = include_str!("../openapi.json");
 
 /// What we accept as this record, as JSON Schema 2020-12.
 pub fn accepted_schema(record_type: &RecordType) -> Value {
@@ -47,6 +51,10 @@ pub fn files() -> Vec<File> {
             files.push(schema(format!("{}.produced", record_type.name), &produced));
         }
     }
+    files.push(File {
+        path: "openapi.json".to_owned(),
+        text: format!("{:#}\n", openapi::document()),
+    });
     files.push(File {
         path: "asyncapi.yaml".to_owned(),
         text: yaml::document(

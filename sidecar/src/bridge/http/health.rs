@@ -1,11 +1,14 @@
-//! `/livez`, `/readyz` and `/metrics`, for supervisors and scrapers.
+//! `/livez`, `/readyz` and `/metrics` for supervisors and scrapers, and `/openapi.json` for programmers.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
 use wagglebus_schemas::api::{Readiness, ReadinessChecks};
+use wagglebus_schemas::generate;
 use wagglebus_sidecar_core::machine::View;
 
-use super::answer::{Answered, json, typed};
+use super::answer::{Answered, json, raw_json, typed};
 use super::router::Shared;
 use crate::gate::Inspection;
 use crate::metrics;
@@ -29,6 +32,11 @@ pub(super) async fn readyz(State(api): Shared) -> Answered {
 pub(super) async fn metrics(State(api): Shared) -> Answered {
     let text = api.metrics.render(&api.gate.inspect(view).await?);
     Ok(typed(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
+}
+
+pub(super) async fn openapi() -> Response {
+    let document = generate::OPENAPI.as_bytes();
+    raw_json(StatusCode::OK, Bytes::from_static(document))
 }
 
 fn view(inspection: &Inspection<'_>) -> View {

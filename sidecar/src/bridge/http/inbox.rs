@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wagglebus_schemas::api::{AckRequest, NakRequest, ProgressRequest};
+use wagglebus_schemas::api::{AckRequest, NakRequest, PendingCounts, ProgressRequest};
 use wagglebus_schemas::decode;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX};
@@ -38,6 +38,7 @@ pub(super) struct TakeParams {
     lease: Option<Seconds>,
 }
 
+/// [`InboxAnswer`](wagglebus_schemas::api::InboxAnswer), with messages as published.
 #[derive(Debug, Serialize)]
 struct Taken<'a> {
     messages: Vec<Item<'a>>,
@@ -110,18 +111,11 @@ pub(super) async fn progress(
     ))
 }
 
+/// [`InboxPeek`](wagglebus_schemas::api::InboxPeek), with messages as published.
 #[derive(Debug, Serialize)]
 struct Peeked<'a> {
     in_hand: Vec<Item<'a>>,
-    pending: Pending,
-}
-
-#[derive(Debug, Serialize)]
-struct Pending {
-    urgent: u64,
-    high: u64,
-    normal: u64,
-    low: u64,
+    pending: PendingCounts,
 }
 
 /// Shows what waits and what is in hand, and takes nothing.
@@ -131,7 +125,7 @@ pub(super) async fn peek(State(api): Shared, Params(NoParams {}): Params<NoParam
         (in_hand, inspection.sidecar.view(inspection.now).inbox)
     };
     let (in_hand, lanes) = api.gate.inspect(look).await?;
-    let pending = Pending {
+    let pending = PendingCounts {
         urgent: lanes.urgent.pending,
         high: lanes.high.pending,
         normal: lanes.normal.pending,

@@ -33,10 +33,22 @@ pub(super) type Shared = State<Arc<ApiState>>;
 
 /// All paths.
 pub(super) fn router(api: Arc<ApiState>) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in routes() {
+        let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
+        router = router.route(path, methods.layer(observed));
+    }
+    router
+        .method_not_allowed_fallback(no_method)
+        .fallback(no_path)
+        .with_state(api)
+}
+
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 15] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
-    let routes: [(&'static str, MethodRouter<Arc<ApiState>>); 14] = [
+    [
         ("/v1/messages", post(messages::send)),
         ("/v1/messages/{id}", get(history::message)),
         ("/v1/messages/{id}/trace", get(history::trace)),
@@ -51,16 +63,8 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),
-    ];
-    let mut router = Router::new();
-    for (path, methods) in routes {
-        let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
-        router = router.route(path, methods.layer(observed));
-    }
-    router
-        .method_not_allowed_fallback(no_method)
-        .fallback(no_path)
-        .with_state(api)
+        ("/openapi.json", get(health::openapi)),
+    ]
 }
 
 async fn observe(State(metrics): State<RouteMetrics>, request: Request, next: Next) -> Response {
@@ -80,4 +84,24 @@ async fn no_method(method: Method) -> Refusal {
     Refusal::new(ErrorCode::NotFound, format!("this path has no {method}"))
         .hint("the header Allow names the methods of this path")
         .status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_describes_these_paths_and_no_others() {
+        let document: serde_json::Value = serde_json::from_str(wagglebus_schemas::generate::OPENAPI).unwrap();
+        let described: BTreeSet<&str> = document["paths"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let routes = routes();
+        let served: BTreeSet<&str> = routes.iter().map(|(path, _)| *path).collect();
+        assert_eq!(described, served);
+    }
 }

@@ -115,6 +115,12 @@ async fn roster_health_and_metrics_answer() -> Result<()> {
         (404, "unknown_agent".to_owned())
     );
 
+    let document = alice.get("/openapi.json").await?;
+    assert_eq!(
+        (document.status, &document.json()["openapi"]),
+        (200, &json!("3.1.0"))
+    );
+
     world.send("hi", "normal").await?;
     let metrics = alice.get("/metrics").await?;
     assert!(
