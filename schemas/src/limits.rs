@@ -15,6 +15,8 @@ pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 pub const JSON_DEPTH_MAX: usize = 64;
 /// Longest delay that a NAK may ask for, in milliseconds.
 pub const NAK_DELAY_MS_MAX: u64 = 3_600_000;
+/// Longest reason that a NAK may give: it may end in a dead letter.
+pub const NAK_REASON_BYTES_MAX: usize = 1_000;
 /// Most messages of one lane that may be waiting for the end of a NAK delay.
 pub const DELAYED_NAKS_PER_LANE_MAX: usize = 128;
 /// `max_ack_pending` of a lane.

@@ -69,17 +69,21 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let (http, token_file) = (api.url(), api.token_file());
     let serving = tokio::spawn(api.serve(shut.clone()));
 
-    let mut bridges = vec![BridgeProof {
-        name: Bridge::Http,
-        proves: Level::Done,
-    }];
-    let (stdio, child) = match &arguments.mode {
-        Mode::Http => (None, None),
+    // The local API serves every agent, but only what brings the agent its messages is a bridge to it.
+    let (bridge, stdio, child) = match &arguments.mode {
+        Mode::Http => (
+            BridgeProof {
+                name: Bridge::Http,
+                proves: Level::Done,
+            },
+            None,
+            None,
+        ),
         Mode::Stdio(stdio) => {
-            bridges.push(BridgeProof {
+            let proof = BridgeProof {
                 name: Bridge::Stdio,
                 proves: StdioBridge::proves(stdio.ack),
-            });
+            };
             let environment = Environment {
                 agent: agent.clone(),
                 hive: hive.clone(),
@@ -87,7 +91,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
             };
             let bridge = StdioBridge::new(gate.clone(), stdio.clone(), environment);
             let state = bridge.state();
-            (Some(bridge), Some(state))
+            (proof, Some(bridge), Some(state))
         }
     };
     let (epoch, epochs) = watch::channel(0);
@@ -100,7 +104,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         bus_events,
         gate: gate_ends,
         pulse: Pulse::new(agent.clone(), arguments.capabilities.clone()),
-        bridges,
+        bridges: vec![bridge],
         child,
         hive,
         agent: agent.clone(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wagglebus_schemas::api::{AckRequest, NakRequest, PendingCounts, ProgressRequest};
 use wagglebus_schemas::decode;
 use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX};
+use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX, NAK_REASON_BYTES_MAX};
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::inbox::Hand;
 
@@ -27,8 +27,6 @@ const LEASE_MIN: u64 = 5;
 const LEASE_MAX: u64 = 3_600;
 /// Length of a lease unless said otherwise, in seconds.
 const LEASE_DEFAULT: u64 = 60;
-/// Longest reason of a nak, in bytes: it may end in a dead letter.
-const REASON_BYTES_MAX: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,9 +80,11 @@ pub(super) async fn nak(
     }
     if reason
         .as_ref()
-        .is_some_and(|reason| reason.len() > REASON_BYTES_MAX)
+        .is_some_and(|reason| reason.len() > NAK_REASON_BYTES_MAX)
     {
-        return Err(out_of_bounds(format!("reason has over {REASON_BYTES_MAX} bytes")));
+        return Err(out_of_bounds(format!(
+            "reason has over {NAK_REASON_BYTES_MAX} bytes"
+        )));
     }
     Ok(json(
         StatusCode::OK,

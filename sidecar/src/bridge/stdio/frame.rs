@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use wagglebus_schemas::Id;
 use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX};
+use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX, NAK_REASON_BYTES_MAX};
 
 /// What a child's line that begins with `{` asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,14 @@ pub(super) fn read(line: &[u8]) -> Result<Line, ErrorDetail> {
                 )));
             }
             let reason = field(&object, "reason", |v| v.as_str().map(str::to_owned), "text")?;
+            if reason
+                .as_ref()
+                .is_some_and(|reason| reason.len() > NAK_REASON_BYTES_MAX)
+            {
+                return Err(invalid(format!(
+                    "reason is over the bound of {NAK_REASON_BYTES_MAX} bytes"
+                )));
+            }
             (
                 &["$", "id", "lease", "delay_ms", "reason"],
                 Line::Nak {
