@@ -15,7 +15,7 @@ use wagglebus_harness::load::traffic::Traffic;
 use wagglebus_harness::rng::Rng;
 use wagglebus_schemas::AgentId;
 
-/// The same run each time.
+/// The same run each time, unless `WAGGLEBUS_SEED` asks for another one.
 const SEED: u64 = 20_261_120;
 /// Who sends over HTTP, and who as a sidecar's child.
 const OVER_HTTP: [&str; 5] = ["s0", "s1", "s2", "s3", "s4"];
@@ -41,6 +41,10 @@ const HABITS: Habits = Habits {
     forget: 1,
 };
 
+fn seed() -> u64 {
+    std::env::var("WAGGLEBUS_SEED").map_or(SEED, |seed| seed.parse().unwrap())
+}
+
 fn agents(names: &[&str]) -> Vec<AgentId> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
@@ -61,7 +65,7 @@ impl Run {
         each: u64,
         habits: Habits,
     ) -> Self {
-        let rng = Rng::new(SEED);
+        let rng = Rng::new(seed());
         let mut fleet = Fleet::open().await.unwrap();
         let everybody = [over_http, over_stdio, receivers].concat();
         fleet.enrol(&everybody).await.unwrap();
@@ -79,7 +83,7 @@ impl Run {
             });
         }
         let traffic = Traffic {
-            seed: SEED,
+            seed: seed(),
             receivers: agents(receivers),
             each,
             parts_max: 200,
@@ -108,7 +112,7 @@ impl Run {
         self.load.finish(WITHIN).await.unwrap();
         self.fleet.dead_letters(Some(&self.ledger)).await.unwrap();
         let verdict = check(&self.ledger.history(), DRAIN);
-        println!("{verdict}");
+        println!("seed {}\n{verdict}", seed());
         if let Some(path) = std::env::var_os("WAGGLEBUS_LEDGER") {
             let lines = self.ledger.history();
             let lines = lines
