@@ -69,6 +69,7 @@ fn a_renewal_keeps_the_epoch() {
     assert_eq!(fence.answered(now(RENEW_MS + 5), LeaseOutcome::Written(9)), None);
     assert_eq!(fence.epoch(), 7);
     assert!(fence.holds(now(RENEW_MS + LEASE_MS - 1)));
+    assert!(!fence.holds(now(RENEW_MS + LEASE_MS)));
 }
 
 #[test]
@@ -170,4 +171,13 @@ fn a_lease_lost_to_another_while_cut_off_fences() {
     );
     assert!(matches!(step, Some(FenceStep::Fenced { .. })));
     assert!(!fence.holds(now(30_000)) && fence.epoch() == 0);
+}
+
+#[test]
+fn an_answer_of_an_earlier_connection_extends_nothing() {
+    let mut fence = held(0);
+    fence.due(now(RENEW_MS));
+    fence.disconnected(now(RENEW_MS + 1));
+    fence.answered(now(RENEW_MS + 2), LeaseOutcome::Written(9));
+    assert!(!fence.holds(now(LEASE_MS)));
 }

@@ -68,9 +68,12 @@ impl Sidecar {
         self.waiters.give_up(cx, &self.ledger, |waiter| {
             late || (!bus_up && !waiter.is_content_with_accepted())
         });
-        let bus_is_done = !bus_up || (self.outbox.is_empty() && self.settlements.is_empty());
+        // A message that is being fetched goes back first; else it would be lost until the next start.
+        let bus_is_done =
+            !bus_up || (self.outbox.is_empty() && self.settlements.is_empty() && !self.is_fetching());
         let hands_are_done = !self.inbox.hands().any(crate::inbox::Hand::is_being_written);
-        if late || (bus_is_done && hands_are_done && self.waiters.is_empty()) {
+        let all_is_written = !self.spool_wait.is_blocked();
+        if late || (bus_is_done && hands_are_done && all_is_written && self.waiters.is_empty()) {
             self.drain = Drain::Over;
             cx.ask(Effect::Drained);
         }

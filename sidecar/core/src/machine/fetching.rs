@@ -56,7 +56,7 @@ impl Sidecar {
         self.bus_up && self.spool_failure.is_none() && !self.spool_wait.is_blocked() && self.fence.holds(now)
     }
 
-    fn is_fetching(&self) -> bool {
+    pub(super) fn is_fetching(&self) -> bool {
         self.lanes.iter().any(crate::wake::LaneWatch::is_fetching)
     }
 

@@ -205,8 +205,7 @@ impl Sidecar {
             self.ledger.prune(cx.now.wall);
         }
         self.expire_leases(cx);
-        self.waiters
-            .give_up(cx, &self.ledger, |waiter| waiter.deadline_ms <= now_ms);
+        self.waiters.expire(cx, &self.ledger);
     }
 
     fn expire_leases(&mut self, cx: &mut Context<'_>) {

@@ -38,6 +38,8 @@ pub(super) struct Waiters {
     /// Messages that the disk has not confirmed, by position.
     unsynced: BTreeMap<u64, Id>,
     synced: u64,
+    /// Nobody's time is over before this.
+    deadline_ms: Option<u64>,
 }
 
 impl Waiters {
@@ -59,6 +61,8 @@ impl Waiters {
     }
 
     pub(super) fn add(&mut self, id: Id, waiter: Waiter) {
+        let deadline_ms = self.deadline_ms.unwrap_or(waiter.deadline_ms);
+        self.deadline_ms = Some(deadline_ms.min(waiter.deadline_ms));
         self.by_message.entry(id).or_default().push(waiter);
     }
 
@@ -114,6 +118,16 @@ impl Waiters {
         }
     }
 
+    /// Answers those whose time is over. Looks at all of them only when that may be anybody's.
+    pub(super) fn expire(&mut self, cx: &mut Context<'_>, ledger: &Ledger) {
+        let now_ms = cx.now.mono_ms;
+        if self.deadline_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.give_up(cx, ledger, |waiter| waiter.deadline_ms <= now_ms);
+            let waiting = self.by_message.values().flatten();
+            self.deadline_ms = waiting.map(|waiter| waiter.deadline_ms).min();
+        }
+    }
+
     /// Answers those who shall wait no longer with how far their message came.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, ledger: &Ledger, over: impl Fn(&Waiter) -> bool) {
         let synced = self.synced;
@@ -135,12 +149,8 @@ impl Waiters {
         self.by_message.retain(|_, waiters| !waiters.is_empty());
     }
 
-    pub(super) fn next_deadline(&self) -> Option<u64> {
-        self.by_message
-            .values()
-            .flatten()
-            .map(|waiter| waiter.deadline_ms)
-            .min()
+    pub(super) const fn next_deadline(&self) -> Option<u64> {
+        self.deadline_ms
     }
 }
 

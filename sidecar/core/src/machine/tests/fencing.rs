@@ -133,6 +133,32 @@ fn a_message_in_hand_survives_a_reconnect_and_is_not_taken_for_lost() {
 }
 
 #[test]
+fn what_somebody_knows_about_is_not_lost_and_what_should_come_at_once_is() {
+    let mut rig = Rig::up("bob", 9);
+    let item = |n, rig: &mut Rig| rig.take_one(message("alice", "bob", LOW, n));
+    let [ended, delayed, back, _in_hand] = [1, 2, 3, 4].map(|n| item(n, &mut rig));
+    rig.ack(id(1), &ended.lease);
+    rig.nak(id(2), &delayed.lease, 60_000);
+    rig.nak(id(3), &back.lease, 0);
+    rig.settled("ack.3.1", NAK);
+    let mut dead = message("alice", "bob", LOW, 6);
+    dead.payload = bytes::Bytes::from_static(b"{");
+    rig.open(1, false, 9);
+    rig.announce(LOW);
+    rig.got(dead);
+    rig.spool.full = true;
+    let mut parked = message("alice", "bob", LOW, 7);
+    parked.pending = 1;
+    rig.got(parked);
+    assert_eq!(rig.sidecar.held_sequences(LOW), [4, 2, 7, 1, 6]);
+    assert_eq!(
+        rig.sidecar.held_sequences(Priority::High),
+        [7, 1, 6],
+        "ended ones of any lane may be named"
+    );
+}
+
+#[test]
 fn a_lost_hand_over_comes_back_before_anything_else_of_its_lane() {
     let mut rig = Rig::new("bob", 1);
     rig.open(1, true, 1);
@@ -269,6 +295,18 @@ fn a_drain_waits_for_what_a_bridge_is_writing() {
     let effects = rig.stored(receipt, 1);
     assert_eq!(settlements(&effects), [("ack.5.1".into(), Settlement::Ack)]);
     assert!(rig.settled("ack.5.1", Settlement::Ack).contains(&Effect::Drained));
+}
+
+#[test]
+fn a_drain_waits_for_a_fetch_whose_message_must_go_back() {
+    let mut rig = Rig::up("bob", 1);
+    rig.open(1, true, 1);
+    rig.announce(LOW);
+    assert!(!rig.step(Event::Drain).contains(&Effect::Drained));
+    let effects = rig.got(message("alice", "bob", LOW, 5));
+    assert!(handed(&effects).is_empty());
+    assert_eq!(settlements(&effects), [("ack.5.1".into(), NAK)]);
+    assert!(rig.settled("ack.5.1", NAK).contains(&Effect::Drained));
 }
 
 #[test]

@@ -213,13 +213,36 @@ fn a_nak_is_not_repeated_on_the_next_hand_over() {
     let fetched = message("alice", "bob", LOW, 5);
     let item = rig.take_one(fetched.clone());
     rig.nak(id(5), &item.lease, 1_000);
-    // The answer to the NAK is lost, but the message comes again.
-    rig.pass(900);
+    // The answer to the NAK never comes, but the message does.
+    rig.pass(1_000);
     rig.take_one(again(&fetched));
-    let effects = rig.pass(5_000);
-    assert!(
-        settlements(&effects).iter().all(|(ack, _)| ack == "ack.5.2"),
-        "{effects:?}"
+    rig.step(Event::BusDown);
+    let effects = rig.connect();
+    assert!(settlements(&effects).is_empty(), "{effects:?}");
+}
+
+#[test]
+fn an_ack_that_the_server_never_confirmed_is_not_taken_for_one() {
+    let mut rig = Rig::up("bob", 1);
+    let fetched = message("alice", "bob", LOW, 5);
+    let item = rig.take_one(fetched.clone());
+    rig.ack(id(5), &item.lease);
+    let done = published_as(&rig.effects, OutKind::Receipt)[0].id;
+    rig.stored(done, 1);
+    for _ in 0..5 {
+        rig.step(Event::Settled {
+            ack: "ack.5.1".into(),
+            settlement: Settlement::Ack,
+            confirmed: false,
+        });
+        rig.pass(1_000);
+    }
+    assert_eq!(rig.sidecar.ledger().unfinished().count(), 1);
+    rig.open(1, false, 1);
+    rig.announce(LOW);
+    assert_eq!(
+        settlements(&rig.got(again(&fetched))),
+        [("ack.5.2".into(), Settlement::Ack)]
     );
 }
 

@@ -30,8 +30,6 @@ pub(super) enum Sabotage {
     ForgetsHandOvers,
     /// The spool forgets what was accepted.
     ForgetsAccepted,
-    /// The server hears no ack.
-    DeafToAcks,
     /// Publishes overtake each other.
     ShufflesPublishes,
 }
