@@ -18,7 +18,7 @@ const FULL: u64 = 512;
 
 #[tokio::test]
 async fn a_full_disk_under_the_sidecar_refuses_with_a_reason_and_heals() {
-    let mut fleet = hive(&["alice", "bob"]).await;
+    let fleet = hive(&["alice", "bob"]).await;
     let alice = fleet.sidecar("alice").unwrap().client();
     let bob = fleet.sidecar("bob").unwrap().client();
     let sent = numbered(4, 6);
