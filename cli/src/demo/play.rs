@@ -43,7 +43,11 @@ pub(crate) async fn play(once: bool, session: &Session, output: &mut Output) -> 
     let mut running = Running::default();
     let played = tokio::select! {
         played = perform(once, &stage, &interpreters, &mut running, output) => played,
-        wish = end.wished() => wish.failure().map_or(Ok(()), Err),
+        wish = end.wished() => match wish.failure() {
+            Some(interrupted) => Err(interrupted),
+            None if once => Err(Failure::failed("told to stop before everything was proven")),
+            None => Ok(()),
+        },
     };
     let cleared = clear(stage, running).await;
     played.and(cleared)?;

@@ -22,15 +22,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// How long a program may take to end in good order before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Settings of this shell that would lead the program to another bus than ours.
-const FOREIGN: [&str; 14] = [
-    "NATS_URL",
-    "NATS_CONTEXT",
-    "NATS_CREDS",
-    "NATS_NKEY",
-    "NATS_CA",
-    "NATS_USER",
-    "NATS_PASSWORD",
+/// Settings of this shell that would lead the program to another bus than ours; so does every `NATS_*`.
+const FOREIGN: [&str; 7] = [
     "WAGGLEBUS_AGENT",
     "WAGGLEBUS_SERVER",
     "WAGGLEBUS_NKEY",
@@ -124,8 +117,13 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 fn spawn(program: &Program, hive: &Hive) -> io::Result<Child> {
     let log = logs::open(&program.log)?;
     let mut command = Command::new(&program.path);
-    for name in FOREIGN {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("NATS_") || FOREIGN.contains(&name))
+        {
+            command.env_remove(name);
+        }
     }
     command
         .args(&program.arguments)

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<(), Failure> 
             .map_err(|error| Failure::failed(format!("the measurement failed: {error:#}")))?;
         told?;
         if !output.json() {
-            output.line(&report.table())?;
+            output.line(report.table())?;
         }
         reports.push(report);
     }

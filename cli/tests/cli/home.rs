@@ -66,7 +66,9 @@ impl Home {
             "XDG_STATE_HOME",
             "WAGGLEBUS_HIVE",
             "WAGGLEBUS_AGENT",
+            "WAGGLEBUS_SERVER",
             "NATS_URL",
+            "NATS_CONTEXT",
         ] {
             command.env_remove(name);
         }

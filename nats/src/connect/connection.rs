@@ -12,6 +12,12 @@ use super::settings::Settings;
 use super::subscription::{Subscription, Subscriptions};
 use super::supervise::{Close, Supervisor};
 
+/// Rounds in which a first connection is tried: a server that reloads its accounts cuts those that are just logging in,
+/// or refuses them as if it did not know them.
+const FIRST_TRIES: u32 = 4;
+/// Distance of two of them; a reload with hundreds of agents takes this long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
 /// A connection to NATS that renews itself. Cheap to clone; closed by [`Connection::close`] or when the last clone goes.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -23,7 +29,7 @@ pub struct Connection {
 
 /// Connects, and stays connected until closed.
 ///
-/// The addresses are tried once each, in order. With [`Settings::retry_first`] a server that is not there yet is no
+/// The addresses are tried in order, and in a few rounds. With [`Settings::retry_first`] a server that is not there yet is no
 /// error.
 ///
 /// # Errors
@@ -45,10 +51,22 @@ pub async fn connect(settings: Settings) -> Result<(Connection, Events), Connect
         connection.subscriptions.clone(),
         closing,
     )?;
-    let first = match supervisor.try_all().await {
-        Ok(session) => Some(session),
-        Err(error) if connection.settings.retry_first && error.heals() => None,
-        Err(error) => return Err(error),
+    let mut tries = 1;
+    let first = loop {
+        match supervisor.try_all().await {
+            Ok(session) => break Some(session),
+            Err(error) if connection.settings.retry_first && error.heals() => break None,
+            Err(
+                error @ (ConnectError::NotReachable { .. }
+                | ConnectError::Refused { .. }
+                | ConnectError::Auth { .. }),
+            ) if tries < FIRST_TRIES => {
+                tracing::debug!(%error, tries, "not connected yet");
+                tries += 1;
+                tokio::time::sleep(FIRST_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
     };
     if let Some(session) = &first {
         supervisor.announce(session).await;

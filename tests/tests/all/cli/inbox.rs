@@ -13,7 +13,7 @@ fn deliveries(home: &Home) -> Vec<Value> {
 #[test]
 fn ack_takes_the_next_message_and_no_other() {
     let (mut home, _) = Home::up();
-    home.sidecar(&["--agent", "alice", "http"]);
+    home.sidecars(&["alice"]);
     let send = |text: &str, priority: &str| {
         let sent = home.json(&["send", "alice", text, "-p", priority]);
         sent["id"].as_str().unwrap().to_owned()

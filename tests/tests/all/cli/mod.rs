@@ -75,21 +75,27 @@ impl Home {
         serde_json::from_str(&stdout).unwrap()
     }
 
-    /// Runs a sidecar until the end of the test, and waits until it is ready.
-    pub(crate) fn sidecar(&mut self, arguments: &[&str]) {
-        let ready = self.path(&format!("ready-{}", self.agents.len()));
-        let mut command = self.command(program::find("wagglebus").unwrap());
-        command
-            .args(["sidecar", "--ready-file"])
-            .arg(&ready)
-            .args(arguments);
-        let child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.agents.push(child);
-        until(|| ready.exists());
+    /// Runs sidecars until the end of the test, all started at once, and waits until they are ready.
+    pub(crate) fn sidecars(&mut self, agents: &[&str]) {
+        let ready: Vec<PathBuf> = agents
+            .iter()
+            .map(|agent| self.path(&format!("run/wb/{agent}.json")))
+            .collect();
+        for agent in agents {
+            let mut command = self.command(program::find("wagglebus").unwrap());
+            command.args(["sidecar", "--agent", agent, "http"]);
+            let child = command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            self.agents.push(child);
+        }
+        until(|| {
+            let ended = self.agents.iter_mut().find_map(|agent| agent.try_wait().unwrap());
+            assert!(ended.is_none(), "a sidecar ended: {ended:?}");
+            ready.iter().all(|file| file.exists())
+        });
     }
 
     pub(crate) fn file(&self, below: &str) -> Value {

@@ -19,7 +19,7 @@ fn stock_cli() -> Option<PathBuf> {
 fn the_stock_cli_shows_everything_and_changes_nothing() {
     let Some(nats) = stock_cli() else { return };
     let (mut home, _) = Home::up();
-    home.sidecar(&["--agent", "alice", "http"]);
+    home.sidecars(&["alice"]);
     let sent = home.json(&["send", "alice", "seen by others"]);
     let id = sent["id"].as_str().unwrap();
 

@@ -67,3 +67,13 @@ fn the_next_commands_that_it_prints_work() {
         "{stdout}{stderr}"
     );
 }
+
+/// Each enrolment reloads the server, which then turns away whoever is just logging in.
+#[test]
+fn many_agents_may_be_started_at_once() {
+    let (mut home, _) = Home::up();
+    let names: Vec<String> = (0..16).map(|n| format!("agent-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    home.sidecars(&names);
+    until(|| home.json(&["agents"])["items"].as_array().unwrap().len() == 17);
+}

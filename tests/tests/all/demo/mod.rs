@@ -110,7 +110,12 @@ fn it_stays_until_it_is_interrupted_and_a_second_terminal_can_take_part() {
         .lines()
         .map(Result::unwrap);
     let folder = stdout.find_map(|line| folder(&line)).unwrap();
-    let exports = lines.find(|line| line.starts_with("  . ")).unwrap();
+    let mut told = Vec::new();
+    let exports = lines.find(|line| {
+        told.push(line.clone());
+        line.starts_with("  . ")
+    });
+    let exports = exports.unwrap_or_else(|| panic!("{}", told.join("\n")));
     let script = format!("{exports} && wagglebus send bash hello -t question --wait injected");
     let output = Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
     let (sent, stderr) = text(&output);
@@ -120,6 +125,16 @@ fn it_stays_until_it_is_interrupted_and_a_second_terminal_can_take_part() {
     signal(&demo, "-INT");
     let status = demo.wait().unwrap();
     assert_eq!(status.code(), Some(130));
+    assert!(!folder.exists());
+    assert_no_process(&folder);
+}
+
+#[test]
+fn what_was_stopped_early_has_proven_nothing() {
+    let mut demo = demo(&["--once"]).spawn().unwrap();
+    let folder = until_they_talk(&mut demo);
+    signal(&demo, "-TERM");
+    assert_eq!(demo.wait().unwrap().code(), Some(1));
     assert!(!folder.exists());
     assert_no_process(&folder);
 }
