@@ -171,12 +171,22 @@ impl LaneWatch {
     /// A message came. Whatever else was a reason to look still is, until the lane is found empty: `pending` does not
     /// count redeliveries, and may lag behind a wake.
     pub fn got(&mut self, stream_seq: u64, pending: u64) {
-        self.delivered = self.delivered.max(stream_seq);
-        self.pending = pending;
-        self.look.poll |= pending > 0;
+        self.came(stream_seq, pending);
         if let Some(reasons) = self.fetching.take() {
             self.look.merge(reasons);
         }
+    }
+
+    /// A message came, be it by a fetch that had been given up.
+    pub fn came(&mut self, stream_seq: u64, pending: u64) {
+        self.delivered = self.delivered.max(stream_seq);
+        self.pending = pending;
+        self.look.poll |= pending > 0;
+    }
+
+    /// Whether this or a later message of the lane came on this connection.
+    pub const fn has_passed(&self, stream_seq: u64) -> bool {
+        self.delivered >= stream_seq
     }
 
     /// The server said that nothing waits: what was a reason when the fetch began is none any more.

@@ -7,9 +7,9 @@ use crate::record::Key;
 /// How long past its time-out a request waits for a fetch that is under way, in milliseconds.
 const GRACE_MS: u64 = 2_500;
 
-/// How long after its first message a request goes on collecting at most, in milliseconds: far longer than fetches
-/// take, unless the bus hangs.
-const COLLECT_MS: u64 = 500;
+/// How long after its first message a request goes on collecting at most, in milliseconds: a fetch that is under way ends
+/// within that time, so that what it brings need not go back.
+const COLLECT_MS: u64 = 2_500;
 
 /// A long poll: waits for a first message, then collects what else waits, up to its `max`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,13 +33,19 @@ impl Sidecar {
         }
     }
 
-    /// Takes a message whose fetch had been given up. Others may have overtaken it meanwhile, so it goes back to the
-    /// head of its lane and comes again, marked as redelivered.
+    /// Takes a message whose fetch had been given up. If another of its lane has come since, or may come any moment, it
+    /// goes back to the head of its lane and comes again, marked as redelivered.
     pub(super) fn take_late(&mut self, cx: &mut Context<'_>, lane: Priority, fetched: Fetched) {
-        match self.inbox.hand_at(fetched.stream_seq) {
-            Some(hand) => hand.ack = fetched.ack,
-            None => self.return_fetched(cx, lane, &fetched),
+        if let Some(hand) = self.inbox.hand_at(fetched.stream_seq) {
+            hand.ack = fetched.ack;
+            return;
         }
+        let overtaken = self.lane(lane).has_passed(fetched.stream_seq);
+        if overtaken || self.is_fetching() || self.spool_wait.is_blocked() {
+            return self.return_fetched(cx, lane, &fetched);
+        }
+        self.lane_mut(lane).came(fetched.stream_seq, fetched.pending);
+        self.take_in(cx, lane, fetched);
     }
 
     fn return_fetched(&mut self, cx: &mut Context<'_>, lane: Priority, fetched: &Fetched) {

@@ -247,22 +247,36 @@ fn an_ack_that_the_server_never_confirmed_is_not_taken_for_one() {
 }
 
 #[test]
-fn a_late_answer_of_a_given_up_fetch_goes_back_and_comes_again_as_redelivered() {
-    let mut rig = Rig::up("bob", 1);
-    rig.open(1, true, 1);
+fn a_late_answer_of_a_given_up_fetch_is_taken_unless_it_was_overtaken() {
+    let late = |n| Event::FetchedLate {
+        fetched: Box::new(message("alice", "bob", LOW, n)),
+        lane: Some(LOW),
+    };
+    let mut rig = Rig::up("bob", 9);
+    rig.open(1, true, 9);
     rig.announce(LOW);
     rig.step(Event::LaneFetched {
         lane: LOW,
         outcome: FetchOutcome::Failed,
     });
-    let fetched = message("alice", "bob", LOW, 5);
-    let late = Event::FetchedLate {
-        fetched: Box::new(fetched.clone()),
-        lane: Some(LOW),
-    };
-    let effects = rig.step(late);
-    assert!(handed(&effects).is_empty());
-    assert_eq!(settlements(&effects), [("ack.5.1".into(), NAK)]);
+    assert_eq!(handed(&rig.step(late(5))).len(), 1, "nothing came since");
+    rig.pass(300);
+    rig.step(Event::LaneChecked {
+        lane: LOW,
+        state: Some(super::rig::lane_state()),
+    });
+    let effects = rig.step(late(6));
+    assert!(handed(&effects).is_empty(), "another may come any moment");
+    assert_eq!(settlements(&effects), [("ack.6.1".into(), NAK)]);
+    rig.got(message("alice", "bob", LOW, 8));
+    rig.settled("ack.6.1", NAK);
+    rig.step(Event::LaneFetched {
+        lane: LOW,
+        outcome: FetchOutcome::Empty,
+    });
+    let effects = rig.step(late(7));
+    assert!(handed(&effects).is_empty(), "8 came since");
+    assert_eq!(settlements(&effects), [("ack.7.1".into(), NAK)]);
 }
 
 #[test]

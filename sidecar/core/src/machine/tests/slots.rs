@@ -105,7 +105,7 @@ fn a_bus_that_hangs_does_not_keep_a_collected_message_from_its_reader() {
             break;
         }
     }
-    assert!(rig.now_ms - started <= 1_000);
+    assert!(rig.now_ms - started <= 3_000);
 }
 
 #[test]
