@@ -1,4 +1,4 @@
-//! Fetches.
+//! What a fetch brings: one message, in its order, or nothing.
 
 use wagglebus_nats::bus::{Bus, FetchShape, LaneRef};
 use wagglebus_nats::delivery::Settle;

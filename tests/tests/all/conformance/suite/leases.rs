@@ -1,4 +1,4 @@
-//! Leases.
+//! Leases: written by compare and set, and read back.
 
 use bytes::Bytes;
 use wagglebus_nats::bus::Bus;

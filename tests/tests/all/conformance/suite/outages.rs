@@ -14,9 +14,10 @@ use super::{lane, note, publish, publish_low, take_low, text};
 pub(in super::super) async fn a_late_message_reaches_us_all_the_same<W: World>(mut world: W) {
     publish_low(world.bus(), &["1", "2"]).await;
     world.stall();
+    // Not a plain look: right after the publish that may still find nothing.
     let error = world
         .bus()
-        .fetch(&lane(Priority::Low), FetchShape::NoWait)
+        .fetch(&lane(Priority::Low), FetchShape::AFTER_WAKE)
         .await
         .unwrap_err();
     assert_eq!(error.fault, NoAnswer::Timeout.into());
