@@ -1,5 +1,7 @@
 //! The gate: how bridges reach the event loop. Cheap to clone; everything a bridge may ask for goes through here.
 
+mod reader;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,13 +9,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{Draft, Id, Level};
 use wagglebus_sidecar_core::effect::{Answer, Handed};
 use wagglebus_sidecar_core::event::{Event, ReaderId, ReaderKind, SendRequest, TakeRequest, Token, Verb};
 use wagglebus_sidecar_core::machine::Sidecar;
 use wagglebus_sidecar_core::now::Now;
-use wagglebus_sidecar_core::record::Key;
+
+pub(crate) use reader::{Reader, ReaderItem};
 
 use crate::roster::{Resolved, Roster};
 use crate::storage::Storage;
@@ -29,15 +31,6 @@ pub(crate) struct Inspection<'a> {
     pub(crate) storage: &'a Storage,
     /// The time.
     pub(crate) now: Now,
-}
-
-/// A message or notice for a stream reader.
-#[derive(Debug)]
-pub(crate) enum ReaderItem {
-    /// A message; to be confirmed by [`Reader::injected`].
-    Message { key: Key, handed: Box<Handed> },
-    /// A receipt about a message of the agent's.
-    Receipt(Box<Receipt>),
 }
 
 /// A call into the event loop.
@@ -252,11 +245,7 @@ impl Gate {
             .send(Call::Open { reader, kind, items })
             .await
             .map_err(|_| ended())?;
-        Ok(Reader {
-            reader,
-            items: receiver,
-            endings: self.endings.clone(),
-        })
+        Ok(Reader::new(reader, receiver, self.endings.clone()))
     }
 
     /// Who exists, for the API's roster paths.
@@ -343,38 +332,6 @@ impl Drop for Ending {
         if let Some(event) = self.event.take() {
             self.endings.send(event).ok();
         }
-    }
-}
-
-/// A stream reader; when it is dropped, what it holds goes back.
-pub(crate) struct Reader {
-    reader: ReaderId,
-    items: mpsc::Receiver<ReaderItem>,
-    endings: mpsc::UnboundedSender<Event>,
-}
-
-impl Reader {
-    /// The next message or notice; `None` when the event loop has ended. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Option<ReaderItem> {
-        self.items.recv().await
-    }
-
-    /// The bridge handed a message over and verified it.
-    pub(crate) fn injected(&self, key: Key) {
-        self.endings
-            .send(Event::Injected {
-                reader: self.reader,
-                key,
-            })
-            .ok();
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.endings
-            .send(Event::ReaderClosed { reader: self.reader })
-            .ok();
     }
 }
 

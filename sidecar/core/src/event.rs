@@ -251,6 +251,13 @@ pub enum Event {
         /// How it takes messages.
         kind: ReaderKind,
     },
+    /// A stream reader's connection is gone, or there again: it keeps what it holds, and takes nothing new meanwhile.
+    ReaderPaused {
+        /// Which.
+        reader: ReaderId,
+        /// Gone.
+        paused: bool,
+    },
     /// A stream reader is gone: what it held goes back. A hand-over that was completed is told before.
     ReaderClosed {
         /// Which.

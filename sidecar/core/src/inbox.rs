@@ -8,7 +8,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wagglebus_schemas::{Id, Priority};
 
@@ -49,6 +49,8 @@ pub struct Inbox {
     slots: usize,
     requests: VecDeque<Request>,
     readers: BTreeMap<ReaderId, ReaderKind>,
+    /// Readers that take nothing new.
+    paused: BTreeSet<ReaderId>,
     hands: BTreeMap<Key, Hand>,
 }
 
@@ -59,6 +61,7 @@ impl Inbox {
             slots: slots.max(1),
             requests: VecDeque::new(),
             readers: BTreeMap::new(),
+            paused: BTreeSet::new(),
             hands: BTreeMap::new(),
         }
     }
@@ -91,9 +94,19 @@ impl Inbox {
         self.readers.insert(reader, kind);
     }
 
+    /// A stream reader's connection is gone, or there again.
+    pub fn pause(&mut self, reader: ReaderId, paused: bool) {
+        if paused && self.readers.contains_key(&reader) {
+            self.paused.insert(reader);
+        } else {
+            self.paused.remove(&reader);
+        }
+    }
+
     /// A stream reader is gone. Returns the messages that it held.
     pub fn close(&mut self, reader: ReaderId) -> Vec<Key> {
         self.readers.remove(&reader);
+        self.paused.remove(&reader);
         let held = self
             .hands
             .values()
@@ -117,7 +130,8 @@ impl Inbox {
             .requests
             .iter()
             .map(|request| (self.request_appetite(request), Taker::Request(request.token())));
-        let readers = self.readers.iter().map(|(id, kind)| {
+        let present = self.readers.iter().filter(|(id, _)| !self.paused.contains(id));
+        let readers = present.map(|(id, kind)| {
             let appetite = self.room(kind.slots, |hand| hand.holder == Holder::Reader(*id));
             (appetite, Taker::Reader(*id))
         });

@@ -174,6 +174,7 @@ impl Sidecar {
             Event::Take(take) => self.take(cx, take),
             Event::Gone { token } => self.gone(cx, token),
             Event::ReaderOpened { reader, kind } => self.inbox.open(reader, kind),
+            Event::ReaderPaused { reader, paused } => self.inbox.pause(reader, paused),
             Event::ReaderClosed { reader } => {
                 let keys = self.inbox.close(reader);
                 self.return_all(cx, keys, "its reader is gone");

@@ -6,7 +6,7 @@ use wagglebus_schemas::error::ErrorCode;
 use super::effects::{answer, fetching, handed, refused, settlements};
 use super::rig::{Rig, id, message};
 use crate::effect::{Answer, Effect, Settlement};
-use crate::event::{Event, FetchOutcome, Verb};
+use crate::event::{Event, FetchOutcome, ReaderId, Verb};
 
 const NAK: Settlement = Settlement::Nak { delay_ms: 0 };
 const LOW: Priority = Priority::Low;
@@ -23,6 +23,24 @@ fn nothing_is_fetched_without_somebody_who_asks() {
     assert_eq!(fetching(&rig.announce(LOW)), None);
     let (_, effects) = rig.take(1, 1_000);
     assert_eq!(fetching(&effects), Some(LOW));
+}
+
+#[test]
+fn a_reader_whose_connection_is_gone_takes_nothing_new() {
+    let mut rig = Rig::up("bob", 1);
+    let reader = ReaderId(1);
+    rig.open(1, false, 2);
+    rig.step(Event::ReaderPaused { reader, paused: true });
+    assert_eq!(fetching(&rig.announce(URGENT)), None);
+    let (_, effects) = rig.take(1, 1_000);
+    assert_eq!(fetching(&effects), Some(URGENT), "for whoever is there");
+    rig.got(message("alice", "bob", URGENT, 5));
+    assert_eq!(fetching(&rig.announce(LOW)), None);
+    let effects = rig.step(Event::ReaderPaused {
+        reader,
+        paused: false,
+    });
+    assert!(fetching(&effects).is_some(), "it is there again");
 }
 
 #[test]

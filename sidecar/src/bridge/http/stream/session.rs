@@ -229,6 +229,7 @@ impl Session {
                 }
             }
         }
+        self.reader.pause(false);
         let (frames, taken) = mpsc::channel(FRAMES_MAX);
         self.connection = Connection::Attached {
             frames,
@@ -325,6 +326,7 @@ impl Session {
     }
 
     fn gone(&mut self) {
+        self.reader.pause(true);
         self.connection = Connection::Gone {
             until: Instant::now() + GONE,
         };
