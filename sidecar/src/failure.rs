@@ -61,7 +61,7 @@ impl Failure {
                 "stop that sidecar, or take the agent over with --takeover; a crashed one is forgotten after 15 s"
                     .to_owned(),
             ),
-            Self::Folder(FolderError::Locked { .. }) => {
+            Self::Folder(FolderError::Locked { .. }) | Self::Listen(ListenError::InUse { .. }) => {
                 Some("one sidecar per agent: stop the other one, or use another agent id".to_owned())
             }
             Self::Folder(FolderError::Io { .. }) | Self::Place { .. } => {
@@ -81,7 +81,9 @@ impl Failure {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NoBus { .. } | Self::Connect(_) => 5,
-            Self::Fenced(_) | Self::Folder(FolderError::Locked { .. }) => 6,
+            Self::Fenced(_)
+            | Self::Folder(FolderError::Locked { .. })
+            | Self::Listen(ListenError::InUse { .. }) => 6,
             Self::Enrol(_)
             | Self::Folder(FolderError::Io { .. })
             | Self::Spool(_)

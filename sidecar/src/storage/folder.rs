@@ -12,7 +12,7 @@ use wagglebus_schemas::Id;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FolderError {
     /// Another process holds it.
-    #[error("another sidecar of this agent runs with this state folder (pid {pid})")]
+    #[error("fenced: another sidecar of this agent runs with this state folder (pid {pid})")]
     Locked {
         /// Its process id, as it wrote it.
         pid: String,

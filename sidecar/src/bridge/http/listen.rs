@@ -16,7 +16,7 @@ use super::token::Token;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     /// Somebody answers at the socket.
-    #[error("socket {path} is in use: another sidecar serves there")]
+    #[error("fenced: another sidecar of this agent serves at {path}")]
     InUse {
         /// The socket.
         path: PathBuf,
