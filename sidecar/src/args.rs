@@ -56,9 +56,13 @@ pub(crate) struct Arguments {
 /// Which NATS, when it is not the running `wagglebus up` of this user.
 #[derive(Debug, Args)]
 pub(crate) struct BusArguments {
-    /// URL of the NATS server
+    /// URL of the NATS server; NATS_URL and the other variables of the stock CLI count, too
     #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER")]
     pub(crate) server: Option<String>,
+
+    /// Connect as this context of the stock `nats` CLI says
+    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_CONTEXT")]
+    pub(crate) context: Option<String>,
 
     /// File with the agent's nkey seed
     #[arg(long, value_name = "FILE", env = "WAGGLEBUS_NKEY", requires = "server")]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use wagglebus_nats::connect::ConnectError;
+use wagglebus_nats::context::ContextError;
 use wagglebus_schemas::lease::Lease;
 
 use crate::bridge::http::ListenError;
@@ -20,6 +21,9 @@ pub(crate) enum Failure {
     /// The bus cannot be reached or refuses us.
     #[error("cannot connect to the bus: {0}")]
     Connect(#[from] ConnectError),
+    /// A context of the stock CLI, or its variables, cannot be used.
+    #[error(transparent)]
+    Context(#[from] ContextError),
     /// The agent cannot be enrolled.
     #[error("cannot enrol the agent: {0}")]
     Enrol(String),
@@ -70,6 +74,7 @@ impl Failure {
             Self::Spool(RecoverError::UnknownFormat { .. }) => Some("downgrading needs an empty spool".to_owned()),
             // The texts of connection and listen errors say how to fix them.
             Self::Connect(_)
+            | Self::Context(_)
             | Self::Spool(RecoverError::Io { .. })
             | Self::Listen(_)
             | Self::NoPlace(_)
@@ -81,7 +86,8 @@ impl Failure {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::NoBus { .. } | Self::Connect(_) => 5,
-            Self::Fenced(_)
+            Self::Context(_)
+            | Self::Fenced(_)
             | Self::Folder(FolderError::Locked { .. })
             | Self::Listen(ListenError::InUse { .. }) => 6,
             Self::Enrol(_)
