@@ -24,6 +24,9 @@ pub use report::{Goal, Report, Row, Unit};
 use crate::fleet::Fleet;
 use baseline::Direct;
 
+/// An agent that takes nothing: what goes to it is only stored.
+const SINK: &str = "sink";
+
 /// What is measured, and how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -72,8 +75,10 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
     progress("starting a server and sidecars");
     let mut fleet = Fleet::with(|conf| conf.durability = plan.durability).await?;
     fleet
-        .enrol(&["direct", "sender", "receiver", "piper", "printer"])
+        .enrol(&["direct", "sender", "receiver", "piper", "printer", SINK])
         .await?;
+    // As in real life: without a coordinator each send would first find out that nobody answers about its recipient.
+    fleet.start_coordinator().await?;
     let direct = Direct::open(&fleet, "direct").await?;
     progress("idle sidecar");
     idle::measure(plan, &mut fleet, &mut report).await?;

@@ -1,8 +1,8 @@
 //! Lines on standard input, beside direct pipelined publishes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::io::AsyncWriteExt as _;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::{AgentId, Draft, Priority};
@@ -18,6 +18,9 @@ const WINDOW: usize = 1_024;
 /// Lines for each sample of the plan, so that a round lasts long enough.
 const LINES_PER_SAMPLE: usize = 50;
 
+/// How long a round may take.
+const LINES_WITHIN: Duration = Duration::from_secs(60);
+
 /// Measures how many lines a second reach the stream.
 pub(super) async fn measure(
     plan: &Plan,
@@ -28,7 +31,7 @@ pub(super) async fn measure(
     let pipe = NamedPipe::make(place(fleet.bus().home(), "stdin"))?;
     fleet.start("piper", &pipe.read_by_child()).await?;
     let mut writer = pipe.writer()?;
-    let to = AgentId::operator();
+    let to = super::SINK.parse::<AgentId>()?;
     let draft = Draft::text(to.clone().into(), content());
     let mut line = serde_json::to_vec(&draft)?;
     line.push(b'\n');
@@ -43,7 +46,10 @@ pub(super) async fn measure(
         let begun = Instant::now();
         writer.write_all(&text).await?;
         while stored(fleet).await? < before + u64::try_from(lines)? {
-            tokio::task::yield_now().await;
+            ensure!(
+                begun.elapsed() < LINES_WITHIN,
+                "the lines do not reach the stream"
+            );
         }
         ours.push(rate(lines, begun)?);
     }
