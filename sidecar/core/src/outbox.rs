@@ -186,11 +186,6 @@ impl Outbox {
         }
     }
 
-    /// Whether publishes leave as they come.
-    pub fn flows(&self) -> bool {
-        self.flow == Flow::Open
-    }
-
     /// How many publishes have no answer yet.
     pub fn under_way(&self) -> usize {
         self.under_way.len()

@@ -294,10 +294,6 @@ impl Sidecar {
     fn disconnected(&mut self, cx: &mut Context<'_>) {
         self.bus_up = false;
         self.outbox.disconnected();
-        if !self.waiters.is_empty() {
-            // No ack will come soon: the disk is now the first to prove anything.
-            self.wrote(true);
-        }
         self.fence.disconnected(cx.now);
         self.watches().for_each(LaneWatch::disconnected);
     }

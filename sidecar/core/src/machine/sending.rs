@@ -94,9 +94,7 @@ impl Sidecar {
         let body = encode(&message)?;
         self.check_room(body.len()).map_err(spool_full)?;
         waiter.position = self.accept(cx, out, body).map_err(spool_full)?;
-        // While publishes flow, the stream's ack comes long before a sync would: no need to hurry the disk.
-        let hurry = !self.outbox.flows();
-        self.wrote(hurry);
+        self.wrote(true);
         self.waiters.accepted(id, waiter.position);
         self.waiters.add(id, waiter);
         Ok(())

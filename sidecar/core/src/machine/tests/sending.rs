@@ -10,22 +10,10 @@ use crate::event::{Event, PublishOutcome};
 use crate::record::Record;
 
 #[test]
-fn the_disk_is_hurried_only_where_no_ack_will_come_soon() {
-    let mut rig = Rig::up("alice", 1);
-    rig.send(draft("bob", "one"), None);
-    assert!(rig.step(Event::BusDown).contains(&Effect::Sync { at_once: true }));
-    let (_, effects) = rig.send(draft("bob", "two"), None);
-    assert!(effects.contains(&Effect::Sync { at_once: true }));
-}
-
-#[test]
 fn the_first_of_stored_and_synced_answers() {
     let mut rig = Rig::up("alice", 1);
     let (token, effects) = rig.send(draft("bob", "one"), None);
-    assert!(
-        effects.contains(&Effect::Sync { at_once: false }),
-        "the ack comes first"
-    );
+    assert!(effects.contains(&Effect::Sync { at_once: true }));
     let first = published(&effects)[0].id;
     assert_eq!(sent_level(answer(&rig.stored(first, 1), token)), Level::Stored);
 
