@@ -1,6 +1,7 @@
 //! Identifiers: agents, rooms, capabilities and records.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,8 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $description:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        // Shared: names are copied with every message that is on its way.
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as text.

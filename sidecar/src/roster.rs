@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use wagglebus_schemas::{AgentId, Draft, Hive, Level, Recipient, decode};
 const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
 /// How long the roster paths of the API wait for the coordinator.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a send does not ask again after nobody answered: each one would wait for nothing.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Most agents remembered.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -38,7 +40,7 @@ pub(crate) enum Resolved {
 
 /// An agent that exists, and the capability it was chosen for.
 pub(crate) struct KnownAgent {
-    agent: Agent,
+    agent: Arc<Agent>,
     capability: Option<String>,
 }
 
@@ -81,7 +83,14 @@ pub(crate) struct Roster {
     bus: JetStream,
     hive: Hive,
     me: AgentId,
-    known: Arc<Mutex<BTreeMap<AgentId, Agent>>>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    known: BTreeMap<AgentId, Arc<Agent>>,
+    /// Until when nobody is taken to answer.
+    silent_until: Option<Instant>,
 }
 
 impl Roster {
@@ -90,7 +99,7 @@ impl Roster {
             bus,
             hive,
             me,
-            known: Arc::default(),
+            memory: Arc::default(),
         }
     }
 
@@ -108,6 +117,9 @@ impl Roster {
                 if park {
                     return Ok(Resolved::Parked);
                 }
+                if self.is_silent() {
+                    return Ok(Resolved::Unverified);
+                }
                 None
             }
             RecipientKind::Capability(name) => Some(name.to_string()),
@@ -117,12 +129,15 @@ impl Roster {
             .await
         {
             Ok(value) => {
-                let agent: Agent = read(value.get("agent").cloned().unwrap_or_default())?;
+                let agent = Arc::new(read(value.get("agent").cloned().unwrap_or_default())?);
                 self.remember(&agent);
                 Ok(Resolved::Agent(Box::new(KnownAgent { agent, capability })))
             }
             Err(Refused::Answer(error)) => Err(error),
-            Err(Refused::NoAnswer) => Ok(Resolved::Unverified),
+            Err(Refused::NoAnswer) => {
+                self.lock().silent_until = Instant::now().checked_add(SILENCE);
+                Ok(Resolved::Unverified)
+            }
         }
     }
 
@@ -140,9 +155,8 @@ impl Roster {
             Ok(value) => Ok(value),
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => {
-                let mut agent = self.remembered(agent).ok_or_else(unavailable)?;
-                agent.stale = true;
-                serde_json::to_value(agent).map_err(|_| unavailable())
+                let known = self.remembered(agent).ok_or_else(unavailable)?;
+                serde_json::to_value(stale(&known)).map_err(|_| unavailable())
             }
         }
     }
@@ -152,12 +166,7 @@ impl Roster {
             Ok(value) => Ok(value),
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => {
-                let agents: Vec<Agent> = self
-                    .lock()
-                    .values()
-                    .cloned()
-                    .map(|a| Agent { stale: true, ..a })
-                    .collect();
+                let agents: Vec<Agent> = self.lock().known.values().map(|known| stale(known)).collect();
                 if agents.is_empty() {
                     return Err(unavailable());
                 }
@@ -183,20 +192,33 @@ impl Roster {
         }
     }
 
-    fn remembered(&self, agent: &AgentId) -> Option<Agent> {
-        self.lock().get(agent).cloned()
+    fn remembered(&self, agent: &AgentId) -> Option<Arc<Agent>> {
+        self.lock().known.get(agent).cloned()
     }
 
-    fn remember(&self, agent: &Agent) {
-        let mut known = self.lock();
-        if known.len() < REMEMBERED_MAX {
-            known.insert(agent.agent.clone(), agent.clone());
+    fn is_silent(&self) -> bool {
+        let until = self.lock().silent_until;
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn remember(&self, agent: &Arc<Agent>) {
+        let mut memory = self.lock();
+        if memory.known.len() < REMEMBERED_MAX {
+            memory.known.insert(agent.agent.clone(), Arc::clone(agent));
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<AgentId, Agent>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
         // Nothing can panic while it is held, and a poisoned map would still be a map.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is remembered of an agent, while nobody can be asked.
+fn stale(known: &Agent) -> Agent {
+    Agent {
+        stale: true,
+        ..known.clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The event loop: whatever happens becomes an event, and what the machine asks for is carried out.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use wagglebus_nats::bus::{Bus, LateAnswers, Note};
@@ -89,7 +89,6 @@ enum Turn {
     Bus(Option<BusEvent>),
     Wake(Option<Note>),
     Synced(SyncReport),
-    SyncDue,
     Compact,
     Shutdown,
 }
@@ -134,7 +133,6 @@ impl EventLoop {
                 Turn::Bus(event) => self.bus_event(event).await,
                 Turn::Wake(note) => self.wake(note).await,
                 Turn::Synced(report) => self.synced(report).await,
-                Turn::SyncDue => self.storage.sync_if_due(),
                 Turn::Compact => {
                     self.compaction
                         .advance(&mut self.storage, &mut self.sidecar)
@@ -156,7 +154,6 @@ impl EventLoop {
     async fn turn(&mut self, drain: &mut Shutdown, draining: bool) -> Turn {
         let now = clock::now().mono_ms;
         let wake_in = Duration::from_millis(self.sidecar.next_wake(now).saturating_sub(now));
-        let sync_at = self.storage.sync_due();
         let compact = self.compaction.is_runnable(&self.storage);
         let others = async {
             tokio::select! {
@@ -171,7 +168,6 @@ impl EventLoop {
                 Some(report) = self.syncs.recv() => Turn::Synced(report),
                 note = self.wakes.next() => Turn::Wake(note),
                 call = self.gate.calls.recv() => Turn::Call(call),
-                () = until(sync_at) => Turn::SyncDue,
                 () = tokio::time::sleep(wake_in) => Turn::Event(Event::Tick),
             }
         };
@@ -304,7 +300,7 @@ impl EventLoop {
             Effect::CheckLane { lane, held } => self.performer.check(Some(lane), held),
             Effect::CheckReceipts => self.performer.check(None, Vec::new()),
             Effect::Settle { ack, settlement } => self.performer.settle(ack, settlement),
-            Effect::Sync { at_once } => self.storage.sync(at_once),
+            Effect::Sync => self.storage.sync(),
             Effect::HandOver { reader, key, handed } => {
                 self.tell_reader(reader, ReaderItem::Message { key, handed });
             }
@@ -375,11 +371,4 @@ impl EventLoop {
 /// The lane that a consumer's name ends in; `None`: receipts.
 fn lane_of(consumer: &str) -> Option<wagglebus_schemas::Priority> {
     consumer.rsplit_once('_').and_then(|(_, lane)| lane.parse().ok())
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }

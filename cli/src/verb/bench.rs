@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use serde_json::json;
-use wagglebus_harness::bench::{self, Plan};
+use wagglebus_harness::bench::{self, Case, Plan};
 use wagglebus_schemas::places::Durability;
 
 use crate::failure::Failure;
@@ -14,15 +14,18 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What the server's acks promise
-    #[arg(long, value_enum, default_value_t = Which::Both)]
-    durability: Which,
+    #[arg(long, value_enum, default_value_t = Acks::Both)]
+    durability: Acks,
     /// Rounds of each case; fewer than 7 say little
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// Only these cases (may be repeated)
+    #[arg(long, value_enum, value_name = "CASE")]
+    only: Vec<Which>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum Acks {
     /// An fsync every two minutes
     Relaxed,
     /// An fsync before each ack
@@ -31,18 +34,47 @@ enum Which {
     Both,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Which {
+    /// Start-up, memory and CPU of an idle sidecar
+    Idle,
+    /// HTTP send at 1, 16 and 64 connections
+    Send,
+    /// Lines on standard input
+    Stdin,
+    /// Each way to an agent, and from agent to agent
+    Deliver,
+    /// Urgent messages over a backlog
+    Urgent,
+}
+
+impl From<Which> for Case {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::Idle => Self::Idle,
+            Which::Send => Self::Send,
+            Which::Stdin => Self::Stdin,
+            Which::Deliver => Self::Deliver,
+            Which::Urgent => Self::Urgent,
+        }
+    }
+}
+
 pub(crate) async fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
     let durabilities: &[Durability] = match args.durability {
-        Which::Relaxed => &[Durability::Relaxed],
-        Which::Always => &[Durability::Always],
-        Which::Both => &[Durability::Relaxed, Durability::Always],
+        Acks::Relaxed => &[Durability::Relaxed],
+        Acks::Always => &[Durability::Always],
+        Acks::Both => &[Durability::Relaxed, Durability::Always],
     };
     let mut reports = Vec::new();
     for durability in durabilities {
-        let plan = Plan {
+        let mut plan = Plan {
             rounds: usize::from(args.rounds),
             ..Plan::full(*durability)
         };
+        if !args.only.is_empty() {
+            plan.cases = args.only.iter().copied().map(Case::from).collect();
+        }
         let mut told = Ok(());
         let measured = bench::run(&plan, |what| {
             if told.is_ok() {

@@ -17,6 +17,8 @@ use super::pipe::{NamedPipe, PipeLines, place};
 use super::report::{Goal, Report, Unit};
 use crate::fleet::Fleet;
 
+/// How long a message may take to be settled after its hand-over.
+const QUIET_WITHIN: Duration = Duration::from_secs(20);
 /// Messages of a drained backlog for each sample of the plan.
 const DRAINED_PER_SAMPLE: usize = 5;
 
@@ -146,11 +148,13 @@ async fn deliver(
             );
             sent?;
             delivered.add(at?.saturating_duration_since(begun));
+            quiet(fleet, to.as_str()).await?;
 
             let begun = Instant::now();
             let (sent, at) = tokio::join!(send(&sender, &to), path.next());
             sent?;
             between.add(at?.saturating_duration_since(begun));
+            quiet(fleet, to.as_str()).await?;
         }
         for (figures, latencies) in figures.iter_mut().zip(&latencies) {
             let [p50, p99] = figures;
@@ -183,6 +187,15 @@ async fn deliver(
         Vec::new(),
         Some(Goal::Max(1_500.0)),
     );
+    Ok(())
+}
+
+/// Waits until a message is acked and its receipts are read: what follows from one hand-over is no part of the next one.
+async fn quiet(fleet: &Fleet, receiver: &str) -> Result<()> {
+    let begun = Instant::now();
+    while fleet.unsettled(receiver).await? + fleet.unread_receipts("sender").await? > 0 {
+        ensure!(begun.elapsed() < QUIET_WITHIN, "{receiver} does not come to rest");
+    }
     Ok(())
 }
 

@@ -6,24 +6,19 @@ use anyhow::{Context as _, Result};
 
 use super::Plan;
 use super::report::{Goal, Report, Unit};
-use crate::fleet::{Fleet, Options};
+use crate::fleet::Fleet;
 
 /// How often readiness is looked for; the resolution of the start-up time.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long an idle sidecar is watched in each round, in rounds' own durations.
 const WATCHED: u32 = 4;
 
-/// Starts the sidecars that other cases use, and measures them while they are idle.
+/// Measures start-up with one sidecar, and what it costs to be there with another.
 pub(super) async fn measure(plan: &Plan, fleet: &mut Fleet, report: &mut Report) -> Result<()> {
     let mut starts = Vec::new();
-    fleet.start("receiver", &Options::http()).await?;
-    for round in 0..plan.rounds {
-        if round > 0 {
-            fleet.sidecar_mut("sender")?.stop().await?;
-        } else {
-            fleet.prepare("sender", &Options::http())?;
-        }
+    for _ in 0..plan.rounds {
         let sidecar = fleet.sidecar_mut("sender")?;
+        sidecar.stop().await?;
         let begun = Instant::now();
         sidecar.launch().await?;
         let client = sidecar.client();

@@ -21,15 +21,37 @@ use wagglebus_schemas::places::Durability;
 
 pub use report::{Goal, Report, Row, Unit};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Options};
 use baseline::Direct;
 
 /// An agent that takes nothing: what goes to it is only stored.
 const SINK: &str = "sink";
 
+/// A group of cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// What an idle sidecar costs, and how soon it is ready.
+    Idle,
+    /// HTTP send at 1, 16 and 64 connections.
+    Send,
+    /// Lines on standard input.
+    Stdin,
+    /// Each way to an agent, and from agent to agent.
+    Deliver,
+    /// Urgent messages over a backlog.
+    Urgent,
+}
+
+impl Case {
+    /// All of them, in the order in which they are measured.
+    pub const ALL: [Self; 5] = [Self::Idle, Self::Send, Self::Stdin, Self::Deliver, Self::Urgent];
+}
+
 /// What is measured, and how long.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Which cases; the others are left out.
+    pub cases: Vec<Case>,
     /// Rounds of each case; the median of them is reported.
     pub rounds: usize,
     /// How long a round of a rate lasts.
@@ -44,8 +66,9 @@ pub struct Plan {
 
 impl Plan {
     /// Seven rounds: about two minutes for each durability.
-    pub const fn full(durability: Durability) -> Self {
+    pub fn full(durability: Durability) -> Self {
         Self {
+            cases: Case::ALL.to_vec(),
             rounds: 7,
             round: Duration::from_millis(700),
             samples: 400,
@@ -55,8 +78,9 @@ impl Plan {
     }
 
     /// One short round, to see that everything works; its figures mean nothing.
-    pub const fn smoke(durability: Durability) -> Self {
+    pub fn smoke(durability: Durability) -> Self {
         Self {
+            cases: Case::ALL.to_vec(),
             rounds: 1,
             round: Duration::from_millis(50),
             samples: 20,
@@ -66,7 +90,7 @@ impl Plan {
     }
 }
 
-/// Runs every case and reports; `progress` is told what is being measured.
+/// Runs the cases of the plan and reports; `progress` is told what is being measured.
 ///
 /// # Errors
 /// When a program does not start or does not do what it is measured at.
@@ -80,17 +104,34 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
     // As in real life: without a coordinator each send would first find out that nobody answers about its recipient.
     fleet.start_coordinator().await?;
     let direct = Direct::open(&fleet, "direct").await?;
-    progress("idle sidecar");
-    idle::measure(plan, &mut fleet, &mut report).await?;
-    for connections in [1, 16, 64] {
-        progress(&format!("HTTP send, {connections} connections"));
-        send::measure(plan, &fleet, &direct, connections, &mut report).await?;
+    for sidecar in ["sender", "receiver"] {
+        fleet.start(sidecar, &Options::http()).await?;
     }
-    progress("stdin lines");
-    stdin::measure(plan, &mut fleet, &direct, &mut report).await?;
-    progress("delivery");
-    deliver::measure(plan, &mut fleet, &direct, &mut report).await?;
-    progress("urgent over a backlog");
-    urgent::measure(plan, &fleet, &direct, &mut report).await?;
+    for case in Case::ALL.into_iter().filter(|case| plan.cases.contains(case)) {
+        match case {
+            Case::Idle => {
+                progress("idle sidecar");
+                idle::measure(plan, &mut fleet, &mut report).await?;
+            }
+            Case::Send => {
+                for connections in [1, 16, 64] {
+                    progress(&format!("HTTP send, {connections} connections"));
+                    send::measure(plan, &fleet, &direct, connections, &mut report).await?;
+                }
+            }
+            Case::Stdin => {
+                progress("stdin lines");
+                stdin::measure(plan, &mut fleet, &direct, &mut report).await?;
+            }
+            Case::Deliver => {
+                progress("delivery");
+                deliver::measure(plan, &mut fleet, &direct, &mut report).await?;
+            }
+            Case::Urgent => {
+                progress("urgent over a backlog");
+                urgent::measure(plan, &fleet, &direct, &mut report).await?;
+            }
+        }
+    }
     Ok(report)
 }

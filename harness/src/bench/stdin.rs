@@ -18,6 +18,8 @@ const WINDOW: usize = 1_024;
 /// Lines for each sample of the plan, so that a round lasts long enough.
 const LINES_PER_SAMPLE: usize = 50;
 
+/// How often the stream is asked how far it is: seldom enough to cost nothing, often enough for a round of 100 ms.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How long a round may take.
 const LINES_WITHIN: Duration = Duration::from_secs(60);
 
@@ -50,6 +52,7 @@ pub(super) async fn measure(
                 begun.elapsed() < LINES_WITHIN,
                 "the lines do not reach the stream"
             );
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         ours.push(rate(lines, begun)?);
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use async_nats::jetstream::consumer::PullConsumer;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::dead_letter::DeadLetter;
-use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::stream::{Stream, lane_consumer, receipts_consumer};
 
 use super::Fleet;
 use crate::ledger::{Ledger, Op};
@@ -21,13 +21,27 @@ impl Fleet {
         let mut left = 0;
         for lane in wagglebus_schemas::Priority::ALL {
             let mut consumer: PullConsumer = stream
-                .get_consumer(&format!("{agent}_{lane}"))
+                .get_consumer(&lane_consumer(&agent, *lane))
                 .await
-                .map_err(|error| anyhow::anyhow!("{agent}_{lane}: {error}"))?;
-            let info = consumer.info().await?;
-            left += info.num_pending + u64::try_from(info.num_ack_pending)?;
+                .map_err(|error| anyhow::anyhow!("{agent}, {lane}: {error}"))?;
+            left += unfinished(&mut consumer).await?;
         }
         Ok(left)
+    }
+
+    /// How many receipts of an agent the server has not handed over, or not got acked.
+    ///
+    /// # Errors
+    /// When the server does not tell.
+    pub async fn unread_receipts(&self, name: &str) -> Result<u64> {
+        let agent: AgentId = name.parse()?;
+        let hive = self.bus.places().hive();
+        let stream = self.bus.admin().get_stream(Stream::Receipts.name(hive)).await?;
+        let mut consumer: PullConsumer = stream
+            .get_consumer(&receipts_consumer(&agent))
+            .await
+            .map_err(|error| anyhow::anyhow!("{agent}, receipts: {error}"))?;
+        unfinished(&mut consumer).await
     }
 
     /// Every dead letter. Each is also written into the ledger, if there is one.
@@ -53,4 +67,9 @@ impl Fleet {
         }
         Ok(letters)
     }
+}
+
+async fn unfinished(consumer: &mut PullConsumer) -> Result<u64> {
+    let info = consumer.info().await?;
+    Ok(info.num_pending + u64::try_from(info.num_ack_pending)?)
 }

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
-use async_nats::{HeaderMap, HeaderValue};
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use wagglebus_schemas::headers;
 
@@ -87,12 +87,14 @@ async fn hand_over(
     }))
 }
 
-/// Values are parsed: converting a text with a line break would panic in the client library.
+/// Values are checked before: converting a text with a line break would panic in the client library.
 fn header_map(headers: Vec<(&'static str, String)>) -> Result<HeaderMap, PublishFault> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
-        let value: HeaderValue = value.parse().map_err(|_| PublishFault::InvalidHeader { name })?;
-        map.append(name, value);
+        if value.contains(['\r', '\n']) {
+            return Err(PublishFault::InvalidHeader { name });
+        }
+        map.insert(HeaderName::from_static(name), HeaderValue::from(value));
     }
     Ok(map)
 }

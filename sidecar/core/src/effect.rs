@@ -1,5 +1,7 @@
 //! Everything that a sidecar can ask of the world. Plain data; each result comes back as an event.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::ErrorDetail;
@@ -81,7 +83,7 @@ pub enum Effect {
     /// Publish a record; in the order of the effects, pipelined.
     Publish {
         /// The record.
-        out: Out,
+        out: Arc<Out>,
         /// Its body.
         body: Body,
     },
@@ -113,11 +115,8 @@ pub enum Effect {
         /// How.
         settlement: Settlement,
     },
-    /// Make everything appended so far survive a power cut.
-    Sync {
-        /// Somebody waits for it; else within 50 ms.
-        at_once: bool,
-    },
+    /// Make everything appended so far survive a power cut, then report [`Synced`](crate::event::Event::Synced).
+    Sync,
     /// Write a message to a stream reader, then report [`Injected`](crate::event::Event::Injected), or
     /// [`ReaderClosed`](crate::event::Event::ReaderClosed) when the reader is gone.
     HandOver {

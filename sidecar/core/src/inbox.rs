@@ -149,6 +149,15 @@ impl Inbox {
         }
     }
 
+    /// Whether `taker` has nothing in the slot that only `urgent` may use.
+    pub fn is_urgent_slot_free(&self, taker: Taker) -> bool {
+        let mut extra = self.hands.values().filter(|hand| hand.in_urgent_slot);
+        !extra.any(|hand| match taker {
+            Taker::Request(_) => hand.holder == Holder::Lease,
+            Taker::Reader(reader) => hand.holder == Holder::Reader(reader),
+        })
+    }
+
     fn request_appetite(&self, request: &Request) -> Appetite {
         if request.is_full() {
             return Appetite::None;

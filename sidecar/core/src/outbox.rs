@@ -186,6 +186,11 @@ impl Outbox {
         }
     }
 
+    /// Whether publishes leave as they come.
+    pub fn is_flowing(&self) -> bool {
+        self.flow == Flow::Open
+    }
+
     /// How many publishes have no answer yet.
     pub fn under_way(&self) -> usize {
         self.under_way.len()

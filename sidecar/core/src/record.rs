@@ -6,6 +6,8 @@
 //! A record's payload in the spool is `u32` length of the head (little-endian), the head as JSON, then the body (the
 //! bytes of a message or receipt, exactly as on the bus).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::subject::Subject;
@@ -148,8 +150,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum Record {
-    /// An outgoing record was accepted.
-    Out(Out),
+    /// An outgoing record was accepted. Shared: it is the entry in the ledger and goes out with each publish.
+    Out(Arc<Out>),
     /// A stream acknowledged it.
     OutStored {
         /// Which.
@@ -207,10 +209,14 @@ pub enum RecordError {
     Head(String),
 }
 
+/// Enough for the head of a usual record: its buffer need not grow.
+const HEAD_BYTES_USUAL: usize = 512;
+
 impl Record {
     /// The head's bytes with their length in front; the body follows them in the spool.
     pub fn head(&self) -> Vec<u8> {
-        let mut bytes = vec![0; 4];
+        let mut bytes = Vec::with_capacity(HEAD_BYTES_USUAL);
+        bytes.extend_from_slice(&[0; 4]);
         // Writing JSON to memory fails only for maps with keys that are no strings; there are none.
         if serde_json::to_writer(&mut bytes, self).is_err() {
             bytes.truncate(4);

@@ -165,7 +165,7 @@ fn copy(
     if records.len() > 0 {
         return Stage::Copying { number, records };
     }
-    storage.sync(false);
+    storage.sync();
     Stage::Copied {
         number,
         position: storage.position(),

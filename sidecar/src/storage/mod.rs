@@ -14,7 +14,6 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wagglebus_sidecar_core::journal::{Journal, JournalError, Location, Written};
@@ -28,8 +27,6 @@ pub(crate) use syncer::{SyncReport, Syncer};
 
 /// Length at which a segment is full and the next one begins, in bytes.
 const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
-/// How long a record that nobody waits for may stay unsynced.
-const SYNC_WITHIN: Duration = Duration::from_millis(50);
 
 /// A segment's file, open for reading (and, the last one, for writing).
 struct Segment {
@@ -50,8 +47,8 @@ pub(crate) struct Storage {
     syncer: Syncer,
     unsynced: Vec<Arc<File>>,
     folder_changed: bool,
-    sync_by: Option<Instant>,
     syncing: bool,
+    sync_again: bool,
 }
 
 impl Storage {
@@ -74,28 +71,14 @@ impl Storage {
         Ok(body.into())
     }
 
-    /// Asks for everything appended so far to be synced: now, or within 50 ms.
-    pub(crate) fn sync(&mut self, at_once: bool) {
-        let by = if at_once {
-            Instant::now()
-        } else {
-            Instant::now() + SYNC_WITHIN
-        };
-        self.sync_by = Some(self.sync_by.map_or(by, |earlier| earlier.min(by)));
-        self.sync_if_due();
-    }
-
-    /// When [`sync_if_due`](Self::sync_if_due) must be called.
-    pub(crate) fn sync_due(&self) -> Option<Instant> {
-        self.sync_by.filter(|_| !self.syncing)
-    }
-
-    /// Hands what is due to the syncer; one round at a time, so that the next round groups all that comes meanwhile.
-    pub(crate) fn sync_if_due(&mut self) {
-        if self.syncing || self.sync_by.is_none_or(|by| by > Instant::now()) {
+    /// Has everything appended so far synced: now, or after the round that is under way, so that one round groups all
+    /// that came meanwhile.
+    pub(crate) fn sync(&mut self) {
+        if self.syncing {
+            self.sync_again = true;
             return;
         }
-        self.sync_by = None;
+        self.sync_again = false;
         let folder = std::mem::take(&mut self.folder_changed).then(|| self.dir_file.clone());
         self.syncing = self
             .syncer
@@ -105,7 +88,9 @@ impl Storage {
     /// A round of the syncer ended.
     pub(crate) fn synced(&mut self) {
         self.syncing = false;
-        self.sync_if_due();
+        if self.sync_again {
+            self.sync();
+        }
     }
 
     fn active(&mut self) -> Result<(&mut Writer, &mut Segment), JournalError> {

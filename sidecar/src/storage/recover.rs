@@ -92,8 +92,8 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, RecoverError> {
         syncer,
         unsynced: Vec::new(),
         folder_changed: false,
-        sync_by: None,
         syncing: false,
+        sync_again: false,
     };
     Ok(Recovered {
         storage,

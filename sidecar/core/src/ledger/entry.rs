@@ -2,6 +2,8 @@
 //!
 //! Every merge is commutative and idempotent: records may arrive in any order and twice.
 
+use std::sync::Arc;
+
 use wagglebus_schemas::Timestamp;
 
 use crate::journal::Location;
@@ -11,7 +13,7 @@ use crate::record::{Closed, HandOver, Key, Out, OutKind, Outcome};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OutEntry {
     /// Its head; `None` while only later facts have been met.
-    pub head: Option<Out>,
+    pub head: Option<Arc<Out>>,
     /// Its body in the spool; `None` once given up.
     pub body: Option<Location>,
     /// Its sequence in the stream, once stored.
@@ -21,7 +23,7 @@ pub struct OutEntry {
 }
 
 impl OutEntry {
-    pub(super) fn merge(&mut self, head: Out, location: Location) {
+    pub(super) fn merge(&mut self, head: Arc<Out>, location: Location) {
         if !head.forgotten {
             self.body = self.body.max(Some(location));
         }

@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Level, Timestamp};
@@ -116,7 +117,7 @@ impl Ledger {
         }
     }
 
-    fn apply_out(&mut self, head: Out, location: Location) {
+    fn apply_out(&mut self, head: Arc<Out>, location: Location) {
         let (id, at) = (head.id, head.at);
         if let Some(key) = &head.idempotency_key {
             self.idempotency.insert(key.clone(), id);

@@ -4,7 +4,7 @@ use wagglebus_schemas::{Id, Timestamp};
 
 use super::{Ledger, Name};
 use crate::journal::Location;
-use crate::record::Record;
+use crate::record::{Out, Record};
 
 /// How long sent and done ids are remembered, in milliseconds: 48 h.
 pub const KEPT_MS: i64 = 48 * 3_600_000;
@@ -63,11 +63,9 @@ impl Ledger {
         match name {
             Name::Out(id) => {
                 let entry = self.out.remove(id);
-                if let Some(key) = entry
-                    .and_then(|entry| entry.head)
-                    .and_then(|head| head.idempotency_key)
-                {
-                    self.idempotency.remove(&key);
+                let head = entry.and_then(|entry| entry.head);
+                if let Some(key) = head.as_ref().and_then(|head| head.idempotency_key.as_ref()) {
+                    self.idempotency.remove(key);
                 }
                 self.receipts.remove(id);
             }
@@ -119,9 +117,9 @@ impl Ledger {
                 }
                 // A copy elsewhere carries the head; without any body this one must.
                 (entry.body.is_none()).then(|| {
-                    let mut head = head.clone();
+                    let mut head = Out::clone(head);
                     head.forgotten = true;
-                    Keep::Head(Box::new(Record::Out(head)))
+                    Keep::Head(Box::new(Record::Out(head.into())))
                 })
             }
             Record::HandOver(head) => {

@@ -48,6 +48,7 @@ impl Sidecar {
         };
         if let Some(shape) = self.lane(lane).wanted() {
             self.lane_mut(lane).begin_fetch();
+            self.fetching_for = appetite;
             cx.ask(Effect::FetchLane { lane, shape });
         }
     }
@@ -134,7 +135,19 @@ impl Sidecar {
             Appetite::UrgentOnly => lane == Priority::Urgent,
             Appetite::Any => true,
         };
-        taker.filter(|_| allowed).map(|taker| (taker, appetite))
+        let taker = taker.filter(|_| allowed)?;
+        // A slot that became free during the fetch is for the lane whose turn it is, not for a further urgent.
+        let as_one_more = lane == Priority::Urgent
+            && self.fetching_for == Appetite::UrgentOnly
+            && self.inbox.is_urgent_slot_free(taker);
+        Some((
+            taker,
+            if as_one_more {
+                Appetite::UrgentOnly
+            } else {
+                appetite
+            },
+        ))
     }
 
     pub(super) fn take(&mut self, cx: &mut Context<'_>, take: TakeRequest) {

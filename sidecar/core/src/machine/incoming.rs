@@ -166,7 +166,7 @@ impl Sidecar {
             fetched.payload.clone()
         };
         cx.record(&mut self.ledger, record, &body)?;
-        self.wrote(false);
+        self.syncing.wrote(cx.now.mono_ms);
         let hand = self.hand(cx, lane, fetched, key, message, (taker, delivery));
         self.give(cx, taker, hand, appetite);
         Ok(())

@@ -9,6 +9,7 @@ mod publishing;
 mod receipts;
 mod sending;
 mod spool_wait;
+mod syncing;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -26,7 +27,7 @@ use crate::context::Context;
 use crate::effect::{Effect, Settlement};
 use crate::event::{Event, Identity};
 use crate::fence::Fence;
-use crate::inbox::Inbox;
+use crate::inbox::{Appetite, Inbox};
 use crate::journal::Location;
 use crate::lanes::Turns;
 use crate::ledger::Ledger;
@@ -36,6 +37,7 @@ use crate::settle::Settlements;
 use crate::wake::{LaneWatch, SAFETY_POLL_MS};
 use drain::Drain;
 use spool_wait::SpoolWait;
+use syncing::Syncing;
 use waiting::Waiters;
 
 /// Time between two heartbeats, in milliseconds (DESIGN 3.6).
@@ -66,6 +68,8 @@ pub struct Sidecar {
     lanes: [LaneWatch; Priority::COUNT],
     receipts: LaneWatch,
     turns: Turns,
+    /// What could be taken when the fetch that is under way began.
+    fetching_for: Appetite,
     settlements: Settlements,
     fence: Fence,
     waiters: Waiters,
@@ -88,7 +92,7 @@ pub struct Sidecar {
     heartbeat_shown: Option<view::Shown>,
     poll_at_ms: u64,
     prune_at_ms: u64,
-    sync: Option<bool>,
+    syncing: Syncing,
 }
 
 impl Sidecar {
@@ -109,6 +113,7 @@ impl Sidecar {
             lanes: Default::default(),
             receipts: LaneWatch::default(),
             turns: Turns::default(),
+            fetching_for: Appetite::None,
             settlements: Settlements::default(),
             waiters: Waiters::default(),
             joined: BTreeMap::new(),
@@ -125,7 +130,7 @@ impl Sidecar {
             heartbeat_shown: None,
             poll_at_ms: 0,
             prune_at_ms: 0,
-            sync: None,
+            syncing: Syncing::default(),
         }
     }
 
@@ -138,9 +143,7 @@ impl Sidecar {
         self.route(cx, event);
         self.advance(cx);
         self.pump(cx);
-        if let Some(at_once) = self.sync.take() {
-            cx.ask(Effect::Sync { at_once });
-        }
+        self.sync(cx);
     }
 
     fn route(&mut self, cx: &mut Context<'_>, event: Event) {
@@ -302,7 +305,7 @@ impl Sidecar {
     /// the spool has no room for it.
     fn note(&mut self, cx: &mut Context<'_>, record: Record, about: Option<Id>) {
         match cx.record(&mut self.ledger, record.clone(), &bytes::Bytes::new()) {
-            Ok(_) => self.wrote(false),
+            Ok(_) => self.syncing.wrote(cx.now.mono_ms),
             Err(error) => {
                 cx.warn(about, error.to_string());
                 let nowhere = Location {
@@ -313,11 +316,6 @@ impl Sidecar {
                 self.ledger.apply(record, nowhere);
             }
         }
-    }
-
-    /// Notes that something was written to the spool.
-    fn wrote(&mut self, at_once: bool) {
-        self.sync = Some(at_once || self.sync.unwrap_or(false));
     }
 
     /// The earliest time at which a [`Event::Tick`] would change anything; later than the time of the last step.
@@ -335,6 +333,7 @@ impl Sidecar {
             self.waiters.next_deadline(),
             self.spool_wait.next_retry(),
             self.drain.next_timer(),
+            self.syncing.next_due(),
             Some(self.heartbeat_at_ms),
             Some(self.poll_at_ms),
             Some(self.prune_at_ms),

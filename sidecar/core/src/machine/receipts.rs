@@ -109,7 +109,7 @@ impl Sidecar {
             at: cx.now.wall,
         };
         cx.record(&mut self.ledger, record, &fetched.payload)?;
-        self.wrote(false);
+        self.syncing.wrote(cx.now.mono_ms);
         if receipt_level_is_proof(level) {
             self.note(
                 cx,

@@ -53,6 +53,7 @@ impl Sidecar {
         let mut waiter = Waiter {
             token,
             wait,
+            since_ms: cx.now.mono_ms,
             deadline_ms,
             position: 0,
             duplicate: false,
@@ -94,9 +95,8 @@ impl Sidecar {
         let body = encode(&message)?;
         self.check_room(body.len()).map_err(spool_full)?;
         waiter.position = self.accept(cx, out, body).map_err(spool_full)?;
-        self.wrote(true);
         self.waiters.accepted(id, waiter.position);
-        self.waiters.add(id, waiter);
+        self.wait(cx, id, waiter);
         Ok(())
     }
 
@@ -116,9 +116,16 @@ impl Sidecar {
         } else if closed == Some(Closed::Dead) {
             return Err(waiting::dead(&self.ledger, id, None));
         } else {
-            self.waiters.add(id, waiter);
+            self.wait(cx, id, waiter);
         }
         Ok(())
+    }
+
+    fn wait(&mut self, cx: &Context<'_>, id: Id, waiter: Waiter) {
+        if waiter.is_content_with_accepted() {
+            self.syncing.awaited(cx.now.mono_ms);
+        }
+        self.waiters.add(id, waiter);
     }
 
     /// Whether `bytes` more may wait to be stored.
@@ -193,8 +200,8 @@ impl Sidecar {
         body: Bytes,
     ) -> Result<u64, JournalError> {
         let (lane, order, id) = (out.priority, out.order, out.id);
-        let written = cx.record(&mut self.ledger, Record::Out(out), &body)?;
-        self.wrote(false);
+        let written = cx.record(&mut self.ledger, Record::Out(out.into()), &body)?;
+        self.syncing.wrote(cx.now.mono_ms);
         self.outbox.push(lane, order, id, Some(body));
         Ok(written.position)
     }

@@ -134,7 +134,7 @@ impl Sidecar {
             let seen = Record::Seen { key: key.clone() };
             cx.record(&mut self.ledger, seen, &Bytes::new())
                 .map_err(spool_full)?;
-            self.wrote(false);
+            self.syncing.wrote(cx.now.mono_ms);
             self.owe(cx, out, body);
             if let Some(hand) = self.inbox.hand_mut(key) {
                 hand.seen = true;

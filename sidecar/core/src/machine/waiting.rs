@@ -18,6 +18,7 @@ pub(super) struct Waiter {
     pub(super) token: Token,
     /// The level asked for; `None`: the first of stored and accepted.
     pub(super) wait: Option<Level>,
+    pub(super) since_ms: u64,
     pub(super) deadline_ms: u64,
     /// Where the record ends in the spool.
     pub(super) position: u64,
@@ -147,6 +148,13 @@ impl Waiters {
             });
         }
         self.by_message.retain(|_, waiters| !waiters.is_empty());
+    }
+
+    /// Since when the first sender waits whom the disk alone could answer.
+    pub(super) fn disk_awaited_since(&self) -> Option<u64> {
+        let waiters = self.by_message.values().flatten();
+        let by_disk = waiters.filter(|w| w.is_content_with_accepted() && w.position > self.synced);
+        by_disk.map(|waiter| waiter.since_ms).min()
     }
 
     pub(super) const fn next_deadline(&self) -> Option<u64> {

@@ -1,5 +1,7 @@
 //! Picks what a test asks for out of the effects of a step.
 
+use std::sync::Arc;
+
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::{Level, Priority};
 
@@ -31,7 +33,7 @@ pub(super) fn sent_level(answer: Option<Answer>) -> Level {
     }
 }
 
-pub(super) fn published(effects: &[Effect]) -> Vec<Out> {
+pub(super) fn published(effects: &[Effect]) -> Vec<Arc<Out>> {
     let outs = effects.iter().filter_map(|effect| match effect {
         Effect::Publish { out, .. } => Some(out.clone()),
         _ => None,
@@ -39,7 +41,7 @@ pub(super) fn published(effects: &[Effect]) -> Vec<Out> {
     outs.collect()
 }
 
-pub(super) fn published_as(effects: &[Effect], kind: OutKind) -> Vec<Out> {
+pub(super) fn published_as(effects: &[Effect], kind: OutKind) -> Vec<Arc<Out>> {
     let mut outs = published(effects);
     outs.retain(|out| out.kind == kind);
     outs

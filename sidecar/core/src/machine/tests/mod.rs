@@ -14,5 +14,6 @@ mod rig;
 mod sending;
 mod slots;
 mod spool;
+mod syncing;
 mod world;
 mod worlds;

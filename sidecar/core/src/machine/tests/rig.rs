@@ -104,10 +104,7 @@ impl Rig {
             effects: &mut effects,
         };
         self.sidecar.step(&mut cx, event);
-        let syncs = effects
-            .iter()
-            .filter(|e| matches!(e, Effect::Sync { .. }))
-            .count();
+        let syncs = effects.iter().filter(|e| matches!(e, Effect::Sync)).count();
         assert!(syncs <= 1, "{shown}: synced {syncs} times");
         let wake = self.sidecar.next_wake(self.now_ms);
         assert!(

@@ -13,7 +13,6 @@ use crate::record::Record;
 fn the_first_of_stored_and_synced_answers() {
     let mut rig = Rig::up("alice", 1);
     let (token, effects) = rig.send(draft("bob", "one"), None);
-    assert!(effects.contains(&Effect::Sync { at_once: true }));
     let first = published(&effects)[0].id;
     assert_eq!(sent_level(answer(&rig.stored(first, 1), token)), Level::Stored);
 

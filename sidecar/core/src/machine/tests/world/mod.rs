@@ -243,7 +243,7 @@ impl World {
         for effect in &effects {
             if !node.ask(effect) {
                 match effect {
-                    Effect::Sync { .. } => node.wants_sync = true,
+                    Effect::Sync => node.wants_sync = true,
                     Effect::HandOver { reader, key, handed } => {
                         self.checker.handed_over(&node.rig, handed);
                         let hand = node.rig.sidecar.in_hand().find(|hand| hand.key == *key).unwrap();

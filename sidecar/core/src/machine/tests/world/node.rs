@@ -1,6 +1,7 @@
 //! One machine of a world with its connection: what is on the way to the server and back.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use wagglebus_schemas::{AgentId, Id, Priority};
 
@@ -23,7 +24,7 @@ pub(super) enum Mode {
 /// Something on its way to the server.
 #[derive(Debug)]
 pub(super) enum Op {
-    Publish(Box<Out>, bytes::Bytes),
+    Publish(Arc<Out>, bytes::Bytes),
     Fetch(Option<Priority>),
     Check(Option<Priority>, Vec<u64>),
     Settle(String, Settlement),
@@ -98,7 +99,7 @@ impl Node {
                     crate::effect::Body::Bytes(bytes) => bytes,
                     crate::effect::Body::At(at) => self.rig.spool.body(at),
                 };
-                Op::Publish(Box::new(out), body)
+                Op::Publish(out, body)
             }
             Effect::FetchLane { lane, .. } => {
                 self.lane_fetches += 1;
