@@ -238,7 +238,7 @@ impl Performer {
     }
 
     /// Publishes without an answer. What cannot be sent now is not sent.
-    pub(crate) async fn publish_core(&self, subject: &Subject, payload: Bytes) {
+    pub(crate) async fn publish_core(&mut self, subject: &Subject, payload: Bytes) {
         if let Err(error) = self.bus.publish_core(&subject.build(&self.hive), payload).await {
             tracing::debug!(%error, "not published");
         }

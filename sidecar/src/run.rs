@@ -267,13 +267,15 @@ impl EventLoop {
             self.readers.remove(reader);
         }
         let mut effects = std::mem::take(&mut self.effects);
-        let mut cx = Context {
-            now: clock::now(),
-            journal: &mut self.storage,
-            ids: &mut self.ids,
-            effects: &mut effects,
-        };
-        self.sidecar.step(&mut cx, event);
+        self.sidecar.step(
+            &mut Context {
+                now: clock::now(),
+                journal: &mut self.storage,
+                ids: &mut self.ids,
+                effects: &mut effects,
+            },
+            event,
+        );
         for effect in effects.drain(..) {
             self.perform(effect).await;
         }

@@ -112,7 +112,8 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     };
     let (drain_switch, drain) = shutdown();
     let event_loop = EventLoop::new(parts).await;
-    let running = event_loop.run(drain);
+    // A task of its own: to wake what `main` itself waits for costs a system call each time.
+    let mut running = tokio::spawn(event_loop.run(drain));
 
     let mut places_to_write = vec![places.agent_file(&agent)];
     places_to_write.extend(arguments.ready_file.clone());
@@ -143,17 +144,26 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         tracing::warn!("told twice to stop: stopping at once");
     };
     let end = tokio::select! {
-        end = running => end,
-        () = bridges_end => End::Drained,
+        end = &mut running => Some(end),
+        () = bridges_end => None,
     };
+    if end.is_none() {
+        running.abort();
+        // The spool is closed before its folder is unlocked.
+        running.await.ok();
+    }
     announcing.abort();
     // Answers that are on their way still go out.
     tokio::time::timeout(Duration::from_secs(2), serving).await.ok();
     connection.close().await;
     drop(folder);
     match end {
-        End::Drained => Ok(()),
-        End::Fenced(holder) => Err(Failure::Fenced(holder)),
+        None | Some(Ok(End::Drained)) => Ok(()),
+        Some(Ok(End::Fenced(holder))) => Err(Failure::Fenced(holder)),
+        Some(Err(broken)) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(broken) => Err(Failure::System(broken.into())),
+        },
     }
 }
 
