@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`error`], [`api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`error`], [`api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -29,6 +29,7 @@ pub mod draft;
 mod encoded;
 pub mod enrolment;
 pub mod error;
+pub mod failure;
 pub mod family;
 pub mod generate;
 pub mod headers;

@@ -13,6 +13,7 @@ use crate::decode::{self, DecodeError};
 use crate::draft::Draft;
 use crate::enrolment::Enrolment;
 use crate::error::ErrorBody;
+use crate::failure::Failure;
 use crate::family::Family;
 use crate::heartbeat::Heartbeat;
 use crate::lease::Lease;
@@ -94,6 +95,12 @@ pub const RECORD_TYPES: &[RecordType] = &[
         "dead_letter",
         Place::Subjects(&[Family::Dlq]),
         "the recipient's sidecar",
+        ACCOUNT_PAYLOAD_BYTES_MAX,
+    ),
+    RecordType::new::<Failure>(
+        "failure",
+        Place::Subjects(&[Family::Report]),
+        "the sidecar that failed",
         ACCOUNT_PAYLOAD_BYTES_MAX,
     ),
     RecordType::new::<ErrorBody>("error", Place::Answer, "every program", LINE_BYTES_MAX),

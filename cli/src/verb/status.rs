@@ -107,7 +107,7 @@ async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failur
         .try_collect()
         .await
         .map_err(|error| Failure::caused(&error))?;
-    let fills = infos
+    let mut fills: Vec<_> = infos
         .into_iter()
         .filter(|info| ours.contains(&info.config.name))
         .map(|info| Fill {
@@ -117,6 +117,7 @@ async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failur
             max_bytes: info.config.max_bytes,
         })
         .collect();
+    fills.sort_by_key(|fill: &Fill| ours.iter().position(|name| *name == fill.stream));
     let version = session.server().version.to_string();
     connection.close().await;
     Ok((version, fills))
@@ -191,7 +192,7 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
     }
     output.line("")?;
     output.table(&rows)?;
-    let mut rows = table(["SIDECAR", "PROCESS", "STATE"]);
+    let mut rows = table(["SIDECAR", "PROCESS", "STATE", "SOCKET"]);
     for sidecar in &status.sidecars {
         let failing: Vec<String> = sidecar
             .failing
@@ -207,6 +208,7 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
             sidecar.file.agent.to_string(),
             sidecar.file.pid.to_string(),
             state,
+            sidecar.file.socket.display().to_string(),
         ]);
     }
     output.line("")?;

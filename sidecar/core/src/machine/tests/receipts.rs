@@ -2,6 +2,7 @@
 
 use wagglebus_schemas::bridge::{Bridge, Proof};
 use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::failure::{Failure, FailureClass};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::ReceiptReason;
@@ -9,7 +10,7 @@ use wagglebus_schemas::{Hive, Id, Level};
 
 use super::effects::{answer, published, refused, sent_level, settlements};
 use super::rig::{Rig, agent, draft, id, now};
-use crate::effect::{Effect, Settlement};
+use crate::effect::{Body, Effect, Settlement};
 use crate::event::{Event, FetchOutcome, Fetched};
 use crate::receipt::{self, Report};
 use crate::record::{Closed, Key, OutKind};
@@ -169,4 +170,33 @@ fn a_receipt_that_the_disk_has_no_room_for_waits() {
     let effects = rig.pass(3_000);
     assert_eq!(sent_level(answer(&effects, token)), Level::Seen);
     assert!(settlements(&effects).contains(&("receipt.1".into(), Settlement::Ack)));
+}
+
+#[test]
+fn who_gets_no_receipt_for_a_day_is_reported_once_for_all() {
+    let (mut rig, first, _) = sent(None);
+    let (_, effects) = rig.send(draft("bob", "two"), None);
+    rig.stored(published(&effects)[0].id, 2);
+    rig.now_ms += 24 * 3_600_000 + 60_000;
+    rig.step(Event::Tick);
+    let Some(Effect::Publish {
+        out,
+        body: Body::Bytes(body),
+    }) = rig
+        .effects
+        .iter()
+        .find(|effect| matches!(effect, Effect::Publish { out, .. } if out.kind == OutKind::Report))
+    else {
+        panic!("{:?}", rig.effects)
+    };
+    assert_eq!(out.subject, "wb.report.failure.alice");
+    let failure: Failure = serde_json::from_slice(body).unwrap();
+    assert_eq!((failure.id, failure.class), (out.id, FailureClass::Unreceipted));
+    assert_eq!(failure.evidence["messages"], 2);
+    assert_eq!(failure.evidence["message_ids"][0], first.to_string());
+    let report = out.id;
+    rig.stored(report, 1);
+    rig.now_ms += 60_000;
+    let effects = rig.step(Event::Tick);
+    assert!(published(&effects).iter().all(|out| out.kind != OutKind::Report));
 }
