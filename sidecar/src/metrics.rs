@@ -251,11 +251,12 @@ impl Drop for OpenConnection {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use wagglebus_schemas::state::SessionState;
 
-    fn view() -> View {
+    /// Of a sidecar in which all is well.
+    pub(crate) fn view() -> View {
         View {
             epoch: 7,
             lease_held: true,

@@ -65,22 +65,10 @@ fn readiness(view: &View) -> Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wagglebus_schemas::state::SessionState;
 
     #[test]
     fn one_failed_check_is_enough_not_to_be_ready() {
-        let view = View {
-            epoch: 7,
-            lease_held: true,
-            bus_up: true,
-            spool_failure: None,
-            state: SessionState::Idle,
-            hold: None,
-            inbox: Default::default(),
-            in_flight: Vec::new(),
-            unstored: (0, 0),
-            under_way: (0, 0),
-        };
+        let view = metrics::tests::view();
         assert!(readiness(&view).ready);
         for broken in [
             View {
