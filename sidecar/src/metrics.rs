@@ -14,12 +14,18 @@
 //! | `outbox_unstored_bytes` | gauge | | their bytes; at 256 MiB or 100,000 records sends get 507 |
 //! | `outbox_under_way_publishes` | gauge | | publishes without an answer |
 //! | `inbox_under_way_settlements` | gauge | | acks and naks without a confirmation |
+//! | `messages_accepted_total` | counter | | messages accepted to be sent, the sidecar's own notices included |
+//! | `messages_handed_over_total` | counter | | messages that were handed to the agent, each time |
+//! | `messages_returned_total` | counter | | messages that came back from the agent unfinished |
+//! | `messages_finished_total` | counter | | messages that the agent finished, or got through a bridge that proves no more |
+//! | `messages_dead_total` | counter | | messages that were filed as dead letters |
+//! | `receipts_read_total` | counter | | receipts about the agent's own messages |
 //! | `spool_failed` | gauge | | 1 when the disk refused: nothing more is accepted |
 //! | `http_connections` | gauge | | open connections of the local API |
 //! | `http_requests_total` | counter | `route`, `status` | answered requests |
 //! | `http_request_duration_seconds` | histogram | `route` | from the head of a request to that of its answer |
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -30,7 +36,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use wagglebus_schemas::{AgentId, Priority};
-use wagglebus_sidecar_core::machine::View;
+use wagglebus_sidecar_core::machine::{Counts, View};
 
 /// The content type of [`Metrics::render`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +57,34 @@ struct AnswerLabels {
     status: u16,
 }
 
+/// What the machine counts: name, help, and where it stands.
+type CounterOf = (&'static str, &'static str, fn(&Counts) -> u64);
+
+const COUNTERS: [CounterOf; 6] = [
+    ("messages_accepted", "Messages accepted to be sent", |counts| {
+        counts.accepted
+    }),
+    ("messages_handed_over", "Hand-overs to the agent", |counts| {
+        counts.handed_over
+    }),
+    (
+        "messages_returned",
+        "Messages that came back unfinished",
+        |counts| counts.returned,
+    ),
+    ("messages_finished", "Messages that were finished", |counts| {
+        counts.finished
+    }),
+    (
+        "messages_dead",
+        "Messages that were filed as dead letters",
+        |counts| counts.dead,
+    ),
+    ("receipts_read", "Receipts about the agent's messages", |counts| {
+        counts.receipts
+    }),
+];
+
 /// Seconds with decimals.
 type SecondsGauge = Gauge<f64, AtomicU64>;
 
@@ -68,6 +102,7 @@ pub(crate) struct Metrics {
     unstored_bytes: Gauge,
     publishes: Gauge,
     settlements: Gauge,
+    counters: [Counter; COUNTERS.len()],
     spool_failed: Gauge,
     connections: Gauge,
     requests: Family<AnswerLabels, Counter>,
@@ -92,6 +127,7 @@ impl Metrics {
             unstored_bytes: Gauge::default(),
             publishes: Gauge::default(),
             settlements: Gauge::default(),
+            counters: Default::default(),
             spool_failed: Gauge::default(),
             connections: Gauge::default(),
             requests: Family::default(),
@@ -145,6 +181,9 @@ impl Metrics {
             settlements,
             self.settlements.clone(),
         );
+        for ((name, help, _), counter) in COUNTERS.iter().zip(&self.counters) {
+            to.register(*name, *help, counter.clone());
+        }
         to.register(
             "spool_failed",
             "1 when the disk refused",
@@ -215,6 +254,9 @@ impl Metrics {
         self.unstored_bytes.set(number(view.unstored.1));
         self.publishes.set(count(view.under_way.0));
         self.settlements.set(count(view.under_way.1));
+        for ((_, _, count), counter) in COUNTERS.iter().zip(&self.counters) {
+            counter.inner().store(count(&view.counts), Ordering::Relaxed);
+        }
         self.spool_failed.set(view.spool_failure.is_some().into());
     }
 }
@@ -268,6 +310,10 @@ pub(crate) mod tests {
             in_flight: Vec::new(),
             unstored: (3, 4_096),
             under_way: (2, 1),
+            counts: Counts {
+                accepted: 5,
+                ..Counts::default()
+            },
         }
     }
 
@@ -297,6 +343,7 @@ pub(crate) mod tests {
         for line in [
             "wagglebus_sidecar_lease_epoch{agent=\"bob\"} 7",
             "wagglebus_sidecar_outbox_unstored_bytes{agent=\"bob\"} 4096",
+            "wagglebus_sidecar_messages_accepted_total{agent=\"bob\"} 5",
             "wagglebus_sidecar_http_connections{agent=\"bob\"} 1",
             "wagglebus_sidecar_http_requests_total{agent=\"bob\",route=\"/v1/messages\",status=\"201\"} 1",
         ] {

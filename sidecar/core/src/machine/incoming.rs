@@ -165,8 +165,7 @@ impl Sidecar {
         } else {
             fetched.payload.clone()
         };
-        cx.record(&mut self.ledger, record, &body)?;
-        self.syncing.wrote(cx.now.mono_ms);
+        self.record(cx, record, &body)?;
         let hand = self.hand(cx, lane, fetched, key, message, (taker, delivery));
         self.give(cx, taker, hand, appetite);
         Ok(())

@@ -1,6 +1,7 @@
 //! The sidecar's machine: routes events to its parts and lets them ask for effects. The rules live in the parts.
 
 mod burial;
+mod counts;
 mod drain;
 mod fetching;
 mod incoming;
@@ -18,9 +19,11 @@ mod waiting;
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Hive, Id, Priority, RoomName, Timestamp};
 
+pub use counts::Counts;
 pub use view::{InHand, View};
 
 use crate::context::Context;
@@ -28,7 +31,7 @@ use crate::effect::{Effect, Settlement};
 use crate::event::{Event, Identity};
 use crate::fence::Fence;
 use crate::inbox::{Appetite, Inbox};
-use crate::journal::Location;
+use crate::journal::{JournalError, Location, Written};
 use crate::lanes::Turns;
 use crate::ledger::Ledger;
 use crate::outbox::Outbox;
@@ -93,6 +96,7 @@ pub struct Sidecar {
     poll_at_ms: u64,
     prune_at_ms: u64,
     syncing: Syncing,
+    counts: Counts,
 }
 
 impl Sidecar {
@@ -131,6 +135,7 @@ impl Sidecar {
             poll_at_ms: 0,
             prune_at_ms: 0,
             syncing: Syncing::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -301,11 +306,25 @@ impl Sidecar {
         self.watches().for_each(LaneWatch::disconnected);
     }
 
+    /// Writes a fact, counts it, and has it synced in time.
+    fn record(
+        &mut self,
+        cx: &mut Context<'_>,
+        record: Record,
+        body: &Bytes,
+    ) -> Result<Written, JournalError> {
+        let counted = counts::Counted::of(&record);
+        let written = cx.record(&mut self.ledger, record, body)?;
+        counted.into_iter().for_each(|counted| self.counts.add(counted));
+        self.syncing.wrote(cx.now.mono_ms);
+        Ok(written)
+    }
+
     /// Writes a fact without a body whose loss costs only a repetition after a restart: this process knows it even when
     /// the spool has no room for it.
     fn note(&mut self, cx: &mut Context<'_>, record: Record, about: Option<Id>) {
-        match cx.record(&mut self.ledger, record.clone(), &bytes::Bytes::new()) {
-            Ok(_) => self.syncing.wrote(cx.now.mono_ms),
+        match self.record(cx, record.clone(), &Bytes::new()) {
+            Ok(_) => {}
             Err(error) => {
                 cx.warn(about, error.to_string());
                 let nowhere = Location {

@@ -108,8 +108,7 @@ impl Sidecar {
             level,
             at: cx.now.wall,
         };
-        cx.record(&mut self.ledger, record, &fetched.payload)?;
-        self.syncing.wrote(cx.now.mono_ms);
+        self.record(cx, record, &fetched.payload)?;
         if receipt_level_is_proof(level) {
             self.note(
                 cx,

@@ -200,8 +200,7 @@ impl Sidecar {
         body: Bytes,
     ) -> Result<u64, JournalError> {
         let (lane, order, id) = (out.priority, out.order, out.id);
-        let written = cx.record(&mut self.ledger, Record::Out(out.into()), &body)?;
-        self.syncing.wrote(cx.now.mono_ms);
+        let written = self.record(cx, Record::Out(out.into()), &body)?;
         self.outbox.push(lane, order, id, Some(body));
         Ok(written.position)
     }

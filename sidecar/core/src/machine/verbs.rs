@@ -132,9 +132,7 @@ impl Sidecar {
             };
             let (out, body) = self.receipt_of(cx, &told(hand, levels, Proof::Ack));
             let seen = Record::Seen { key: key.clone() };
-            cx.record(&mut self.ledger, seen, &Bytes::new())
-                .map_err(spool_full)?;
-            self.syncing.wrote(cx.now.mono_ms);
+            self.record(cx, seen, &Bytes::new()).map_err(spool_full)?;
             self.owe(cx, out, body);
             if let Some(hand) = self.inbox.hand_mut(key) {
                 hand.seen = true;

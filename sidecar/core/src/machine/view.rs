@@ -5,7 +5,7 @@ use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::SessionState;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
-use super::{HEARTBEAT_MS, Sidecar};
+use super::{Counts, HEARTBEAT_MS, Sidecar};
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::inbox::Hand;
@@ -48,6 +48,8 @@ pub struct View {
     pub unstored: (usize, u64),
     /// Publishes and settlements without an answer.
     pub under_way: (usize, usize),
+    /// What happened so far.
+    pub counts: Counts,
 }
 
 /// A message in the agent's hands, as shown to its own user.
@@ -81,6 +83,7 @@ impl Sidecar {
             in_flight: self.inbox.hands().map(|hand| hand.key.id).collect(),
             unstored: self.ledger.unstored_depth(),
             under_way: (self.outbox.under_way(), self.settlements.len()),
+            counts: self.counts,
         }
     }
 
