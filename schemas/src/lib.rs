@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`error`], [`api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`error`], [`api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -23,6 +23,7 @@ pub mod address;
 pub mod agent;
 pub mod api;
 pub mod bridge;
+pub mod conversation;
 pub mod dead_letter;
 pub mod decode;
 pub mod draft;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::api::{InboxItem, Trace};
+use crate::conversation::Conversation;
 use crate::dead_letter::DeadLetter;
 use crate::decode::{self, DecodeError};
 use crate::draft::Draft;
@@ -102,6 +103,12 @@ pub const RECORD_TYPES: &[RecordType] = &[
         Place::Subjects(&[Family::Report]),
         "the sidecar that failed",
         ACCOUNT_PAYLOAD_BYTES_MAX,
+    ),
+    RecordType::new::<Conversation>(
+        "conversation",
+        Place::Local,
+        "the agent's sidecar",
+        LINE_BYTES_MAX,
     ),
     RecordType::new::<ErrorBody>("error", Place::Answer, "every program", LINE_BYTES_MAX),
     // These two carry the message as published, which may be a foreign one: nothing narrower can be promised.

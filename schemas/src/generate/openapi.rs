@@ -14,6 +14,7 @@ use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
     ProgressRequest, Readiness, SendAnswer, Trace,
 };
+use crate::conversation::Conversation;
 use crate::draft::Draft;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::message::Message;
@@ -75,6 +76,8 @@ fn describe(operation: &Operation) -> Value {
     if operation.path.contains("{id}") {
         let what = if operation.path.starts_with("/v1/agents") {
             "The agent."
+        } else if operation.path.starts_with("/v1/conversations") {
+            "The conversation."
         } else {
             "The message."
         };
@@ -145,6 +148,8 @@ fn schemas() -> Value {
         "Error": produced::<ErrorBody>(),
         "Agent": produced::<Agent>(),
         "AgentPage": produced::<Page<Agent>>(),
+        "ConversationPage": produced::<Page<Conversation>>(),
+        "MessagePage": produced::<Page<Message>>(),
         // These carry messages as published, which may be foreign ones: nothing narrower can be promised.
         "InboxAnswer": accepted::<InboxAnswer>(),
         "InboxPeek": accepted::<InboxPeek>(),

@@ -17,10 +17,12 @@
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`receipt`] | receipts made and taken |
 //! | [`text`] | the grammar of programs that speak no JSON |
+//! | [`conversation`] | messages by conversation, and pages of them |
 //! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
 pub mod context;
+pub mod conversation;
 pub mod effect;
 pub mod event;
 pub mod explain;

@@ -64,11 +64,19 @@ impl Storage {
 
     /// Reads a record's body again.
     pub(crate) fn read(&self, location: Location) -> std::io::Result<Bytes> {
-        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "its segment is gone");
-        let segment = self.segments.get(&location.segment).ok_or_else(missing)?;
-        let mut body = vec![0; usize::try_from(location.len).map_err(std::io::Error::other)?];
-        segment.file.read_exact_at(&mut body, location.offset)?;
-        Ok(body.into())
+        let segment = self.segments.get(&location.segment).ok_or_else(gone)?;
+        read_at(&segment.file, location)
+    }
+
+    /// Reads bodies elsewhere than on the event loop: from the segments that there are now, also after they were
+    /// compacted.
+    pub(crate) fn reader(&self) -> SpoolReader {
+        let files = self.segments.iter();
+        SpoolReader(
+            files
+                .map(|(number, segment)| (*number, segment.file.clone()))
+                .collect(),
+        )
     }
 
     /// Has everything appended so far synced: now, or after the round that is under way, so that one round groups all
@@ -190,6 +198,26 @@ impl Journal for Storage {
             position: self.position,
         })
     }
+}
+
+/// A view of the spool's files for reading.
+pub(crate) struct SpoolReader(BTreeMap<u64, Arc<File>>);
+
+impl SpoolReader {
+    /// Reads a record's body.
+    pub(crate) fn read(&self, location: Location) -> std::io::Result<Bytes> {
+        read_at(self.0.get(&location.segment).ok_or_else(gone)?, location)
+    }
+}
+
+fn read_at(file: &File, location: Location) -> std::io::Result<Bytes> {
+    let mut body = vec![0; usize::try_from(location.len).map_err(std::io::Error::other)?];
+    file.read_exact_at(&mut body, location.offset)?;
+    Ok(body.into())
+}
+
+fn gone() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::NotFound, "its segment is gone")
 }
 
 fn journal_error(error: &std::io::Error) -> JournalError {

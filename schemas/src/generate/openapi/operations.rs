@@ -135,17 +135,39 @@ pub(super) fn operations() -> Vec<Operation> {
         )
     };
     let agents = Operation {
-        parameters: vec![
-            query("limit", integer(1, 500, 50), "Items of the page."),
-            query(
-                "cursor",
-                json!({"type": "string"}),
-                "`next_cursor` of the page before.",
-            ),
-        ],
+        parameters: paging().to_vec(),
         answers: vec![(200, "A page of the roster.", Content::Json("AgentPage"))],
         errors: &[InvalidQuery, CoordinatorUnavailable],
         ..get("/v1/agents", "agents", "List agents")
+    };
+    let with = query(
+        "with",
+        json!({"type": "string"}),
+        "Only those with this agent, or in this room.",
+    );
+    let conversations = Operation {
+        parameters: [with].into_iter().chain(paging()).collect(),
+        answers: vec![(
+            200,
+            "Conversations of the last 48 hours, the latest first.",
+            Content::Json("ConversationPage"),
+        )],
+        errors: &[InvalidQuery],
+        ..get("/v1/conversations", "conversations", "List conversations")
+    };
+    let conversation = Operation {
+        parameters: paging().to_vec(),
+        answers: vec![(
+            200,
+            "Its messages in the order of the stream.",
+            Content::Json("MessagePage"),
+        )],
+        errors: &[InvalidQuery, NotFound],
+        ..get(
+            "/v1/conversations/{id}/messages",
+            "conversation",
+            "What was sent and received in a conversation in the last 48 hours",
+        )
     };
     let mut operations = vec![
         Operation {
@@ -155,6 +177,8 @@ pub(super) fn operations() -> Vec<Operation> {
         take,
         stream,
         agents,
+        conversations,
+        conversation,
     ];
     operations.extend([
         settle(
@@ -282,6 +306,17 @@ fn settle(
         errors,
         ..get(path, id, summary)
     }
+}
+
+fn paging() -> [Value; 2] {
+    [
+        query("limit", integer(1, 500, 50), "Items of the page."),
+        query(
+            "cursor",
+            json!({"type": "string"}),
+            "`next_cursor` of the page before.",
+        ),
+    ]
 }
 
 fn query(name: &str, schema: Value, description: &str) -> Value {

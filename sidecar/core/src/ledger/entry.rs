@@ -30,6 +30,14 @@ impl OutEntry {
         self.head.get_or_insert(head);
     }
 
+    /// A message of the agent, to an agent or a room.
+    pub fn is_message(&self) -> bool {
+        self.head.as_ref().is_some_and(|head| match head.kind {
+            OutKind::Message | OutKind::Room => true,
+            OutKind::Receipt | OutKind::DeadLetter | OutKind::Report => false,
+        })
+    }
+
     /// Accepted, but acknowledged by no stream yet and not refused.
     pub fn is_unstored(&self) -> bool {
         self.head.is_some() && self.seq.is_none() && self.closed.is_none()

@@ -204,6 +204,16 @@ impl Ledger {
         self.out.get(id).filter(|entry| entry.head.is_some())
     }
 
+    /// Every message that was sent and is remembered.
+    pub fn sent_messages(&self) -> impl Iterator<Item = (&Id, &OutEntry)> {
+        self.out.iter().filter(|(_, entry)| entry.is_message())
+    }
+
+    /// Every message that was received and is remembered.
+    pub fn received_messages(&self) -> impl Iterator<Item = (&Key, &InEntry)> {
+        self.inn.iter()
+    }
+
     /// The message that was sent under a caller's idempotency key.
     pub fn sent_under(&self, idempotency_key: &str) -> Option<Id> {
         self.idempotency.get(idempotency_key).copied()

@@ -12,8 +12,8 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{AgentId, Id, Level, Message};
 use wagglebus_sidecar_core::explain::{self, Sent};
 use wagglebus_sidecar_core::journal::Location;
-use wagglebus_sidecar_core::ledger::{InEntry, OutEntry};
-use wagglebus_sidecar_core::record::{Closed, OutKind, Outcome};
+use wagglebus_sidecar_core::ledger::InEntry;
+use wagglebus_sidecar_core::record::{Closed, Outcome};
 
 use super::answer::{Answered, Refusal, json, raw_json};
 use super::item::{acknowledged, raw};
@@ -86,7 +86,7 @@ struct Standing {
 
 fn find(inspection: &Inspection<'_>, id: Id) -> Result<Found, Refusal> {
     let ledger = inspection.sidecar.ledger();
-    if let Some(entry) = ledger.sent(&id).filter(|entry| is_message(entry)) {
+    if let Some(entry) = ledger.sent(&id).filter(|entry| entry.is_message()) {
         let done = ledger.level(&id) == Some(Level::Done);
         return Ok(Found {
             body: body(inspection, entry.body)?,
@@ -168,13 +168,6 @@ fn received<'a>(inspection: &'a Inspection<'_>, id: Id) -> Option<&'a InEntry> {
         .received_under(id)
         .map(|(_, entry)| entry);
     entries.max_by_key(|entry| entry.body.is_some())
-}
-
-fn is_message(entry: &OutEntry) -> bool {
-    entry.head.as_ref().is_some_and(|head| match head.kind {
-        OutKind::Message | OutKind::Room => true,
-        OutKind::Receipt | OutKind::DeadLetter | OutKind::Report => false,
-    })
 }
 
 fn body(inspection: &Inspection<'_>, at: Option<Location>) -> Result<Bytes, Refusal> {

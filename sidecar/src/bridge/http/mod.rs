@@ -15,6 +15,7 @@
 
 mod answer;
 mod body;
+mod conversations;
 mod flush;
 mod guard;
 mod health;

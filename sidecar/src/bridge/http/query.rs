@@ -13,6 +13,11 @@ use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 
+/// Items of a page unless said otherwise.
+pub(super) const PAGE_SIZE: usize = 50;
+/// How many items a page may be asked for.
+pub(super) const PAGE_LIMITS: RangeInclusive<usize> = 1..=500;
+
 /// The parameters of a request. `T` must deny unknown fields.
 #[derive(Debug)]
 pub(super) struct Params<T>(pub(super) T);

@@ -9,13 +9,8 @@ use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::NameError;
 
 use super::answer::{Answered, Refusal, json as answer};
-use super::query::{NoParams, Params, number};
+use super::query::{NoParams, PAGE_LIMITS, PAGE_SIZE, Params, number};
 use super::router::Shared;
-
-/// Items of a page unless said otherwise.
-const LIMIT_DEFAULT: usize = 50;
-/// Most items of a page.
-const LIMIT_MAX: usize = 500;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +20,7 @@ pub(super) struct ListParams {
 }
 
 pub(super) async fn agents(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
-    let limit = number("limit", params.limit, LIMIT_DEFAULT, 1..=LIMIT_MAX)?;
+    let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
     let query = json!({ "limit": limit, "cursor": params.cursor });
     Ok(answer(StatusCode::OK, &api.gate.roster().agents(&query).await?))
 }

@@ -14,7 +14,7 @@ use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::stream::Streams;
-use super::{health, history, inbox, messages, roster, stream};
+use super::{conversations, health, history, inbox, messages, roster, stream};
 use crate::gate::Gate;
 use crate::metrics::{Metrics, RouteMetrics};
 use crate::shutdown::Shutdown;
@@ -44,7 +44,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 15] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 17] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -58,6 +58,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 15] {
         ("/v1/inbox/{id}/ack", post(inbox::ack)),
         ("/v1/inbox/{id}/nak", post(inbox::nak)),
         ("/v1/inbox/{id}/progress", post(inbox::progress)),
+        ("/v1/conversations", get(conversations::list)),
+        ("/v1/conversations/{id}/messages", get(conversations::messages)),
         ("/v1/agents", get(roster::agents)),
         ("/v1/agents/{id}", get(roster::agent)),
         ("/livez", get(health::livez)),

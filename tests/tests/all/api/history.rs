@@ -142,3 +142,84 @@ async fn roster_health_and_metrics_answer() -> Result<()> {
     }
     Ok(())
 }
+
+/// Asks until the list has so many items: messages travel over the bus.
+async fn listed(at: &mut Connection, path: &str, count: usize) -> Result<Value> {
+    loop {
+        let answer = at.get(path).await?;
+        assert!([200, 404].contains(&answer.status), "{answer:?}");
+        let page = answer.json();
+        if page["items"].as_array().is_some_and(|items| items.len() == count) {
+            return Ok(page);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn conversations_hold_both_directions_in_order_and_in_pages() -> Result<()> {
+    let world = World::open().await?;
+    let (mut alice, mut bob) = (world.alice().await?, world.bob().await?);
+    let id = world.send("question", "normal").await?;
+    let message = alice.get(&format!("/v1/messages/{id}")).await?.json();
+    let conversation = text(&message["conversation_id"]);
+    world.send("something else", "normal").await?;
+    let item = world.take().await?;
+    bob.post_json(&format!("/v1/inbox/{id}/ack"), &json!({ "lease": item["lease"] }))
+        .await?;
+    for content in ["answer", "and more"] {
+        let reply = json!({ "to_agent": "alice", "content": content, "conversation_id": conversation });
+        assert_eq!(
+            bob.post_json("/v1/messages?wait=stored", &reply).await?.status,
+            201
+        );
+        // Nothing is in a spool before it was handed over.
+        let got = alice.get("/v1/inbox?timeout=20").await?.json();
+        let (id, lease) = (&got["messages"][0]["message"]["id"], &got["messages"][0]["lease"]);
+        let ack = format!("/v1/inbox/{}/ack", text(id));
+        assert_eq!(
+            alice.post_json(&ack, &json!({ "lease": lease })).await?.status,
+            200
+        );
+    }
+    let path = format!("/v1/conversations/{conversation}/messages");
+    for at in [&mut alice, &mut bob] {
+        let all = listed(at, &path, 3).await?;
+        let contents: Vec<String> = all["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|m| text(&m["content"]))
+            .collect();
+        assert_eq!(contents, ["question", "answer", "and more"]);
+        assert_eq!(all["next_cursor"], Value::Null);
+    }
+    let first = listed(&mut bob, &format!("{path}?limit=2"), 2).await?;
+    assert_eq!(first["items"][0]["acknowledged"], true);
+    let next = format!("{path}?limit=2&cursor={}", text(&first["next_cursor"]));
+    let second = listed(&mut bob, &next, 1).await?;
+    assert_eq!(
+        (&second["items"][0]["content"], &second["next_cursor"]),
+        (&json!("and more"), &Value::Null)
+    );
+
+    let conversations = listed(&mut alice, "/v1/conversations?with=bob", 2).await?;
+    let latest = &conversations["items"][0];
+    assert_eq!(
+        (&latest["id"], &latest["participants"], &latest["status"]),
+        (&json!(conversation), &json!(["alice", "bob"]), &json!("active"))
+    );
+    listed(&mut alice, "/v1/conversations?with=carol", 0).await?;
+    for (bad, status) in [
+        ("/v1/conversations?cursor=x", 400),
+        ("/v1/conversations?limit=0", 400),
+        ("/v1/conversations?wiht=bob", 400),
+        (
+            "/v1/conversations/0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d/messages",
+            404,
+        ),
+    ] {
+        assert_eq!(alice.get(bad).await?.status, status, "{bad}");
+    }
+    Ok(())
+}
