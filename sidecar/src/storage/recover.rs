@@ -82,6 +82,7 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, RecoverError> {
         findings,
     } = reading;
     let ledger = Ledger::fold(records);
+    let unsynced = segments.values().map(|segment| segment.file.clone()).collect();
     let storage = Storage {
         dir: dir.to_owned(),
         dir_file,
@@ -90,8 +91,9 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, RecoverError> {
         buffer: Vec::new(),
         position: 0,
         syncer,
-        unsynced: Vec::new(),
-        folder_changed: false,
+        // A process that was killed may have left them unsynced.
+        unsynced,
+        folder_changed: true,
         syncing: false,
         sync_again: false,
     };

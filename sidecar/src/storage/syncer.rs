@@ -41,10 +41,17 @@ impl Syncer {
             .name("spool-sync".to_owned())
             .stack_size(64 * 1024)
             .spawn(move || {
+                // After a failure the system may have dropped what it could not write, and tells so only once: nothing
+                // that this process wrote before or writes later is known to be on the disk.
+                let mut failed: Option<String> = None;
                 for round in work {
+                    let ran = match &failed {
+                        None => run(&round).inspect_err(|error| failed = Some(error.to_string())),
+                        Some(why) => Err(std::io::Error::other(why.clone())),
+                    };
                     let report = SyncReport {
                         position: round.position,
-                        failure: run(&round).err(),
+                        failure: ran.err(),
                     };
                     if reports.send(report).is_err() {
                         return;

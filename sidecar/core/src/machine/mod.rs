@@ -134,7 +134,7 @@ impl Sidecar {
             heartbeat_shown: None,
             poll_at_ms: 0,
             prune_at_ms: 0,
-            syncing: Syncing::default(),
+            syncing: Syncing::at_start(),
             counts: Counts::default(),
         }
     }
@@ -176,6 +176,8 @@ impl Sidecar {
                 let step = self.fence.answered(cx.now, outcome);
                 self.fence_step(cx, step);
             }
+            // After a failure no sync says anything about what was written before it.
+            Event::Synced { .. } if self.spool_failure.is_some() => {}
             Event::Synced { position } => self.waiters.synced(cx, &self.ledger, position),
             Event::SpoolFailed { why } => self.spool_failure = Some(why),
             Event::Send(request) => self.send(cx, *request),

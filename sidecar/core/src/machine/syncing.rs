@@ -22,6 +22,14 @@ pub(super) struct Syncing {
 }
 
 impl Syncing {
+    /// What a process finds at its start is not known to be on the disk.
+    pub(super) const fn at_start() -> Self {
+        Self {
+            since_ms: Some(0),
+            look_ms: None,
+        }
+    }
+
     /// Something was written.
     pub(super) fn wrote(&mut self, now_ms: u64) {
         self.since_ms.get_or_insert(now_ms);
@@ -42,6 +50,10 @@ impl Syncing {
 impl Sidecar {
     /// Asks for a sync if it is time.
     pub(super) fn sync(&mut self, cx: &mut Context<'_>) {
+        if self.spool_failure.is_some() {
+            self.syncing = Syncing::default();
+            return;
+        }
         let now_ms = cx.now.mono_ms;
         let Some(since_ms) = self.syncing.since_ms else {
             self.syncing.look_ms = None;

@@ -38,7 +38,8 @@ pub(super) struct Waiters {
     by_message: BTreeMap<Id, Vec<Waiter>>,
     /// Messages that the disk has not confirmed, by position.
     unsynced: BTreeMap<u64, Id>,
-    synced: u64,
+    /// Up to where the disk has confirmed what this process wrote. `None`: not even what it found at its start.
+    synced: Option<u64>,
     /// Nobody's time is over before this.
     deadline_ms: Option<u64>,
 }
@@ -53,7 +54,7 @@ impl Waiters {
         self.unsynced.insert(position, id);
     }
 
-    /// Where a message ends in the spool; 0 once the disk has confirmed it.
+    /// Where a message ends in the spool; 0 once the disk has confirmed it, and of what an earlier process wrote.
     pub(super) fn position_of(&self, id: &Id) -> u64 {
         let mut unsynced = self.unsynced.iter();
         unsynced
@@ -70,9 +71,13 @@ impl Waiters {
     /// Whether a message at `level` is what the sender waits for. `accepted` counts once the disk has confirmed it.
     pub(super) fn is_content(&self, waiter: &Waiter, level: Level) -> bool {
         match waiter.wait {
-            None | Some(Level::Accepted) => level >= Level::Stored || waiter.position <= self.synced,
+            None | Some(Level::Accepted) => level >= Level::Stored || self.is_synced(waiter),
             Some(wait) => level >= wait,
         }
+    }
+
+    fn is_synced(&self, waiter: &Waiter) -> bool {
+        self.synced.is_some_and(|synced| waiter.position <= synced)
     }
 
     pub(super) fn forget(&mut self, token: Token) {
@@ -84,7 +89,14 @@ impl Waiters {
 
     /// The spool is synced up to `position`.
     pub(super) fn synced(&mut self, cx: &mut Context<'_>, ledger: &Ledger, position: u64) {
-        self.synced = self.synced.max(position);
+        if self.synced.is_none() {
+            let of_former = |waiters: &Vec<Waiter>| waiters.iter().any(|waiter| waiter.position == 0);
+            let found = self.by_message.iter().filter(|(_, waiters)| of_former(waiters));
+            let found: Vec<Id> = found.map(|(id, _)| *id).collect();
+            self.synced = Some(position);
+            found.into_iter().for_each(|id| self.reached(cx, ledger, id));
+        }
+        self.synced = self.synced.max(Some(position));
         let later = self.unsynced.split_off(&position.saturating_add(1));
         for id in std::mem::replace(&mut self.unsynced, later).into_values() {
             self.reached(cx, ledger, id);
@@ -132,13 +144,14 @@ impl Waiters {
     /// Answers those who shall wait no longer with how far their message came.
     pub(super) fn give_up(&mut self, cx: &mut Context<'_>, ledger: &Ledger, over: impl Fn(&Waiter) -> bool) {
         let synced = self.synced;
+        let is_synced = |waiter: &Waiter| synced.is_some_and(|synced| waiter.position <= synced);
         for (id, waiters) in &mut self.by_message {
             waiters.retain(|waiter| {
                 let over = over(waiter);
                 if over {
                     let reached = ledger
                         .level(id)
-                        .filter(|level| *level > Level::Accepted || waiter.position <= synced);
+                        .filter(|level| *level > Level::Accepted || is_synced(waiter));
                     cx.ask(Effect::Answer {
                         token: waiter.token,
                         answer: Answer::Error(not_reached(*id, reached)),
@@ -153,7 +166,7 @@ impl Waiters {
     /// Since when the first sender waits whom the disk alone could answer.
     pub(super) fn disk_awaited_since(&self) -> Option<u64> {
         let waiters = self.by_message.values().flatten();
-        let by_disk = waiters.filter(|w| w.is_content_with_accepted() && w.position > self.synced);
+        let by_disk = waiters.filter(|w| w.is_content_with_accepted() && !self.is_synced(w));
         by_disk.map(|waiter| waiter.since_ms).min()
     }
 

@@ -1,9 +1,10 @@
 //! When the disk is told to keep what was written.
 
 use wagglebus_schemas::Level;
+use wagglebus_schemas::error::ErrorCode;
 
-use super::effects::published;
-use super::rig::{Rig, draft};
+use super::effects::{answer, published, refused, sent_level};
+use super::rig::{Rig, draft, id};
 use crate::effect::Effect;
 use crate::event::Event;
 
@@ -60,4 +61,32 @@ fn without_a_bus_the_disk_is_the_first_to_prove_anything() {
     rig.pass(100);
     let (_, effects) = rig.send(draft("bob", "three"), Some(Level::Stored));
     assert_eq!(syncs(&effects), 0, "the disk is no answer to this");
+}
+
+#[test]
+fn a_sync_after_a_failed_one_proves_nothing() {
+    let mut rig = Rig::up("alice", 1);
+    let (token, _) = rig.send(draft("bob", "one"), None);
+    rig.step(Event::SpoolFailed {
+        why: "worn out".into(),
+    });
+    let position = rig.spool.position();
+    assert_eq!(answer(&rig.step(Event::Synced { position }), token), None);
+    let effects = rig.pass(5_000);
+    assert_eq!(syncs(&effects), 0);
+    assert_eq!(refused(answer(&effects, token)), ErrorCode::LevelNotReached);
+}
+
+#[test]
+fn what_a_former_process_wrote_counts_once_it_is_synced() {
+    let mut rig = Rig::up("alice", 1);
+    rig.step(Event::BusDown);
+    let mut once = draft("bob", "one");
+    once.id = Some(id(1));
+    rig.send(once.clone(), None);
+    rig.restart();
+    let (token, effects) = rig.send(once, None);
+    assert_eq!((answer(&effects, token), syncs(&effects)), (None, 1));
+    let effects = rig.step(Event::Synced { position: 0 });
+    assert_eq!(sent_level(answer(&effects, token)), Level::Accepted);
 }
