@@ -1,5 +1,6 @@
 //! The agent's lease: whether this process may hand messages over.
 
+use wagglebus_schemas::Id;
 use wagglebus_schemas::lease::Lease;
 
 use crate::event::{Identity, LeaseOutcome};
@@ -69,6 +70,8 @@ enum Renewal {
 pub struct Fence {
     identity: Identity,
     takeover: bool,
+    /// Whose lease is taken over.
+    taken_from: Option<Id>,
     state: State,
 }
 
@@ -78,6 +81,7 @@ impl Fence {
         Self {
             identity,
             takeover,
+            taken_from: None,
             state: State::Idle { retry_at_ms: 0 },
         }
     }
@@ -180,10 +184,8 @@ impl Fence {
                 return self.adopt(now, seq);
             }
             // The same state folder: its lock is ours, so its former holder is dead.
-            Some((lease, seq)) if lease.state_id == self.identity.state_id || self.takeover => {
-                self.takeover = false;
-                seq
-            }
+            Some((lease, seq)) if lease.state_id == self.identity.state_id => seq,
+            Some((lease, seq)) if self.takes_over(lease.instance) => seq,
             Some((lease, _)) => {
                 self.state = State::Fenced;
                 return Some(FenceStep::Fenced {
@@ -193,6 +195,12 @@ impl Fence {
         };
         self.state = State::Acquiring { sent_ms: now.mono_ms };
         Some(self.write(now, expected))
+    }
+
+    /// Whether the lease of this holder shall be taken: of the one that was found first, however often it renews
+    /// meanwhile, and of no other, or two that take over would take it from each other for ever.
+    fn takes_over(&mut self, holder: Id) -> bool {
+        self.takeover && *self.taken_from.get_or_insert(holder) == holder
     }
 
     /// A lease of this very process was found. How old it is cannot be told, so it is renewed before it counts for more.

@@ -179,6 +179,9 @@ pub enum Record {
         key: Key,
         /// After which hand-over.
         delivery: u32,
+        /// Until when the server keeps it back; absent: it comes again at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// The server confirmed its ack, after it had ended.
     Acked {

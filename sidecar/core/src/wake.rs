@@ -158,6 +158,12 @@ impl LaneWatch {
         }
     }
 
+    /// Whether it was found empty, and nothing was announced since.
+    pub fn is_empty(&self) -> bool {
+        let silent = !self.look.expected && !self.look.poll && self.look.hinted <= self.delivered;
+        self.check == Check::Done && self.fetching.is_none() && silent
+    }
+
     /// A fetch begins.
     pub fn begin_fetch(&mut self) {
         self.fetching = Some(std::mem::take(&mut self.look));

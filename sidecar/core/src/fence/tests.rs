@@ -1,6 +1,6 @@
 //! The claim on the lease, step by step.
 
-use wagglebus_schemas::{Id, Timestamp};
+use wagglebus_schemas::Timestamp;
 
 use super::*;
 
@@ -103,6 +103,19 @@ fn takeover_takes_a_living_lease_once() {
         matches!(step, Some(FenceStep::Fenced { .. })),
         "the other one took it back"
     );
+}
+
+#[test]
+fn a_holder_that_renews_meanwhile_is_taken_over_all_the_same() {
+    let mut fence = Fence::new(identity(1, 1), true);
+    fence.due(now(0));
+    let found = |seq| LeaseOutcome::Read(Some((lease_of(&identity(2, 2)), seq)));
+    fence.answered(now(0), found(3));
+    fence.answered(now(0), LeaseOutcome::Conflict);
+    let step = fence.answered(now(0), found(4));
+    assert!(matches!(step, Some(FenceStep::Write { expected: 4, .. })));
+    let step = fence.answered(now(0), LeaseOutcome::Written(5));
+    assert_eq!(step, Some(FenceStep::Acquired { epoch: 5 }));
 }
 
 #[test]

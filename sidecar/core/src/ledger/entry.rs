@@ -74,6 +74,8 @@ pub struct InEntry {
     pub seen: bool,
     /// The last hand-over after which it was given back.
     pub returned: u32,
+    /// Until when the server keeps it back after that.
+    pub returned_until: Option<Timestamp>,
     /// How and when it ended.
     pub ended: Option<(Outcome, Timestamp)>,
     /// The server confirmed its ack.
@@ -89,6 +91,13 @@ impl InEntry {
         let rank = |h: &HandOver| (h.delivery, h.at, h.ack.clone());
         if self.head.as_ref().is_none_or(|known| rank(known) < rank(&head)) {
             self.head = Some(head);
+        }
+    }
+
+    pub(super) fn give_back(&mut self, delivery: u32, until: Option<Timestamp>) {
+        // One number breaks the tie by the later time, so that order does not matter.
+        if (self.returned, self.returned_until) < (delivery, until) {
+            (self.returned, self.returned_until) = (delivery, until);
         }
     }
 

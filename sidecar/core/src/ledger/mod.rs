@@ -91,8 +91,8 @@ impl Ledger {
                 }
                 self.change_in(key, |entry| entry.merge(head, location));
             }
-            Record::Returned { key, delivery } => {
-                self.change_in(key, |entry| entry.returned = entry.returned.max(delivery));
+            Record::Returned { key, delivery, until } => {
+                self.change_in(key, |entry| entry.give_back(delivery, until));
             }
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),

@@ -51,9 +51,11 @@ impl Ledger {
             Name::Out(id) => self.out.get(id).is_none_or(|entry| {
                 entry.is_finished() && entry.told().is_none_or(|key| !self.open.contains(key))
             }),
-            // A message that was given back and never came again has left the stream.
+            // A message that was given back and never came again has left the stream. One that ended and waits for its ack
+            // must not be handed over again, however long the bus is away.
             Name::In(key) => self.inn.get(key).is_none_or(|entry| {
-                entry.is_finished() || wall.unix_ms().saturating_sub(at.unix_ms()) >= KEPT_MS
+                let old = wall.unix_ms().saturating_sub(at.unix_ms()) >= KEPT_MS;
+                entry.is_finished() || (old && !entry.has_ended())
             }),
         }
     }

@@ -90,6 +90,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         8 => Record::Returned {
             key: key(n),
             delivery,
+            until: (n % 2 == 0).then(|| at(i64::from(delivery))),
         },
         _ => Record::ReceiptIn {
             id: id(n + 100),
@@ -224,6 +225,22 @@ fn finished_work_is_forgotten_after_48_hours_and_unfinished_never() {
     assert!(ledger.sent(&id(1)).is_none(), "a stored receipt is finished");
     assert!(ledger.sent(&id(3)).is_some(), "an unstored record is not");
     assert_eq!(ledger.history_bytes, 0);
+}
+
+#[test]
+fn what_ended_is_remembered_until_its_ack_however_long_that_takes() {
+    let stored = Record::OutStored {
+        id: bare_out(23).id,
+        seq: 5,
+    };
+    let mut ledger = Ledger::fold(placed(vec![hand_over(1, 1), end(1), stored]));
+    let late = at(10 * KEPT_MS);
+    ledger.prune(late);
+    assert!(ledger.received(&key(1)).is_some_and(InEntry::has_ended));
+    let (acked, at_9) = placed(vec![Record::Acked { key: key(1) }]).remove(0);
+    ledger.apply(acked, at_9);
+    ledger.prune(at(20 * KEPT_MS));
+    assert!(ledger.received(&key(1)).is_none());
 }
 
 #[test]

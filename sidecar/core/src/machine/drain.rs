@@ -75,6 +75,10 @@ impl Sidecar {
         let all_is_written = !self.spool_wait.is_blocked();
         if late || (bus_is_done && hands_are_done && all_is_written && self.waiters.is_empty()) {
             self.drain = Drain::Over;
+            if bus_up {
+                // The last one, which says so: the agent is lost at once.
+                cx.ask(Effect::Heartbeat);
+            }
             cx.ask(Effect::Drained);
         }
     }

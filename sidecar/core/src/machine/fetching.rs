@@ -75,13 +75,22 @@ impl Sidecar {
             .collect()
     }
 
+    /// Lanes that are not known to be empty.
+    fn with_mail(&self) -> LaneSet {
+        let lanes = Priority::ALL.iter().copied();
+        lanes
+            .filter(|lane| !self.lane(*lane).is_empty() || self.settlements.is_bringing_back(*lane))
+            .collect()
+    }
+
     pub(super) fn lane_fetched(&mut self, cx: &mut Context<'_>, lane: Priority, outcome: FetchOutcome) {
         match outcome {
             FetchOutcome::Got(fetched) => {
-                // The turn counts when it was taken: the lanes that waited besides this one were passed over.
-                let mut waiting = self.waiting(Appetite::Any);
-                waiting.set(lane, true);
-                self.turns.take(lane, waiting);
+                // The turn counts when it was taken: the lanes that had mail besides this one were passed over, also
+                // those that could not be fetched from.
+                let mut with_mail = self.with_mail();
+                with_mail.set(lane, true);
+                self.turns.take(lane, with_mail);
                 self.lane_mut(lane).got(fetched.stream_seq, fetched.pending);
                 self.take_in(cx, lane, *fetched);
             }

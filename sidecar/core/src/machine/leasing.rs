@@ -2,6 +2,7 @@
 
 use wagglebus_schemas::Priority;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::limits::NAK_DELAY_MS_MAX;
 use wagglebus_schemas::stream::Stream;
 
 use super::Sidecar;
@@ -30,6 +31,8 @@ impl Sidecar {
                         answer: Answer::Error(fenced()),
                     });
                 }
+                // What is accepted stays so: who waits for more is told how far it came.
+                self.waiters.give_up(cx, &self.ledger, |_| true);
                 cx.ask(Effect::Fenced { holder });
             }
         }
@@ -121,8 +124,31 @@ impl Sidecar {
             let returned = Record::Returned {
                 key,
                 delivery: head.delivery,
+                until: None,
             };
             self.note(cx, returned, about);
+        }
+        self.wait_for_the_delayed(cx);
+    }
+
+    /// What was given back with a delay waits at the server for its time: it is not lost, though nobody holds it.
+    fn wait_for_the_delayed(&mut self, cx: &Context<'_>) {
+        let returned = self
+            .ledger
+            .unfinished()
+            .filter(|(_, entry)| !entry.has_ended() && !entry.is_held());
+        let delayed: Vec<_> = returned
+            .filter_map(|(_, entry)| {
+                let (head, until) = (entry.head.as_ref()?, entry.returned_until?);
+                let left_ms = until.unix_ms().saturating_sub(cx.now.wall.unix_ms());
+                let left_ms = u64::try_from(left_ms).ok().filter(|left_ms| *left_ms > 0)?;
+                Some((head.stream_seq, head.priority, left_ms.min(NAK_DELAY_MS_MAX)))
+            })
+            .collect();
+        for (stream_seq, lane, left_ms) in delayed {
+            let until_ms = cx.now.mono_ms.saturating_add(left_ms);
+            self.delayed.insert(stream_seq, (lane, until_ms));
+            self.lane_mut(lane).expect_at(until_ms);
         }
     }
 

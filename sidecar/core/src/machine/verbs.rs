@@ -221,13 +221,15 @@ impl Sidecar {
         let Some(hand) = self.inbox.release(key) else {
             return;
         };
+        let last = hand.delivery >= HAND_OVERS_MAX;
         let returned = Record::Returned {
             key: key.clone(),
             delivery: hand.delivery,
+            until: (delay_ms > 0 && !last).then(|| later(cx.now.wall, delay_ms)),
         };
         self.note(cx, returned, Some(key.id));
         let mut delay_ms = delay_ms;
-        if hand.delivery >= HAND_OVERS_MAX {
+        if last {
             let why = format!("handed over {HAND_OVERS_MAX} times without success, at last: {why}");
             match self.bury(cx, &Corpse::in_hand(&hand), DeadReason::MaxDeliver, &why) {
                 Ok(()) => return,

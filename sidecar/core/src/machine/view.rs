@@ -5,6 +5,7 @@ use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::SessionState;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
+use super::drain::Drain;
 use super::{Counts, HEARTBEAT_MS, Sidecar};
 use crate::context::Context;
 use crate::effect::Effect;
@@ -93,6 +94,9 @@ impl Sidecar {
     }
 
     fn state(&self) -> (SessionState, Option<HoldReason>) {
+        if self.drain == Drain::Over {
+            return (SessionState::Gone, None);
+        }
         if self.is_draining() {
             return (SessionState::Draining, None);
         }

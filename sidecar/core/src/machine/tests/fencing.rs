@@ -2,10 +2,11 @@
 
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::lease::Lease;
+use wagglebus_schemas::state::SessionState;
 use wagglebus_schemas::{Id, Level, Priority};
 
 use super::effects::{answer, fetching, handed, published, refused, settlements};
-use super::rig::{Rig, again, draft, id, key, lane_state, message};
+use super::rig::{Rig, again, draft, id, key, lane_state, message, now};
 use crate::effect::{Answer, Effect, Settlement};
 use crate::event::{Event, FetchOutcome, LeaseOutcome, ReaderId};
 use crate::fence::LEASE_MS;
@@ -346,4 +347,31 @@ fn hold_and_epoch_are_told_at_once_but_not_for_each_message() {
     assert!(told <= 1, "{told} heartbeats in no time");
     rig.take_one(message("alice", "bob", LOW, 30));
     assert_eq!(beats(&rig.pass(250)), 1);
+}
+
+#[test]
+fn who_waits_for_a_level_when_the_agent_is_lost_is_told_how_far_it_came() {
+    let mut rig = Rig::new("bob", 1);
+    rig.step(Event::BusUp);
+    let (token, effects) = rig.send(draft("alice", "one"), Some(Level::Done));
+    rig.stored(published(&effects)[0].id, 1);
+    let effects = rig.step(Event::Lease(LeaseOutcome::Read(Some((of_another(), 3)))));
+    let Some(Answer::Error(error)) = answer(&effects, token) else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        error.code,
+        ErrorCode::LevelNotReached,
+        "it is accepted: not to be sent again"
+    );
+    assert_eq!(error.details.unwrap()["level"], "stored");
+}
+
+#[test]
+fn the_last_heartbeat_says_that_the_agent_is_gone() {
+    let mut rig = Rig::up("bob", 1);
+    let effects = rig.step(Event::Drain);
+    let last: Vec<_> = effects.iter().rev().take(2).collect();
+    assert_eq!(last, [&Effect::Drained, &Effect::Heartbeat]);
+    assert_eq!(rig.sidecar.view(now(rig.now_ms)).state, SessionState::Gone);
 }

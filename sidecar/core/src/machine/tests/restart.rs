@@ -5,7 +5,7 @@ use wagglebus_schemas::{Priority, RoomName};
 use super::effects::{fetching, handed, published_as, settlements};
 use super::rig::{Rig, again, id, key, lane_state, message};
 use crate::effect::{Effect, Settlement};
-use crate::event::{Event, Fetched};
+use crate::event::{Event, Fetched, LeaseOutcome};
 use crate::record::OutKind;
 
 const LOW: Priority = Priority::Low;
@@ -153,4 +153,26 @@ fn a_room_counts_from_when_it_was_joined_and_own_posts_never() {
         "our own"
     );
     assert_eq!(handed(&rig.got(post("hall", "alice", 10))).len(), 1);
+}
+
+#[test]
+fn what_waits_for_its_delay_is_not_lost_with_the_process() {
+    let mut rig = Rig::up("bob", 1);
+    let item = rig.take_one(message("alice", "bob", LOW, 5));
+    rig.nak(id(5), &item.lease, 60_000);
+    rig.settled("ack.5.1", Settlement::Nak { delay_ms: 60_000 });
+    rig.now_ms += 10_000;
+    rig.restart();
+    rig.step(Event::BusUp);
+    rig.step(Event::Lease(LeaseOutcome::Read(None)));
+    let effects = rig.step(Event::Lease(LeaseOutcome::Written(7)));
+    let held = effects.iter().find_map(|effect| match effect {
+        Effect::CheckLane { lane: LOW, held } => Some(held.clone()),
+        _ => None,
+    });
+    assert_eq!(held, Some(vec![5]));
+    rig.now_ms += 50_000;
+    assert_eq!(rig.sidecar.held_sequences(LOW), [5], "it is due only now");
+    rig.step(Event::Tick);
+    assert!(rig.sidecar.held_sequences(LOW).is_empty());
 }
