@@ -114,23 +114,29 @@ impl Gate {
     /// The refusal, as it is to be shown.
     pub(crate) async fn submit(
         &self,
-        mut draft: Draft,
+        draft: Draft,
         idempotency_key: Option<String>,
         wait: Option<Level>,
         timeout: Duration,
         park: bool,
     ) -> Result<Submitted, ErrorDetail> {
-        let resolved = self.roster.resolve(&draft.to_agent, park).await?;
+        // A repeat has its recipient: it may meanwhile be gone, or be chosen otherwise.
+        let resolved = if self.is_known(draft.id, idempotency_key.clone()).await? {
+            Resolved::Parked
+        } else {
+            self.roster.resolve(&draft.to_agent, park, wait).await?
+        };
         let unverified = matches!(resolved, Resolved::Unverified);
-        if let Resolved::Agent(agent) = &resolved {
-            agent.check_provable(wait)?;
-            agent.address(&mut draft);
-        }
+        let addressee = match resolved {
+            Resolved::Agent(agent) => Some(agent),
+            Resolved::Room | Resolved::Unverified | Resolved::Parked => None,
+        };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         let event = |token| {
             Event::Send(Box::new(SendRequest {
                 token,
                 draft,
+                addressee,
                 idempotency_key,
                 unverified,
                 wait,
@@ -138,6 +144,19 @@ impl Gate {
             }))
         };
         Ok(Submitted(self.begin(event).await?))
+    }
+
+    /// Whether a message was sent under this id or key before.
+    async fn is_known(&self, id: Option<Id>, idempotency_key: Option<String>) -> Result<bool, ErrorDetail> {
+        if id.is_none() && idempotency_key.is_none() {
+            return Ok(false);
+        }
+        let look = move |inspection: &Inspection<'_>| {
+            let ledger = inspection.sidecar.ledger();
+            let named = idempotency_key.and_then(|key| ledger.sent_under(&key));
+            id.or(named).is_some_and(|id| ledger.sent(&id).is_some())
+        };
+        self.inspect(look).await
     }
 
     /// Takes messages: waits up to `timeout` for the first, then answers with all that are there, up to `max`.

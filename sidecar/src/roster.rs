@@ -1,21 +1,24 @@
 //! Who exists, as far as this sidecar knows: asked of the coordinator, remembered when known, never when unknown.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wagglebus_nats::bus::Bus;
 use wagglebus_nats::error::RequestError;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::agent::Agent;
+use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorBody, ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
-use wagglebus_schemas::message::metadata;
 use wagglebus_schemas::subject::{ApiMethod, Subject};
-use wagglebus_schemas::{AgentId, Draft, Hive, Level, Recipient, decode};
+use wagglebus_schemas::{AgentId, Hive, Level, Recipient, decode};
 
 /// How long a sender waits for an answer about an unknown recipient (DESIGN 4).
 const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
@@ -23,58 +26,39 @@ const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a send does not ask again after nobody answered: each one would wait for nothing.
 const SILENCE: Duration = Duration::from_secs(1);
+/// The status of errors that pass by themselves.
+const UNAVAILABLE: u16 = 503;
 /// Most agents remembered.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// What is known of a recipient.
 pub(crate) enum Resolved {
-    /// An agent that exists.
-    Agent(Box<KnownAgent>),
+    /// An agent that exists: the one that was named, or that has the capability.
+    Agent(AgentId),
     /// A room; who is in it matters to nobody here.
     Room,
-    /// Nobody could be asked, or the sender wants it parked.
+    /// Nobody could be asked whether there is one.
     Unverified,
     /// The sender said that nobody need know it.
     Parked,
 }
 
-/// An agent that exists, and the capability it was chosen for.
-pub(crate) struct KnownAgent {
-    agent: Arc<Agent>,
-    capability: Option<String>,
-}
-
-impl KnownAgent {
-    /// Refuses to wait for a level that none of the recipient's bridges proves.
-    pub(crate) fn check_provable(&self, wait: Option<Level>) -> Result<(), ErrorDetail> {
-        let Some(wait) = wait.filter(|wait| *wait > Level::Fetched) else {
-            return Ok(());
-        };
-        // Without any bridge the agent is away; what it will prove when it is back is not known.
-        let Some(highest) = self.agent.bridges.iter().map(|bridge| bridge.proves).max() else {
-            return Ok(());
-        };
-        if wait <= highest {
-            return Ok(());
-        }
-        let message = format!(
-            "{} proves at most {highest}, so {wait} would never be reached",
-            self.agent.agent
-        );
-        Err(ErrorDetail::new(ErrorCode::LevelNotProvable, message)
-            .hint(format!("wait for {highest} instead"))
-            .details(json!({ "highest": highest })))
+/// Refuses to wait for a level that none of an agent's bridges proves.
+fn check_provable(agent: &Agent, wait: Level) -> Result<(), ErrorDetail> {
+    // Without any bridge the agent is away; what it will prove when it is back is not known.
+    let Some(highest) = agent.bridges.iter().map(|bridge| bridge.proves).max() else {
+        return Ok(());
+    };
+    if wait <= highest {
+        return Ok(());
     }
-
-    /// Addresses a draft to this agent.
-    pub(crate) fn address(&self, draft: &mut Draft) {
-        draft.to_agent = Recipient::from(self.agent.agent.clone());
-        if let Some(capability) = &self.capability {
-            draft
-                .metadata
-                .insert(metadata::CAPABILITY.into(), capability.clone().into());
-        }
-    }
+    let message = format!(
+        "{} proves at most {highest}, so {wait} would never be reached",
+        agent.agent
+    );
+    Err(ErrorDetail::new(ErrorCode::LevelNotProvable, message)
+        .hint(format!("wait for {highest} instead"))
+        .details(json!({ "highest": highest })))
 }
 
 /// The roster as seen from one sidecar. Cheap to clone.
@@ -103,76 +87,101 @@ impl Roster {
         }
     }
 
-    /// Finds out whether a recipient exists. Known agents come from memory; others are asked for within 250 ms.
-    pub(crate) async fn resolve(&self, to: &Recipient, park: bool) -> Result<Resolved, ErrorDetail> {
-        let capability = match to.kind() {
+    /// Finds out whether a recipient exists. Agents that are known come from memory, others are asked for within 250 ms.
+    /// Whoever waits for a level that depends on the recipient's bridges wants fresh news of them.
+    ///
+    /// # Errors
+    /// When the coordinator knows nobody of that name or capability, or the level would never be reached.
+    pub(crate) async fn resolve(
+        &self,
+        to: &Recipient,
+        park: bool,
+        wait: Option<Level>,
+    ) -> Result<Resolved, ErrorDetail> {
+        let beyond_fetched = wait.filter(|wait| *wait > Level::Fetched);
+        let known = match to.kind() {
             RecipientKind::Room(_) => return Ok(Resolved::Room),
-            RecipientKind::Agent(agent) => {
-                if let Some(agent) = self.remembered(agent) {
-                    return Ok(Resolved::Agent(Box::new(KnownAgent {
-                        agent,
-                        capability: None,
-                    })));
-                }
-                if park {
-                    return Ok(Resolved::Parked);
-                }
-                if self.is_silent() {
-                    return Ok(Resolved::Unverified);
-                }
-                None
-            }
-            RecipientKind::Capability(name) => Some(name.to_string()),
+            RecipientKind::Agent(agent) => self.remembered(agent),
+            RecipientKind::Capability(_) => None,
         };
-        match self
-            .request(ApiMethod::Resolve, &json!({ "to": to }), RESOLVE_WITHIN)
-            .await
+        if let Some(known) = &known
+            && (beyond_fetched.is_none() || self.is_silent())
         {
+            return Ok(Resolved::Agent(known.agent.clone()));
+        }
+        if matches!(to.kind(), RecipientKind::Agent(_)) && known.is_none() {
+            if park {
+                return Ok(Resolved::Parked);
+            }
+            if self.is_silent() {
+                return Ok(Resolved::Unverified);
+            }
+        }
+        let query = json!({ "to": to });
+        match self.request(ApiMethod::Resolve, &query, RESOLVE_WITHIN).await {
             Ok(value) => {
-                let agent = Arc::new(read(value.get("agent").cloned().unwrap_or_default())?);
-                self.remember(&agent);
-                Ok(Resolved::Agent(Box::new(KnownAgent { agent, capability })))
+                let agent: Agent = read(value.get("agent").unwrap_or(&Value::Null))?;
+                beyond_fetched.map_or(Ok(()), |wait| check_provable(&agent, wait))?;
+                let name = agent.agent.clone();
+                self.remember(agent);
+                Ok(Resolved::Agent(name))
             }
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => {
                 self.lock().silent_until = Instant::now().checked_add(SILENCE);
-                Ok(Resolved::Unverified)
+                Ok(known.map_or(Resolved::Unverified, |known| Resolved::Agent(known.agent.clone())))
             }
         }
     }
 
-    /// A page of the roster.
-    pub(crate) async fn agents(&self, query: &Value) -> Result<Value, ErrorDetail> {
-        self.ask(ApiMethod::Agents, query).await
+    /// A page of the roster: at most `limit` agents behind `cursor`, by name.
+    ///
+    /// # Errors
+    /// When nobody answers and nothing is remembered, or the coordinator refuses.
+    pub(crate) async fn agents(&self, limit: usize, cursor: Option<&AgentId>) -> Result<Value, ErrorDetail> {
+        let query = json!({ "limit": limit, "cursor": cursor });
+        match self.request(ApiMethod::Agents, &query, ASK_WITHIN).await {
+            Ok(value) => {
+                let page: Page<Agent> = read(&value)?;
+                page.items.into_iter().for_each(|agent| self.remember(agent));
+                Ok(value)
+            }
+            Err(Refused::Answer(error)) => Err(error),
+            Err(Refused::NoAnswer) => shown(&self.remembered_page(limit, cursor).ok_or_else(unavailable)?),
+        }
     }
 
     /// One agent.
+    ///
+    /// # Errors
+    /// When nobody answers and it is not remembered, or the coordinator does not know it.
     pub(crate) async fn agent(&self, agent: &AgentId) -> Result<Value, ErrorDetail> {
-        match self
-            .request(ApiMethod::Agent, &json!({ "agent": agent }), ASK_WITHIN)
-            .await
-        {
-            Ok(value) => Ok(value),
+        let query = json!({ "agent": agent });
+        match self.request(ApiMethod::Agent, &query, ASK_WITHIN).await {
+            Ok(value) => {
+                self.remember(read(&value)?);
+                Ok(value)
+            }
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => {
                 let known = self.remembered(agent).ok_or_else(unavailable)?;
-                serde_json::to_value(stale(&known)).map_err(|_| unavailable())
+                shown(&stale(&known))
             }
         }
     }
 
-    async fn ask(&self, method: ApiMethod, query: &Value) -> Result<Value, ErrorDetail> {
-        match self.request(method, query, ASK_WITHIN).await {
-            Ok(value) => Ok(value),
-            Err(Refused::Answer(error)) => Err(error),
-            Err(Refused::NoAnswer) => {
-                let agents: Vec<Agent> = self.lock().known.values().map(|known| stale(known)).collect();
-                if agents.is_empty() {
-                    return Err(unavailable());
-                }
-                Ok(json!({ "items": agents, "next_cursor": null }))
-            }
+    /// `None` when nothing at all is remembered.
+    fn remembered_page(&self, limit: usize, cursor: Option<&AgentId>) -> Option<Page<Agent>> {
+        let memory = self.lock();
+        if memory.known.is_empty() {
+            return None;
         }
+        let behind = cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.clone()));
+        let mut rest = memory.known.range((behind, Bound::Unbounded));
+        let items: Vec<Agent> = rest.by_ref().take(limit).map(|(_, known)| stale(known)).collect();
+        let more = rest.next().is_some();
+        let next_cursor = items.last().filter(|_| more).map(|last| last.agent.to_string());
+        Some(Page { items, next_cursor })
     }
 
     async fn request(&self, method: ApiMethod, body: &Value, within: Duration) -> Result<Value, Refused> {
@@ -185,8 +194,11 @@ impl Roster {
         match self.bus.request(&subject, payload, within).await {
             Ok(reply) => decode::record("answer", &reply, LINE_BYTES_MAX).map_err(|_| Refused::NoAnswer),
             Err(RequestError::Service { body, .. }) => {
-                let error = decode::record::<ErrorBody>("error", &body, LINE_BYTES_MAX);
-                Err(error.map_or(Refused::NoAnswer, |body| Refused::Answer(body.error)))
+                let error =
+                    decode::record::<ErrorBody>("error", &body, LINE_BYTES_MAX).map(|body| body.error);
+                // A coordinator that is not ready yet is none.
+                let error = error.ok().filter(|error| error.code.status() != UNAVAILABLE);
+                Err(error.map_or(Refused::NoAnswer, Refused::Answer))
             }
             Err(RequestError::NoAnswer { .. }) => Err(Refused::NoAnswer),
         }
@@ -201,10 +213,10 @@ impl Roster {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    fn remember(&self, agent: &Arc<Agent>) {
+    fn remember(&self, agent: Agent) {
         let mut memory = self.lock();
-        if memory.known.len() < REMEMBERED_MAX {
-            memory.known.insert(agent.agent.clone(), Arc::clone(agent));
+        if memory.known.len() < REMEMBERED_MAX || memory.known.contains_key(&agent.agent) {
+            memory.known.insert(agent.agent.clone(), Arc::new(agent));
         }
     }
 
@@ -227,11 +239,15 @@ enum Refused {
     NoAnswer,
 }
 
-fn read(value: Value) -> Result<Agent, ErrorDetail> {
-    serde_json::from_value(value).map_err(|e| {
+fn shown(answer: &impl Serialize) -> Result<Value, ErrorDetail> {
+    serde_json::to_value(answer).map_err(|_| unavailable())
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, ErrorDetail> {
+    T::deserialize(value).map_err(|e| {
         ErrorDetail::new(
             ErrorCode::CoordinatorUnavailable,
-            format!("the coordinator's answer is not an agent: {e}"),
+            format!("the coordinator's answer cannot be read: {e}"),
         )
     })
 }

@@ -96,8 +96,10 @@ pub enum LeaseOutcome {
 pub struct SendRequest {
     /// Who waits for the answer.
     pub token: Token,
-    /// What to send; a capability is resolved before.
+    /// What to send, as the agent gave it.
     pub draft: Draft,
+    /// The agent that the draft's recipient turned out to be; needed for a capability.
+    pub addressee: Option<AgentId>,
     /// A name under which a repeat is the same message.
     pub idempotency_key: Option<String>,
     /// No roster could be asked whether the recipient exists.

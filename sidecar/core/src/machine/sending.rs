@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
+use wagglebus_schemas::message::metadata;
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{Draft, Id, Level};
+use wagglebus_schemas::{AgentId, Draft, Id, Level};
 
 use super::Sidecar;
 use super::leasing::fenced;
@@ -38,6 +39,7 @@ impl Sidecar {
         let SendRequest {
             token,
             mut draft,
+            addressee,
             idempotency_key,
             unverified,
             wait,
@@ -89,6 +91,9 @@ impl Sidecar {
         }
         if self.fence.is_fenced() {
             return Err(fenced());
+        }
+        if let Some(addressee) = addressee {
+            address(&mut draft, addressee);
         }
         let out = self.outgoing(cx, id, &draft, digest, idempotency_key)?;
         let message = draft.into_message(id, self.settings.identity.agent.clone(), cx.now.wall);
@@ -206,12 +211,22 @@ impl Sidecar {
     }
 }
 
+/// Addresses a draft to the agent that its recipient turned out to be.
+fn address(draft: &mut Draft, addressee: AgentId) {
+    if let RecipientKind::Capability(name) = draft.to_agent.kind() {
+        let name = name.to_string();
+        draft.metadata.insert(metadata::CAPABILITY.into(), name.into());
+    }
+    draft.to_agent = addressee.into();
+}
+
 fn conflict(message: String) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
         .hint("use a new id for a new message, or repeat the first one unchanged")
 }
 
-/// Digest of what makes two drafts the same message: everything but id and sender.
+/// Digest of what makes two drafts the same message: everything but id and sender, as the agent gave it. To whom a
+/// capability is resolved may differ from one attempt to the next.
 fn digest(draft: &Draft) -> DraftDigest {
     let text = serde_json::to_vec(draft).unwrap_or_default();
     let mut digest = DraftDigest::default();

@@ -3,7 +3,6 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::json;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::NameError;
@@ -21,8 +20,8 @@ pub(super) struct ListParams {
 
 pub(super) async fn agents(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
     let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
-    let query = json!({ "limit": limit, "cursor": params.cursor });
-    Ok(answer(StatusCode::OK, &api.gate.roster().agents(&query).await?))
+    let page = api.gate.roster().agents(limit, params.cursor.as_ref()).await?;
+    Ok(answer(StatusCode::OK, &page))
 }
 
 pub(super) async fn agent(

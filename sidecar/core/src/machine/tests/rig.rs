@@ -195,6 +195,7 @@ impl Rig {
     ) -> (Token, Vec<Effect>) {
         let token = self.token();
         let request = SendRequest {
+            addressee: None,
             token,
             draft,
             idempotency_key: idempotency_key.map(str::to_owned),

@@ -40,6 +40,7 @@ impl World {
             let token = self.nodes[at].rig.token();
             self.nodes[at].asked.push((token, message));
             let request = SendRequest {
+                addressee: None,
                 token,
                 draft: draft.clone(),
                 idempotency_key: None,
