@@ -43,8 +43,10 @@ pub(crate) struct Stored {
 pub(crate) struct Position {
     /// Everything up to this sequence of the stream is acknowledged.
     pub(crate) acked: u64,
-    /// Delivered and not acknowledged.
-    pub(crate) in_hand: u64,
+    /// Everything up to this sequence of the stream was delivered, acknowledged or not.
+    pub(crate) delivered: u64,
+    /// How many were delivered and not acknowledged: in somebody's hands, or waiting to be delivered again.
+    pub(crate) unacked: u64,
     /// Not delivered yet.
     pub(crate) waiting: u64,
     /// Which subjects it takes.
@@ -83,7 +85,8 @@ struct Raw {
 #[derive(Deserialize)]
 struct ConsumerInfo {
     config: ConsumerConfig,
-    ack_floor: Floor,
+    ack_floor: Sequence,
+    delivered: Sequence,
     num_ack_pending: u64,
     num_pending: u64,
 }
@@ -98,7 +101,7 @@ struct ConsumerConfig {
 }
 
 #[derive(Deserialize)]
-struct Floor {
+struct Sequence {
     stream_seq: u64,
 }
 
@@ -175,7 +178,8 @@ impl Reader {
         } = info.config;
         Ok(Position {
             acked: info.ack_floor.stream_seq,
-            in_hand: info.num_ack_pending,
+            delivered: info.delivered.stream_seq,
+            unacked: info.num_ack_pending,
             waiting: info.num_pending,
             filters: filter_subjects.into_iter().chain(filter_subject).collect(),
             metadata,
@@ -236,14 +240,11 @@ mod tests {
     #[test]
     fn answers_of_the_server_are_told_apart() {
         let position =
-            br#"{"config":{"filter_subjects":["a"]},"ack_floor":{"consumer_seq":3,"stream_seq":7},"num_ack_pending":0,"num_pending":2,"x":1}"#;
+            br#"{"config":{"filter_subjects":["a"]},"delivered":{"consumer_seq":4,"stream_seq":9},"ack_floor":{"consumer_seq":3,"stream_seq":7},"num_ack_pending":0,"num_pending":2,"x":1}"#;
+        let position = understand::<ConsumerInfo>(position).unwrap().unwrap();
         assert_eq!(
-            understand::<ConsumerInfo>(position)
-                .unwrap()
-                .unwrap()
-                .ack_floor
-                .stream_seq,
-            7
+            (position.ack_floor.stream_seq, position.delivered.stream_seq),
+            (7, 9)
         );
         let none = br#"{"type":"x","error":{"code":404,"err_code":10037,"description":"no message found"}}"#;
         assert!(understand::<Got>(none).unwrap().is_none());

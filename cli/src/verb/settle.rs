@@ -9,13 +9,14 @@ use wagglebus_schemas::id::Id;
 
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::verb::inbox::unread::Lanes;
+use crate::verb::inbox::unread::{Lanes, Unread, Waiting};
 
 /// Long enough to settle what was just taken.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// The lease given, else the current one, else that of a take, if the message is the next to be handed over. No other
-/// message is taken for it: that would count as a hand-over of that one.
+/// message is taken for it: that would count as a hand-over of that one. Only a message that was put off and comes again
+/// in that very moment can be in its place; then it goes back.
 ///
 /// # Errors
 /// `not_found` when the message is neither in hand nor next.
@@ -38,7 +39,7 @@ pub(crate) async fn lease(
             .fix("the agent itself settles it")
         });
     }
-    if head(session, &peek).await? != Some(id) {
+    if !is_next(&look(session, client, &peek).await?, id) {
         return Err(neither(id));
     }
     let taken = client
@@ -65,8 +66,8 @@ pub(crate) async fn lease(
     lease.ok_or_else(|| neither(id))
 }
 
-/// The first message of the highest lane that has any, as the stream has it.
-async fn head(session: &Session, peek: &InboxPeek) -> Result<Option<Id>, Failure> {
+/// What waits, as the stream has it.
+async fn look(session: &Session, client: &Client, peek: &InboxPeek) -> Result<Waiting, Failure> {
     let unknown = |why: String| {
         Failure::failed("which message is next cannot be seen from here")
             .why(why)
@@ -74,12 +75,22 @@ async fn head(session: &Session, peek: &InboxPeek) -> Result<Option<Id>, Failure
     };
     let lanes = Lanes::open(session.places(), session.sender()?).await;
     let lanes = lanes.map_err(|failure| unknown(failure.what()))?;
-    let waiting = lanes.look().await.map_err(|error| unknown(error.to_string()))?;
-    Ok(waiting
-        .without(peek)
-        .unread
-        .first()
-        .map(|unread| unread.message.id))
+    lanes
+        .look(client, peek)
+        .await
+        .map_err(|error| unknown(error.to_string()))
+}
+
+/// Whether a take hands `id` over, and nothing else as far as that can be known: it is the first message of the highest
+/// lane that has any. One that was given back may be put off still, so it counts as the next only if nothing else could
+/// be handed over instead.
+fn is_next(waiting: &Waiting, id: Id) -> bool {
+    let first = |unread: &[Unread]| unread.first().map(|unread| unread.message.id);
+    if first(&waiting.unread) == Some(id) {
+        return true;
+    }
+    let alone = waiting.again.len() == 1 && waiting.more_again == 0 && waiting.pending.total() == 0;
+    alone && first(&waiting.again) == Some(id)
 }
 
 fn neither(id: Id) -> Failure {
@@ -90,4 +101,50 @@ fn neither(id: Id) -> Failure {
     .fix(format!(
         "see where it is: wagglebus trace {id}; take what waits before it: wagglebus inbox --take 32"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+    const SECOND: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c32";
+
+    fn messages(ids: &[&str]) -> Vec<Unread> {
+        let of = |id: &&str| {
+            let body = serde_json::json!({ "id": id, "from_agent": "bob", "to_agent": "alice", "content": "x",
+                "timestamp": "2026-01-02T03:04:05.000Z", "priority": "normal", "message_type": "task",
+                "conversation_id": id, "metadata": {}, "acknowledged": false });
+            Unread {
+                message: serde_json::from_value(body.clone()).unwrap(),
+                body,
+            }
+        };
+        ids.iter().map(of).collect()
+    }
+
+    #[test]
+    fn only_what_a_take_would_hand_over_is_next() {
+        for (again, more_again, unread, id, expected) in [
+            (&[][..], 0, &[FIRST, SECOND][..], FIRST, true),
+            (&[], 0, &[FIRST, SECOND], SECOND, false),
+            (&[], 0, &[], FIRST, false),
+            (&[FIRST], 0, &[SECOND], SECOND, true),
+            // The second would be handed over while the first is put off.
+            (&[FIRST], 0, &[SECOND], FIRST, false),
+            (&[FIRST], 0, &[], FIRST, true),
+            (&[FIRST, SECOND], 0, &[], FIRST, false),
+            (&[FIRST], 1, &[], FIRST, false),
+        ] {
+            let mut waiting = Waiting {
+                again: messages(again),
+                more_again,
+                unread: messages(unread),
+                ..Waiting::default()
+            };
+            waiting.pending.normal = u64::try_from(unread.len()).unwrap();
+            let next = is_next(&waiting, id.parse().unwrap());
+            assert_eq!(next, expected, "{again:?} {more_again} {unread:?} {id}");
+        }
+    }
 }

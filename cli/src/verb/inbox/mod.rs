@@ -15,7 +15,7 @@ use crate::output::{Output, table};
 use crate::printable;
 use crate::session::Session;
 use crate::value;
-use unread::{Lanes, Unread};
+use unread::{Lanes, Unread, Waiting};
 
 /// Longest single wait of the API (WIRE, Inbox); longer ones are made of several.
 const POLL_MAX: Duration = Duration::from_secs(60);
@@ -71,14 +71,36 @@ async fn take(
 /// Everything that a peek shows.
 struct View {
     peek: Answered<InboxPeek>,
-    unread: Vec<Unread>,
-    pending: PendingCounts,
+    /// Absent where the stream cannot be read.
+    waiting: Option<Waiting>,
+}
+
+impl View {
+    /// A sidecar knows only what the server last told it; the stream's own numbers are those of now.
+    fn pending(&self) -> PendingCounts {
+        self.waiting
+            .as_ref()
+            .map_or(self.peek.value.pending, |waiting| waiting.pending)
+    }
+
+    fn again(&self) -> &[Unread] {
+        self.waiting.as_ref().map_or(&[], |waiting| &waiting.again)
+    }
+
+    fn unread(&self) -> &[Unread] {
+        self.waiting.as_ref().map_or(&[], |waiting| &waiting.unread)
+    }
+
+    /// No message can be named.
+    fn shows_none(&self) -> bool {
+        self.peek.value.in_hand.is_empty() && self.again().is_empty() && self.unread().is_empty()
+    }
 }
 
 async fn wait(client: &Client, lanes: Option<&Lanes<'_>>, deadline: Instant) -> Result<View, Failure> {
     loop {
         let view = look(client, lanes).await?;
-        let empty = view.peek.value.in_hand.is_empty() && view.unread.is_empty() && view.pending.total() == 0;
+        let empty = view.shows_none() && view.pending().total() == 0;
         if !empty || Instant::now() >= deadline {
             return Ok(view);
         }
@@ -89,23 +111,10 @@ async fn wait(client: &Client, lanes: Option<&Lanes<'_>>, deadline: Instant) -> 
 async fn look(client: &Client, lanes: Option<&Lanes<'_>>) -> Result<View, Failure> {
     let peek = client.peek().await?;
     let waiting = match lanes {
-        Some(lanes) => lanes
-            .look()
-            .await
-            .ok()
-            .map(|waiting| waiting.without(&peek.value)),
+        Some(lanes) => lanes.look(client, &peek.value).await.ok(),
         None => None,
     };
-    // A sidecar knows only what the server last told it; the stream's own numbers are those of now.
-    let pending = waiting
-        .as_ref()
-        .map_or(peek.value.pending, |waiting| waiting.pending);
-    let unread = waiting.map_or_else(Vec::new, |waiting| waiting.unread);
-    Ok(View {
-        peek,
-        unread,
-        pending,
-    })
+    Ok(View { peek, waiting })
 }
 
 fn show_taken(answer: &Answered<InboxAnswer>, output: &mut Output) -> Result<(), Failure> {
@@ -138,71 +147,85 @@ fn describe(item: &InboxItem) -> String {
 }
 
 fn show(view: &View, output: &mut Output) -> Result<(), Failure> {
-    let View {
-        peek,
-        unread,
-        pending,
-    } = view;
     if output.json() {
-        // The messages as they came, under the name that all forms of `inbox` share.
-        let mut body: Value = serde_json::from_slice(&peek.body).unwrap_or_default();
-        let mut messages = match body.get_mut("in_hand").map(Value::take) {
-            Some(Value::Array(messages)) => messages,
-            Some(_) | None => Vec::new(),
-        };
-        messages.extend(
-            unread
-                .iter()
-                .map(|unread| json!({ "message": unread.body, "delivery": 0 })),
-        );
-        output.record(&json!({ "messages": messages, "pending": pending }))?;
+        output.record(&record(view))?;
         return Ok(());
     }
-    let peek = &peek.value;
-    if !peek.in_hand.is_empty() || !unread.is_empty() {
-        let mut rows = table([
-            "ID",
-            "FROM",
-            "PRIORITY",
-            "TYPE",
-            "DELIVERY",
-            "LEASED UNTIL",
-            "CONTENT",
-        ]);
-        for item in &peek.in_hand {
-            let until = item
-                .lease_expires_at
-                .map_or_else(|| "-".into(), |at| at.to_string());
-            rows.add_row(row(&item.message, item.delivery, until));
-        }
-        for unread in unread {
-            rows.add_row(row(&unread.message, 0, "-".into()));
-        }
-        output.table(&rows)?;
+    if !view.shows_none() {
+        output.table(&rows(view))?;
     }
-    if pending.total() == 0 {
-        output.note(if peek.in_hand.is_empty() && unread.is_empty() {
-            "nothing waits"
-        } else {
-            "nothing else waits"
-        })?;
-    } else {
+    let more = view.waiting.as_ref().map_or(0, |waiting| waiting.more_again);
+    if more > 0 {
+        output.line(format!(
+            "up to {more} more were handed over before and come again"
+        ))?;
+    }
+    let pending = view.pending();
+    if pending.total() > 0 {
         output.line(format!(
             "waiting: {} urgent, {} high, {} normal, {} low",
             pending.urgent, pending.high, pending.normal, pending.low
         ))?;
         output.note("take the next one: wagglebus inbox --take 1")?;
+    } else if view.shows_none() && more == 0 {
+        output.note("nothing waits")?;
+    } else {
+        output.note("nothing else waits")?;
     }
     Ok(())
 }
 
-fn row(message: &Message, delivery: u32, until: String) -> [String; 7] {
+/// The messages as they came, under the name that all forms of `inbox` share.
+fn record(view: &View) -> Value {
+    let mut body: Value = serde_json::from_slice(&view.peek.body).unwrap_or_default();
+    let mut messages = match body.get_mut("in_hand").map(Value::take) {
+        Some(Value::Array(messages)) => messages,
+        Some(_) | None => Vec::new(),
+    };
+    // How often they were handed over is not known here.
+    let again = view.again().iter();
+    messages.extend(again.map(|unread| json!({ "message": unread.body, "redelivered": true })));
+    let unread = view.unread().iter();
+    messages.extend(unread.map(|unread| json!({ "message": unread.body, "delivery": 0 })));
+    let mut record = json!({ "messages": messages, "pending": view.pending() });
+    if let (Some(waiting), Some(record)) = (&view.waiting, record.as_object_mut()) {
+        record.insert("more_again".into(), waiting.more_again.into());
+    }
+    record
+}
+
+fn rows(view: &View) -> comfy_table::Table {
+    let mut rows = table([
+        "ID",
+        "FROM",
+        "PRIORITY",
+        "TYPE",
+        "DELIVERY",
+        "LEASED UNTIL",
+        "CONTENT",
+    ]);
+    for item in &view.peek.value.in_hand {
+        let until = item
+            .lease_expires_at
+            .map_or_else(|| "-".into(), |at| at.to_string());
+        rows.add_row(row(&item.message, item.delivery.to_string(), until));
+    }
+    for unread in view.again() {
+        rows.add_row(row(&unread.message, "again".into(), "-".into()));
+    }
+    for unread in view.unread() {
+        rows.add_row(row(&unread.message, "0".into(), "-".into()));
+    }
+    rows
+}
+
+fn row(message: &Message, delivery: String, until: String) -> [String; 7] {
     [
         message.id.to_string(),
         message.from_agent.to_string(),
         message.priority.to_string(),
         message.message_type.to_string(),
-        delivery.to_string(),
+        delivery,
         until,
         printable::line(&message.content, PREVIEW_CHARS),
     ]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Home;
+use super::{Home, until};
 
 fn deliveries(home: &Home) -> Vec<Value> {
     let inbox = home.json(&["--as", "alice", "inbox"]);
@@ -32,5 +32,68 @@ fn ack_takes_the_next_message_and_no_other() {
         let (code, stdout, stderr) = home.run(&["--as", "alice", "ack", &id]);
         assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
     }
+    assert_eq!(deliveries(&home), [0; 0]);
+}
+
+/// What was put off lies below what has ended since: it alone comes again.
+#[test]
+fn finished_messages_are_not_unread_while_an_older_one_is_put_off() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice"]);
+    let ids = ["put off", "one", "two", "next", "last"].map(|text| {
+        let sent = home.json(&["send", "alice", text]);
+        sent["id"].as_str().unwrap().to_owned()
+    });
+    let run = |arguments: &[&str]| home.run(&[&["--as", "alice"], arguments].concat());
+    let [put_off, one, two, next, last] = &ids;
+    let (code, _, stderr) = run(&["nak", put_off, "--delay", "1h"]);
+    assert_eq!(code, 0, "{stderr}");
+    for id in [one, two] {
+        let (code, stdout, stderr) = run(&["ack", id]);
+        assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
+    }
+
+    let listed = || {
+        let inbox = home.json(&["--as", "alice", "inbox"]);
+        let messages = inbox["messages"].as_array().unwrap().iter();
+        let messages = messages.map(|item| {
+            let id = item["message"]["id"].as_str().unwrap().to_owned();
+            (id, item["redelivered"] == true, item["delivery"].as_u64())
+        });
+        (messages.collect::<Vec<_>>(), inbox["more_again"].clone())
+    };
+    let again = (put_off.clone(), true, None);
+    let unread = [next, last].map(|id| (id.clone(), false, Some(0)));
+    let expected = (
+        [std::slice::from_ref(&again), &unread].concat(),
+        Value::from(0_u64),
+    );
+    assert_eq!(listed(), expected);
+    let (_, stdout, stderr) = run(&["inbox"]);
+    assert!(stdout.contains("again"), "{stdout}{stderr}");
+
+    for id in [put_off, one, last] {
+        let (code, _, stderr) = run(&["ack", id]);
+        assert_eq!(code, 3, "{stderr}");
+    }
+    assert_eq!(listed(), expected, "nothing was handed over");
+    for id in [next, last] {
+        let (code, stdout, stderr) = run(&["ack", id]);
+        assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
+    }
+    assert_eq!(listed().0, [again]);
+    let (code, _, stderr) = run(&["ack", put_off]);
+    assert_eq!(code, 3, "it is put off still: {stderr}");
+}
+
+#[test]
+fn what_was_given_back_can_be_settled_when_it_comes_again() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice"]);
+    let sent = home.json(&["send", "alice", "later"]);
+    let id = sent["id"].as_str().unwrap();
+    let (code, _, stderr) = home.run(&["--as", "alice", "nak", id, "--delay", "50ms"]);
+    assert_eq!(code, 0, "{stderr}");
+    until(|| home.run(&["--as", "alice", "ack", id]).0 == 0);
     assert_eq!(deliveries(&home), [0; 0]);
 }
