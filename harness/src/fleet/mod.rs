@@ -256,6 +256,16 @@ impl Fleet {
         self.coordinator = Some(process);
         Ok(())
     }
+
+    /// Kills the coordinator.
+    ///
+    /// # Errors
+    /// When none runs, or it cannot be killed.
+    pub async fn kill_coordinator(&mut self) -> Result<()> {
+        let coordinator = self.coordinator.take().context("no coordinator runs")?;
+        std::fs::remove_file(logs(&self.bus).join("coordinator.json")).ok();
+        coordinator.kill().await
+    }
 }
 
 /// What every program of the hive is told by its environment: our own folders, and nothing of the user's.

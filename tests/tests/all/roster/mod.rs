@@ -2,6 +2,7 @@
 
 mod agent;
 mod coordinator;
+mod sending;
 
 use async_nats::service::{Info, PingResponse, Stats};
 use serde_json::{Value, from_value, json};
