@@ -88,6 +88,8 @@ impl PublishFault {
     pub const MESSAGE_TOO_LARGE: u16 = 10054;
     /// The stream behind the subject is not the expected one.
     pub const OTHER_STREAM: u16 = 10060;
+    /// The account has used up what it may store; it can be given more.
+    pub const ACCOUNT_EXHAUSTED: u16 = 10002;
     pub(crate) const WRONG_LAST_SEQUENCE: [u16; 2] = [10071, 10164];
 }
 
@@ -99,7 +101,9 @@ impl PublishError {
                 Retry::SameId
             }
             PublishFault::Refused { code, status, .. }
-                if *status == 503 || *code == PublishFault::STREAM_FULL =>
+                if *status >= 500
+                    || *code == PublishFault::STREAM_FULL
+                    || *code == PublishFault::ACCOUNT_EXHAUSTED =>
             {
                 Retry::SameId
             }
@@ -250,4 +254,30 @@ pub enum RequestError {
         /// Its body: an [`ErrorBody`](wagglebus_schemas::ErrorBody) where the service is ours.
         body: bytes::Bytes,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_repeated_and_what_is_wrong_is_not() {
+        for (code, status, retry) in [
+            (PublishFault::STREAM_FULL, 503, Retry::SameId),
+            (PublishFault::STREAM_FULL, 400, Retry::SameId),
+            (10047, 500, Retry::SameId),
+            (PublishFault::ACCOUNT_EXHAUSTED, 400, Retry::SameId),
+            (PublishFault::MESSAGE_TOO_LARGE, 400, Retry::Never),
+            (PublishFault::OTHER_STREAM, 400, Retry::Never),
+            (10111, 400, Retry::Never),
+        ] {
+            let fault = PublishFault::Refused {
+                code,
+                status,
+                text: String::new(),
+            };
+            let subject = "wb.msg.bob.low.alice".to_owned();
+            assert_eq!(PublishError { subject, fault }.retry(), retry, "{code} {status}");
+        }
+    }
 }

@@ -23,6 +23,8 @@ vocabulary! {
         /// loses them from now on, nobody publishes them again. `evidence`: `messages`, how many, and `message_ids`,
         /// the first of them.
         Unreceipted = "unreceipted",
+        /// A server refused a message for good that was accepted from its sender. `correlation`: the message.
+        Refused = "refused",
     }
 }
 

@@ -85,8 +85,11 @@ impl Failure {
     /// The exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
-            Self::NoBus { .. } | Self::Connect(_) => 5,
-            Self::Context(_)
+            Self::NoBus { .. } => 5,
+            // 5 invites to try again later; what a person must mend is refused.
+            Self::Connect(error) if error.heals() => 5,
+            Self::Connect(_)
+            | Self::Context(_)
             | Self::Fenced(_)
             | Self::Folder(FolderError::Locked { .. })
             | Self::Listen(ListenError::InUse { .. }) => 6,
@@ -97,6 +100,28 @@ impl Failure {
             | Self::Place { .. }
             | Self::NoPlace(_)
             | Self::System(_) => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_time_heals_is_unreachable() {
+        let (address, reason) = ("127.0.0.1:1".to_owned(), "x".to_owned());
+        let auth = ConnectError::Auth {
+            address: address.clone(),
+            reason: reason.clone(),
+        };
+        let tls = ConnectError::Tls {
+            address: address.clone(),
+            reason: reason.clone(),
+        };
+        let away = ConnectError::NotReachable { address, reason };
+        for (error, code) in [(auth, 6), (tls, 6), (away, 5)] {
+            assert_eq!(Failure::Connect(error.clone()).exit_code(), code, "{error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod burial;
 mod counts;
 mod drain;
+mod failures;
 mod fetching;
 mod incoming;
 mod leasing;

@@ -1,10 +1,7 @@
 //! From the spool to the streams, and what a publish ack says about a stream's health.
 
-use bytes::Bytes;
 use wagglebus_schemas::Id;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::failure::{Component, Failure, FailureClass, Severity};
-use wagglebus_schemas::subject::{ReportKind, Subject};
 
 use super::Sidecar;
 use crate::context::Context;
@@ -15,9 +12,6 @@ use crate::settle::Follow;
 
 /// How long the server recognises an id, in milliseconds: the streams' duplicate window (DESIGN 3.6).
 const DUPLICATE_WINDOW_MS: i64 = 15 * 60_000;
-
-/// Most messages that a failure report names.
-const NAMED_MAX: usize = 100;
 
 /// The stream that a record goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,6 +150,9 @@ impl Sidecar {
         );
         let error = refusal(why);
         self.waiters.fail(cx, id, &error);
+        if matches!(head.kind, OutKind::Message | OutKind::Room) {
+            self.report_refused(cx, id, why);
+        }
         // The end of the message is in the spool, and the message stays in its stream: it is acked although nobody is
         // told but the log.
         self.graves.remove(&id);
@@ -169,81 +166,6 @@ impl Sidecar {
                 (Some(_), None) | (None, _) => Follow::Nothing,
             };
             self.settle(cx, &then.ack, Settlement::Ack, follow);
-        }
-    }
-
-    /// Gives up the oldest unreceipted messages over their bounds, and reports them.
-    pub(super) fn give_up_unreceipted(&mut self, cx: &mut Context<'_>) {
-        let mut given_up = GivenUp::default();
-        while let Some(id) = self.ledger.unreceipted_over_bound(cx.now.wall) {
-            given_up.add(id);
-            self.note(
-                cx,
-                Record::OutClosed {
-                    id,
-                    why: Closed::GivenUp,
-                },
-                Some(id),
-            );
-        }
-        if given_up.messages > 0 {
-            self.report_given_up(cx, given_up);
-        }
-    }
-
-    fn report_given_up(&mut self, cx: &mut Context<'_>, given_up: GivenUp) {
-        let GivenUp { messages, first } = given_up;
-        let detail = format!(
-            "stored messages without a receipt: {messages}; they are not published again if the stream loses them"
-        );
-        cx.warn(first.first().copied(), detail.clone());
-        let me = self.settings.identity.agent.clone();
-        let id = cx.ids.fresh();
-        let correlation = first.first().copied().filter(|_| messages == 1);
-        let failure = Failure {
-            id,
-            agent: me.clone(),
-            component: Component::Sidecar,
-            class: FailureClass::Unreceipted,
-            severity: Severity::Warning,
-            detail,
-            evidence: [
-                ("messages".to_owned(), messages.into()),
-                (
-                    "message_ids".to_owned(),
-                    first.iter().map(Id::to_string).collect(),
-                ),
-            ]
-            .into_iter()
-            .collect(),
-            correlation,
-            at: cx.now.wall,
-        };
-        let subject = Subject::Report {
-            kind: ReportKind::Failure,
-            from: me,
-        };
-        let out = self.bus_record(cx, id, OutKind::Report, &subject, "failure");
-        let body = Bytes::from(serde_json::to_vec(&failure).unwrap_or_default());
-        if let Err(error) = self.accept(cx, out, body) {
-            cx.warn(correlation, format!("the failure cannot be reported: {error}"));
-        }
-    }
-}
-
-/// Messages that are given up in one go.
-#[derive(Debug, Default)]
-struct GivenUp {
-    messages: u64,
-    /// The first of them.
-    first: Vec<Id>,
-}
-
-impl GivenUp {
-    fn add(&mut self, id: Id) {
-        self.messages = self.messages.saturating_add(1);
-        if self.first.len() < NAMED_MAX {
-            self.first.push(id);
         }
     }
 }

@@ -3,11 +3,11 @@
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::{Level, Priority};
 
-use super::effects::{answer, published, refused, sent_level};
+use super::effects::{answer, published, published_as, refused, sent_level};
 use super::rig::{Rig, draft, id};
 use crate::effect::{Answer, Body, Effect};
 use crate::event::{Event, PublishOutcome};
-use crate::record::Record;
+use crate::record::{OutKind, Record};
 
 #[test]
 fn the_first_of_stored_and_synced_answers() {
@@ -204,8 +204,19 @@ fn a_refusal_for_good_is_told_and_never_tried_again() {
     let (token, _) = rig.send(once.clone(), Some(Level::Stored));
     let why = "permission denied".to_owned();
     let outcome = PublishOutcome::Refused { why };
-    let effects = rig.step(Event::Published { id: id(1), outcome });
+    let effects = rig.step(Event::Published {
+        id: id(1),
+        outcome: outcome.clone(),
+    });
     assert_eq!(refused(answer(&effects, token)), ErrorCode::Forbidden);
+    let [report] = &published_as(&effects, OutKind::Report)[..] else {
+        panic!("{effects:?}")
+    };
+    let effects = rig.step(Event::Published {
+        id: report.id,
+        outcome,
+    });
+    assert!(published(&effects).is_empty(), "a refused report is not reported");
     let (token, effects) = rig.send(once, None);
     assert_eq!(refused(answer(&effects, token)), ErrorCode::Forbidden);
     rig.restart();
