@@ -6,7 +6,12 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use wagglebus_client::ClientError;
+use wagglebus_nats::connect::ConnectError;
+use wagglebus_nats::context::ContextError;
+use wagglebus_nats::error::NoAnswer;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+
+use crate::reader::ReadError;
 
 /// Why a verb did not do what it was asked to.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ struct Report {
 enum Kind {
     /// A code of the contract.
     Contract(ErrorCode),
+    /// Refused or invalid, by what the contract has no code for.
+    Refused,
     /// Anything else that went wrong.
     Failed,
     /// The command line is not understood.
@@ -52,6 +59,13 @@ impl Failure {
     /// Exit 1.
     pub(crate) fn failed(what: impl Into<String>) -> Self {
         Self::new(Kind::Failed, what)
+    }
+
+    /// Settings that cannot be used, or a server that refuses: time does not heal it. Exit 6.
+    pub(crate) fn refused(error: &(dyn Error + 'static)) -> Self {
+        let mut failure = Self::caused(error);
+        failure.0.kind = Kind::Refused;
+        failure
     }
 
     /// A failure with a code of the contract.
@@ -92,6 +106,13 @@ impl Failure {
         failure
     }
 
+    /// Adds details, for programs.
+    #[must_use]
+    pub(crate) fn details(mut self, details: Value) -> Self {
+        self.0.details = Some(details);
+        self
+    }
+
     /// The same failure under a code of the contract.
     #[must_use]
     pub(crate) fn coded(mut self, code: ErrorCode) -> Self {
@@ -121,6 +142,7 @@ impl Failure {
         let kind = match text("code")?.as_str() {
             "usage" => Kind::Usage,
             "interrupted" => Kind::Interrupted,
+            "refused" => Kind::Refused,
             code => code.parse().map_or(Kind::Failed, Kind::Contract),
         };
         let mut failure = Self::new(kind, text("message")?);
@@ -134,7 +156,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             Kind::Contract(code) => Some(code),
-            Kind::Failed | Kind::Usage | Kind::Interrupted | Kind::ReaderGone => None,
+            Kind::Refused | Kind::Failed | Kind::Usage | Kind::Interrupted | Kind::ReaderGone => None,
         }
     }
 
@@ -150,6 +172,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.0.kind {
             Kind::Contract(code) => code.exit_code(),
+            Kind::Refused => 6,
             Kind::Failed => 1,
             Kind::Usage => 2,
             Kind::Interrupted => 130,
@@ -163,7 +186,7 @@ impl Failure {
         let silent = match self.0.kind {
             Kind::ReaderGone => true,
             Kind::Interrupted => !json,
-            Kind::Contract(_) | Kind::Failed | Kind::Usage => false,
+            Kind::Contract(_) | Kind::Refused | Kind::Failed | Kind::Usage => false,
         };
         if !silent {
             let text = if json {
@@ -188,10 +211,11 @@ impl Failure {
         text
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let report = &self.0;
         let code = match report.kind {
             Kind::Contract(code) => code.as_str(),
+            Kind::Refused => "refused",
             Kind::Failed | Kind::ReaderGone => "failed",
             Kind::Usage => "usage",
             Kind::Interrupted => "interrupted",
@@ -233,6 +257,41 @@ impl From<ErrorDetail> for Failure {
             retry_after_ms: detail.retry_after_ms,
             details: detail.details,
         }))
+    }
+}
+
+/// Exit 5 only where a later try can succeed: everything else needs a person (WIRE, Errors).
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        if error.heals() {
+            return Self::caused(&error).coded(ErrorCode::BusUnreachable);
+        }
+        if let ConnectError::Auth { .. } = error {
+            return Self::caused(&error).coded(ErrorCode::Unauthorized);
+        }
+        Self::refused(&error)
+    }
+}
+
+/// A context or variable that cannot be used.
+impl From<ContextError> for Failure {
+    fn from(error: ContextError) -> Self {
+        Self::refused(&error)
+    }
+}
+
+/// Of reading streams.
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NoAnswer(NoAnswer::PermissionDenied) => {
+                Self::contract(ErrorCode::Forbidden, error.to_string())
+            }
+            ReadError::NoAnswer(_) => Self::contract(ErrorCode::BusUnreachable, error.to_string())
+                .fix("see what runs: wagglebus doctor"),
+            ReadError::Refused(_) => Self::refused(&error),
+            ReadError::Answer(_) => Self::failed(error.to_string()),
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use wagglebus_client::discovery;
 use wagglebus_nats::connect::{Connection, Credentials, Settings, connect};
 use wagglebus_nats::context::{ContextError, StockSettings};
 use wagglebus_nats::keys::BusUser;
-use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::places::Places;
 
 use crate::failure::Failure;
@@ -48,14 +47,12 @@ impl BusArgs {
             home: std::env::var_os("HOME").map(PathBuf::from),
         };
         let read = |path: &Path| std::fs::read_to_string(path);
-        let named = named(self, &source, &read).map_err(|error| Failure::caused(&error))?;
+        let named = named(self, &source, &read)?;
         let settings = match named {
             Some(settings) => settings.connection("wagglebus"),
             None => own(places, user)?,
         };
-        let (connection, _) = connect(settings)
-            .await
-            .map_err(|error| Failure::caused(&error).coded(ErrorCode::BusUnreachable))?;
+        let (connection, _) = connect(settings).await?;
         Ok(connection)
     }
 }

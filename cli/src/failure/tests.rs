@@ -95,3 +95,47 @@ fn what_one_process_told_another_tells_again() {
         assert!(Failure::from_json(other).is_none(), "{other}");
     }
 }
+
+#[test]
+fn only_what_time_heals_is_unreachable() {
+    let (address, reason) = ("127.0.0.1:1".to_owned(), "x".to_owned());
+    let auth = ConnectError::Auth {
+        address: address.clone(),
+        reason: reason.clone(),
+    };
+    let tls = ConnectError::Tls {
+        address: address.clone(),
+        reason: reason.clone(),
+    };
+    let away = ConnectError::NotReachable {
+        address,
+        reason: reason.clone(),
+    };
+    let context = ContextError::Name { name: "../x".into() };
+    for (failure, exit, code) in [
+        (Failure::from(auth), 6, "unauthorized"),
+        (Failure::from(tls), 6, "refused"),
+        (Failure::from(away), 5, "bus_unreachable"),
+        (Failure::from(context), 6, "refused"),
+        (Failure::from(ReadError::Refused(reason)), 6, "refused"),
+        (
+            Failure::from(ReadError::NoAnswer(NoAnswer::PermissionDenied)),
+            6,
+            "forbidden",
+        ),
+        (
+            Failure::from(ReadError::NoAnswer(NoAnswer::Timeout)),
+            5,
+            "bus_unreachable",
+        ),
+    ] {
+        let told = failure.json();
+        assert_eq!(
+            (failure.exit_code(), &told["error"]["code"]),
+            (exit, &json!(code)),
+            "{told}"
+        );
+        let read_back = Failure::from_json(&told.to_string()).unwrap();
+        assert_eq!(read_back.exit_code(), exit);
+    }
+}

@@ -33,9 +33,7 @@ pub(crate) async fn connect_as(
 ) -> Result<(Connection, Session), Failure> {
     let mut settings = Settings::new(url, "wagglebus");
     settings.credentials = Credentials::NkeyFile(user.seed_file(places));
-    let (connection, _) = connect(settings)
-        .await
-        .map_err(|error| Failure::caused(&error).coded(ErrorCode::BusUnreachable))?;
+    let (connection, _) = connect(settings).await?;
     let session = connection.session().ok_or_else(|| {
         Failure::contract(
             ErrorCode::BusUnreachable,

@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         lost: false,
     };
     let json = args.jsonl || output.json();
-    let last = tail.reader.last_seq(&tail.stream).await.map_err(unreachable)?;
+    let last = tail.reader.last_seq(&tail.stream).await?;
     let mut next = last.saturating_sub(args.last).saturating_add(1);
     loop {
         match tail.reader.next(&tail.stream, next, ">").await {
@@ -68,9 +68,9 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
                 output.finish()?;
                 tail.hint().await?;
             }
-            Err(error) if args.no_follow => return Err(unreachable(error)),
+            Err(error) if args.no_follow => return Err(error.into()),
             Err(error @ ReadError::NoAnswer(_)) => tail.lost(&error, output).await?,
-            Err(error @ (ReadError::Refused(_) | ReadError::Answer(_))) => return Err(unreachable(error)),
+            Err(error @ (ReadError::Refused(_) | ReadError::Answer(_))) => return Err(error.into()),
         }
     }
 }
@@ -149,8 +149,4 @@ fn line(stored: &Stored, message: &Message) -> String {
         message.id,
         printable::line(&message.content, LINE_CHARS)
     )
-}
-
-fn unreachable(error: ReadError) -> Failure {
-    Failure::contract(ErrorCode::BusUnreachable, error.to_string()).fix("see what runs: wagglebus doctor")
 }

@@ -25,6 +25,8 @@ const PAUSE_MS_MAX: u64 = 5_000;
 struct Waiting {
     id: Id,
     body: Option<Bytes>,
+    /// It may have left before.
+    again: bool,
 }
 
 /// A record whose publish has no answer yet.
@@ -35,6 +37,17 @@ struct UnderWay {
     /// Highest sequence that its stream had acknowledged when it was sent.
     floor: u64,
     body: Option<Bytes>,
+    again: bool,
+}
+
+/// A publish that was acknowledged, or refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// The highest sequence that its stream had acknowledged when it was sent: an ack at or below it means that the
+    /// stream lost its tail.
+    pub floor: u64,
+    /// It may have left before: that the stream knows its id is no surprise.
+    pub again: bool,
 }
 
 /// Whether publishes may leave.
@@ -89,7 +102,16 @@ impl Outbox {
             .cached_bytes
             .saturating_add(body.as_ref().map_or(0, Bytes::len));
         if let Some(lane) = self.lanes.get_mut(lane.index()) {
-            lane.insert(order, Waiting { id, body });
+            let again = false;
+            lane.insert(order, Waiting { id, body, again });
+        }
+    }
+
+    /// Puts a record into its lane that may have left before.
+    pub fn push_again(&mut self, lane: Priority, order: u64, id: Id) {
+        if let Some(lane) = self.lanes.get_mut(lane.index()) {
+            let (body, again) = (None, true);
+            lane.insert(order, Waiting { id, body, again });
         }
     }
 
@@ -110,7 +132,8 @@ impl Outbox {
         ) in std::mem::take(&mut self.under_way)
         {
             if let Some(lane) = self.lanes.get_mut(lane.index()) {
-                lane.insert(order, Waiting { id, body });
+                let again = true;
+                lane.insert(order, Waiting { id, body, again });
             }
         }
     }
@@ -134,12 +157,13 @@ impl Outbox {
             .collect();
         let lane = self.turns.next(waiting)?;
         self.turns.take(lane, waiting);
-        let (order, Waiting { id, body }) = self.lanes.get_mut(lane.index())?.pop_first()?;
+        let (order, Waiting { id, body, again }) = self.lanes.get_mut(lane.index())?.pop_first()?;
         let under_way = UnderWay {
             lane,
             order,
             floor: floor(id),
             body: body.clone(),
+            again,
         };
         self.under_way.insert(id, under_way);
         Some(Next { id, body })
@@ -150,13 +174,13 @@ impl Outbox {
         self.lanes.get(lane.index()).unwrap_or(&EMPTY)
     }
 
-    /// A publish was acknowledged, or refused for good. Returns the highest sequence that its stream had acknowledged
-    /// when it was sent: an ack at or below it means that the stream lost its tail.
-    pub fn finished(&mut self, id: &Id) -> Option<u64> {
+    /// A publish was acknowledged, or refused for good. `None`: it was not under way.
+    pub fn finished(&mut self, id: &Id) -> Option<Finished> {
         let under_way = self.under_way.remove(id)?;
         self.uncache(under_way.body.as_ref());
         self.pause_ms = PAUSE_MS_MIN;
-        Some(under_way.floor)
+        let UnderWay { floor, again, .. } = under_way;
+        Some(Finished { floor, again })
     }
 
     /// A publish got no answer or a passing refusal: it goes back to its place, and the outbox stops.
@@ -168,7 +192,8 @@ impl Outbox {
             return;
         };
         if let Some(lane) = self.lanes.get_mut(lane.index()) {
-            lane.insert(order, Waiting { id: *id, body });
+            let (id, again) = (*id, true);
+            lane.insert(order, Waiting { id, body, again });
         }
         if self.flow == Flow::Open {
             self.flow = Flow::Stopped {

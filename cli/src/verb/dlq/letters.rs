@@ -29,11 +29,10 @@ pub(super) struct Found {
 /// The letters, oldest first, and what was found beside them.
 pub(super) async fn read(reader: &Reader, hive: &Hive) -> Result<(Vec<Found>, Vec<String>), Failure> {
     let stream = Stream::Dlq.name(hive);
-    let cannot = |error| Failure::caused(&error).coded(ErrorCode::BusUnreachable);
-    let last = reader.last_seq(&stream).await.map_err(cannot)?;
+    let last = reader.last_seq(&stream).await?;
     let mut next = last.saturating_sub(LOOK_BACK).saturating_add(1);
     let mut stored = Vec::new();
-    while let Some(letter) = reader.next(&stream, next, ">").await.map_err(cannot)? {
+    while let Some(letter) = reader.next(&stream, next, ">").await? {
         next = letter.seq.saturating_add(1);
         stored.push(letter);
     }

@@ -2,6 +2,7 @@
 
 mod letters;
 mod ls;
+mod publish;
 mod renew;
 mod retry;
 mod show;

@@ -4,25 +4,19 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use wagglebus_nats::bus::{Bus, Outgoing, Stored};
-use wagglebus_nats::error::Retry;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::keys::BusUser;
-use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::stream::Stream;
-use wagglebus_schemas::{Hive, Id, Timestamp, headers};
+use wagglebus_schemas::{Id, Timestamp};
 
 use super::letters;
 use super::letters::with_id;
+use super::publish::publish;
 use super::renew::{Renewed, renew};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
 use crate::target::BusArgs;
 use crate::value;
-
-/// How often a publish without an ack is repeated, under the same id.
-const TRIES: u32 = 3;
 
 /// Send dead messages again: new ids, same sender, recipient, text and conversation; metadata.retry_of names the old one
 ///
@@ -39,25 +33,40 @@ pub(crate) struct Args {
     /// Send several
     #[arg(long)]
     yes: bool,
+    /// The new message's id, for one dead letter: to repeat a retry of which nobody knows whether it was stored
+    #[arg(long, value_name = "UUID", conflicts_with = "yes")]
+    id: Option<String>,
     #[command(flatten)]
     bus: BusArgs,
 }
 
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let hive = session.places().hive();
+    let given = args.id.as_deref().map(value::id).transpose()?;
     let letters = letters(&args.bus, session, output).await?;
     // Everything is looked at before anything is sent.
     let mut renewed = BTreeMap::new();
     for id in &args.ids {
         let id = value::id(id)?;
         for found in with_id(&letters, id)? {
-            let new = Id::from_uuid(uuid::Uuid::now_v7());
+            let new = given.unwrap_or_else(|| Id::from_uuid(uuid::Uuid::now_v7()));
+            if given.is_some() && found.letter.message_id == given {
+                // Its recipient has ended it under this id, and would never show it again.
+                return Err(Failure::invalid(format!("{new} is the id of the dead message"))
+                    .fix("leave --id out: a retry is a new message"));
+            }
             let message = renew(hive, found, new, now()?).map_err(|why| {
                 Failure::invalid(format!("{id} cannot be sent again: {why}"))
                     .fix(format!("see it: wagglebus dlq show {id}"))
             })?;
             renewed.entry(found.letter.id).or_insert((id, message));
         }
+    }
+    if renewed.len() > 1 && given.is_some() {
+        return Err(Failure::usage(&format!(
+            "--id names one message, and {} would be sent",
+            renewed.len()
+        )));
     }
     if renewed.len() > 1 && !args.yes && !args.dry_run {
         return Err(
@@ -96,8 +105,14 @@ async fn send(
             output.note(format!("would be sent: {note}"))?;
             continue;
         }
-        let seq = publish(&bus, hive, &renewed).await?.seq;
-        items.push(json!({ "retry_of": old, "id": message.id, "stream_seq": seq }));
+        let stored = match publish(&bus, hive, &renewed).await {
+            Ok(stored) => stored,
+            Err(failed) => return Err(failed.explain(old, message.id)),
+        };
+        if stored.duplicate {
+            output.note("note: sent before under this id; it is delivered once")?;
+        }
+        items.push(json!({ "retry_of": old, "id": message.id, "stream_seq": stored.seq }));
         if !output.json() {
             output.line(format!("{} stored", message.id))?;
             output.note(note)?;
@@ -105,37 +120,6 @@ async fn send(
     }
     connection.close().await;
     Ok(())
-}
-
-async fn publish(bus: &JetStream, hive: &Hive, renewed: &Renewed) -> Result<Stored, Failure> {
-    let message = &renewed.message;
-    let mut tries = 1;
-    loop {
-        let record = Outgoing {
-            subject: renewed.subject.clone(),
-            id: message.id,
-            expected_stream: Some(Stream::Messages.name(hive)),
-            headers: vec![
-                (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
-                (headers::CE_ID, message.id.to_string()),
-                (headers::CE_TYPE, message.event_type()),
-                (headers::CE_SOURCE, format!("/{hive}/{}", message.from_agent)),
-                (headers::CE_SUBJECT, message.to_agent.to_string()),
-                (headers::CE_TIME, message.timestamp.to_string()),
-            ],
-            payload: renewed.bytes.clone().into(),
-            expected_last_subject_seq: None,
-        };
-        let stored = match bus.send(record).await {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        match stored {
-            Ok(stored) => return Ok(stored),
-            Err(error) if error.retry() == Retry::SameId && tries < TRIES => tries += 1,
-            Err(error) => return Err(Failure::caused(&error).coded(ErrorCode::BusUnreachable)),
-        }
-    }
 }
 
 fn now() -> Result<Timestamp, Failure> {

@@ -106,7 +106,7 @@ impl Sidecar {
         let mut outbox = Outbox::default();
         for (order, id) in ledger.unstored() {
             if let Some(head) = ledger.sent(&id).and_then(|entry| entry.head.as_ref()) {
-                outbox.push(head.priority, order, id, None);
+                outbox.push_again(head.priority, order, id);
             }
         }
         Self {

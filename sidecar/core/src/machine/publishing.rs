@@ -13,6 +13,11 @@ use crate::settle::Follow;
 /// How long the server recognises an id, in milliseconds: the streams' duplicate window (DESIGN 3.6).
 const DUPLICATE_WINDOW_MS: i64 = 15 * 60_000;
 
+/// What an id means that the stream knows although it never left here: ids that can be guessed let others suppress
+/// messages (TOPOLOGY 6).
+const SUPPRESSED: &str = "the stream knew this id at the first attempt: somebody else used it, or it was sent from \
+    another state folder; what lies in the stream may not be this message";
+
 /// The stream that a record goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Family {
@@ -67,8 +72,11 @@ impl Sidecar {
         match outcome {
             PublishOutcome::Retry => self.outbox.failed(&id, cx.now.mono_ms),
             PublishOutcome::Stored { seq, duplicate } => {
-                if let Some(floor) = self.outbox.finished(&id) {
-                    self.stored(cx, id, seq, duplicate, floor);
+                if let Some(finished) = self.outbox.finished(&id) {
+                    if duplicate && !finished.again {
+                        cx.warn(Some(id), SUPPRESSED);
+                    }
+                    self.stored(cx, id, seq, duplicate, finished.floor);
                 }
             }
             PublishOutcome::Refused { why } => {
@@ -122,7 +130,7 @@ impl Sidecar {
         };
         let (lane, order) = (head.priority, head.order);
         if !self.outbox.has(lane, order, &id) {
-            self.outbox.push(lane, order, id, None);
+            self.outbox.push_again(lane, order, id);
         }
     }
 

@@ -341,3 +341,33 @@ fn a_sync_that_nobody_waits_for_changes_nothing() {
     assert_eq!(answer(&rig.step(Event::Synced { position: 12 }), token), None);
     assert!(answer(&rig.step(Event::Synced { position: 21 }), token).is_some());
 }
+
+#[test]
+fn an_id_that_the_stream_knew_before_the_first_attempt_is_an_alarm() {
+    let alarms = |effects: &[Effect]| {
+        let warned =
+            |effect: &&Effect| matches!(effect, Effect::Warn { what, .. } if what.contains("first attempt"));
+        effects.iter().filter(warned).count()
+    };
+    let known = |seq| PublishOutcome::Stored { seq, duplicate: true };
+    let mut rig = Rig::up("alice", 1);
+    let (_, effects) = rig.send(draft("bob", "one"), None);
+    let id = published(&effects)[0].id;
+    let effects = rig.step(Event::Published {
+        id,
+        outcome: known(9),
+    });
+    assert_eq!(alarms(&effects), 1);
+    let (_, effects) = rig.send(draft("bob", "two"), None);
+    let id = published(&effects)[0].id;
+    rig.step(Event::Published {
+        id,
+        outcome: PublishOutcome::Retry,
+    });
+    rig.pass(10_000);
+    let effects = rig.step(Event::Published {
+        id,
+        outcome: known(10),
+    });
+    assert_eq!(alarms(&effects), 0, "its first attempt may have been stored");
+}
