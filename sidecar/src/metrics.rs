@@ -303,6 +303,7 @@ pub(crate) mod tests {
             epoch: 7,
             lease_held: true,
             bus_up: true,
+            consumer_failure: None,
             spool_failure: None,
             state: SessionState::Idle,
             hold: None,

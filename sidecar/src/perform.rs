@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use wagglebus_nats::bus::{Bus, FetchShape, LaneRef, Outgoing};
 use wagglebus_nats::delivery::{Delivery, Settle};
-use wagglebus_nats::error::{LeaseError, PublishError, Retry};
+use wagglebus_nats::error::{InfoError, LeaseError, PublishError, Retry};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::lease::LeaseRef;
 use wagglebus_nats::lost::{Known, lost_hand_overs};
@@ -163,7 +163,11 @@ impl Performer {
                         joined: joined(&info.metadata),
                     })
                 }
-                Err(error) => {
+                Err(error @ InfoError::Refused { .. }) => {
+                    let why = error.to_string();
+                    return Event::ConsumerRefused { lane, why };
+                }
+                Err(error @ (InfoError::NoAnswer { .. } | InfoError::Malformed { .. })) => {
                     tracing::debug!(%error, "asking a consumer failed");
                     None
                 }

@@ -178,6 +178,13 @@ pub enum Event {
         /// What it said; `None`: no answer.
         state: Option<LaneState>,
     },
+    /// The server said no to a question about a consumer, as it does when there is none.
+    ConsumerRefused {
+        /// Of which lane; `None`: of the receipts.
+        lane: Option<Priority>,
+        /// In its words.
+        why: String,
+    },
     /// A wake announced a message.
     Woken {
         /// In which lane.

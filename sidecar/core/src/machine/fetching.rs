@@ -109,6 +109,7 @@ impl Sidecar {
         else {
             return self.lane_mut(lane).check_done(now_ms, None, false);
         };
+        self.refused.remove(&Some(lane));
         self.joined.extend(joined);
         self.lane_mut(lane)
             .check_done(now_ms, Some(pending), !lost.is_empty());
@@ -116,10 +117,22 @@ impl Sidecar {
     }
 
     pub(super) fn receipts_checked(&mut self, cx: &mut Context<'_>, state: Option<LaneState>) {
+        if state.is_some() {
+            self.refused.remove(&None);
+        }
         let (pending, lost) = state.map_or((None, Vec::new()), |state| (Some(state.pending), state.lost));
         self.receipts
             .check_done(cx.now.mono_ms, pending, !lost.is_empty());
         self.bring_back_lost(cx, None, lost);
+    }
+
+    /// Nothing comes out of this consumer until somebody puts it right: said once, and in the readiness.
+    pub(super) fn consumer_refused(&mut self, cx: &mut Context<'_>, lane: Option<Priority>, why: String) {
+        self.watch_mut(lane).check_done(cx.now.mono_ms, None, false);
+        if self.refused.get(&lane) != Some(&why) {
+            cx.warn(None, format!("a consumer cannot be used: {why}"));
+            self.refused.insert(lane, why);
+        }
     }
 
     fn bring_back_lost(&mut self, cx: &mut Context<'_>, lane: Option<Priority>, lost: Vec<String>) {

@@ -71,6 +71,8 @@ pub struct Sidecar {
     inbox: Inbox,
     lanes: [LaneWatch; Priority::COUNT],
     receipts: LaneWatch,
+    /// Consumers that the server does not let us ask about, and why.
+    refused: BTreeMap<Option<Priority>, String>,
     turns: Turns,
     /// What could be taken when the fetch that is under way began.
     fetching_for: Appetite,
@@ -117,6 +119,7 @@ impl Sidecar {
             outbox,
             lanes: Default::default(),
             receipts: LaneWatch::default(),
+            refused: BTreeMap::new(),
             turns: Turns::default(),
             fetching_for: Appetite::None,
             settlements: Settlements::default(),
@@ -158,6 +161,7 @@ impl Sidecar {
             Event::BusDown => self.disconnected(cx),
             Event::LaneChecked { lane, state } => self.lane_checked(cx, lane, state),
             Event::ReceiptsChecked { state } => self.receipts_checked(cx, state),
+            Event::ConsumerRefused { lane, why } => self.consumer_refused(cx, lane, why),
             Event::Woken { lane, stream_seq } => self.lane_mut(lane).hint(stream_seq),
             Event::ReceiptWoken { stream_seq } => self.receipts.hint(stream_seq),
             Event::LaneFetched { lane, outcome } => self.lane_fetched(cx, lane, outcome),
@@ -373,11 +377,6 @@ impl Sidecar {
     /// A compaction copied a record to this place.
     pub fn relocated(&mut self, record: Record, location: Location) {
         self.ledger.apply(record, location);
-    }
-
-    /// The fold of the spool.
-    pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
     }
 }
 

@@ -10,6 +10,7 @@ use super::{Counts, HEARTBEAT_MS, Sidecar};
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::inbox::Hand;
+use crate::ledger::Ledger;
 use crate::now::Now;
 
 /// Least time between two heartbeats, in milliseconds: an agent that works off a backlog turns busy and idle with each
@@ -35,6 +36,8 @@ pub struct View {
     pub lease_held: bool,
     /// Whether the bus is connected.
     pub bus_up: bool,
+    /// Why nothing comes out of a consumer, in the server's words.
+    pub consumer_failure: Option<String>,
     /// Why the spool takes nothing more.
     pub spool_failure: Option<String>,
     /// What the agent does.
@@ -77,6 +80,7 @@ impl Sidecar {
             epoch: self.fence.epoch(),
             lease_held: self.fence.holds(now),
             bus_up: self.bus_up,
+            consumer_failure: self.refused.values().next().cloned(),
             spool_failure: self.spool_failure.clone(),
             state,
             hold: hold.map(|reason| Hold { reason, since }),
@@ -86,6 +90,11 @@ impl Sidecar {
             under_way: (self.outbox.under_way(), self.settlements.len()),
             counts: self.counts,
         }
+    }
+
+    /// The fold of the spool.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The messages in the agent's hands.

@@ -46,10 +46,13 @@ fn view(inspection: &Inspection<'_>) -> View {
 fn readiness(view: &View) -> Readiness {
     let check = |ok: bool, why: &str| if ok { OK.to_owned() } else { why.to_owned() };
     let checks = ReadinessChecks {
-        bus: check(
-            view.bus_up,
-            "NATS is not reachable; what is sent is kept until it is",
-        ),
+        bus: match &view.consumer_failure {
+            Some(why) if view.bus_up => format!("nothing can be fetched: {why}; see `wagglebus doctor`"),
+            Some(_) | None => check(
+                view.bus_up,
+                "NATS is not reachable; what is sent is kept until it is",
+            ),
+        },
         spool: view.spool_failure.clone().unwrap_or_else(|| OK.to_owned()),
         lease: check(
             view.lease_held,
@@ -77,6 +80,10 @@ mod tests {
             },
             View {
                 lease_held: false,
+                ..view.clone()
+            },
+            View {
+                consumer_failure: Some("consumer not found".to_owned()),
                 ..view.clone()
             },
             View {

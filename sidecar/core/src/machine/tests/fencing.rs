@@ -2,11 +2,10 @@
 
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::lease::Lease;
-use wagglebus_schemas::state::SessionState;
 use wagglebus_schemas::{Id, Level, Priority};
 
 use super::effects::{answer, fetching, handed, published, refused, settlements};
-use super::rig::{Rig, again, draft, id, key, lane_state, message, now};
+use super::rig::{Rig, again, draft, id, key, lane_state, message};
 use crate::effect::{Answer, Effect, Settlement};
 use crate::event::{Event, FetchOutcome, LeaseOutcome, ReaderId};
 use crate::fence::LEASE_MS;
@@ -365,13 +364,4 @@ fn who_waits_for_a_level_when_the_agent_is_lost_is_told_how_far_it_came() {
         "it is accepted: not to be sent again"
     );
     assert_eq!(error.details.unwrap()["level"], "stored");
-}
-
-#[test]
-fn the_last_heartbeat_says_that_the_agent_is_gone() {
-    let mut rig = Rig::up("bob", 1);
-    let effects = rig.step(Event::Drain);
-    let last: Vec<_> = effects.iter().rev().take(2).collect();
-    assert_eq!(last, [&Effect::Drained, &Effect::Heartbeat]);
-    assert_eq!(rig.sidecar.view(now(rig.now_ms)).state, SessionState::Gone);
 }

@@ -12,6 +12,7 @@ mod receiving;
 mod restart;
 mod rig;
 mod sending;
+mod showing;
 mod slots;
 mod spool;
 mod syncing;
