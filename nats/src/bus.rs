@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use wagglebus_schemas::stream::{Stream, lane_consumer, receipts_consumer};
-use wagglebus_schemas::{AgentId, Hive, Id, Priority};
+use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp};
 
 pub use crate::connect::Note;
 use crate::delivery::{Delivery, Settle};
@@ -249,4 +249,6 @@ pub struct ConsumerState {
     pub num_redelivered: u64,
     /// The consumer's metadata, such as `wagglebus.joined.<room>`.
     pub metadata: std::collections::BTreeMap<String, String>,
+    /// The server's time of the answer, where it tells it.
+    pub server_time: Option<Timestamp>,
 }

@@ -161,6 +161,7 @@ impl Performer {
                         pending: info.num_pending,
                         lost,
                         joined: joined(&info.metadata),
+                        server_time: info.server_time,
                     })
                 }
                 Err(error @ InfoError::Refused { .. }) => {

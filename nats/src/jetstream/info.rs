@@ -27,6 +27,7 @@ struct Answer {
     num_redelivered: u64,
     #[serde(default)]
     config: Config,
+    ts: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,5 +84,6 @@ fn parse(lane: &LaneRef, payload: &[u8]) -> Result<ConsumerState, InfoError> {
         num_ack_pending: answer.num_ack_pending,
         num_redelivered: answer.num_redelivered,
         metadata: answer.config.metadata,
+        server_time: answer.ts.and_then(|text| text.parse().ok()),
     })
 }

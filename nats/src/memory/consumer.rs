@@ -119,6 +119,7 @@ impl ConsumerModel {
             num_ack_pending: self.in_flight.len() as u64,
             num_redelivered: self.in_flight.values().filter(|flight| flight.count > 1).count() as u64,
             metadata: self.spec.metadata.clone(),
+            server_time: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::lease::Lease;
-use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName};
+use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName, Timestamp};
 
 use crate::effect::Settlement;
 use crate::record::Key;
@@ -76,6 +76,8 @@ pub struct LaneState {
     pub lost: Vec<String>,
     /// The rooms of the lane, and from which sequence on each counts.
     pub joined: BTreeMap<RoomName, u64>,
+    /// The server's time of the answer, where it tells it.
+    pub server_time: Option<Timestamp>,
 }
 
 /// What came of touching the agent's lease.

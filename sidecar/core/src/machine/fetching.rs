@@ -105,11 +105,15 @@ impl Sidecar {
             pending,
             lost,
             joined,
+            server_time,
         }) = state
         else {
             return self.lane_mut(lane).check_done(now_ms, None, false);
         };
         self.refused.remove(&Some(lane));
+        if let Some(server) = server_time {
+            self.server_ahead_ms = server.unix_ms().saturating_sub(cx.now.wall.unix_ms());
+        }
         self.joined.extend(joined);
         self.lane_mut(lane)
             .check_done(now_ms, Some(pending), !lost.is_empty());

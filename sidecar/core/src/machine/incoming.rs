@@ -130,7 +130,9 @@ impl Sidecar {
             .map_or(0, crate::ledger::InEntry::deliveries)
             .saturating_add(1);
         let bodiless = before.is_some_and(|entry| entry.body.is_some());
-        let dead = if message.expires_at().is_some_and(|at| at <= cx.now.wall) {
+        // By the server's clock: ours may be wrong (DESIGN 3.6).
+        let server_ms = cx.now.wall.unix_ms().saturating_add(self.server_ahead_ms);
+        let dead = if message.expires_at().is_some_and(|at| at.unix_ms() <= server_ms) {
             let why = "its expires_at has passed".to_owned();
             Some((DeadReason::Expired, why))
         } else {

@@ -91,6 +91,8 @@ pub struct Sidecar {
     /// A stored message published again after a reconnect, to see whether the stream still has it.
     probe: Option<Id>,
     bus_up: bool,
+    /// How far the server's clock is ahead of ours, as of the last answer that said so.
+    server_ahead_ms: i64,
     restarted: bool,
     spool_failure: Option<String>,
     drain: Drain,
@@ -131,6 +133,7 @@ impl Sidecar {
             acknowledged: BTreeMap::new(),
             probe: None,
             bus_up: false,
+            server_ahead_ms: 0,
             restarted: true,
             spool_failure: None,
             drain: Drain::default(),

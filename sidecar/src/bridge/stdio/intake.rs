@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
-use wagglebus_schemas::{Draft, Id, Level, decode};
+use wagglebus_schemas::{Draft, Id, Level, Recipient, decode};
 use wagglebus_sidecar_core::text::{self, TextLine};
 
 use super::frame::{self, Line};
@@ -19,6 +20,22 @@ const READ_BYTES: usize = 64 * 1024;
 const OPEN_MAX: usize = 1_024;
 /// How long a draft may wait for the disk.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is to be told of a line, or of one recipient of a line that has several.
+struct Told {
+    /// The line, from 1.
+    line: u64,
+    /// Whom it went to, where the line alone does not say it.
+    to: Option<Recipient>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    /// A draft was handed over; its answer is awaited.
+    Submitted(Submitted),
+    /// Nothing was sent.
+    Refused(ErrorDetail),
+}
 
 /// Reads one child's standard output.
 pub(super) struct Intake {
@@ -40,40 +57,76 @@ impl Intake {
 
     /// Reads until the child closes its output. Answers are told in the order of the lines.
     pub(super) async fn run(self, stdout: impl AsyncRead + Unpin) {
-        let (answers, mut open) = mpsc::channel::<(u64, Submitted)>(OPEN_MAX);
+        let (answers, mut open) = mpsc::channel::<Told>(OPEN_MAX);
         let telling = async {
-            while let Some((number, submitted)) = open.recv().await {
-                self.tell(number, submitted.answer().await.map(|answer| Some(answer.id)));
+            while let Some(Told { line, to, outcome }) = open.recv().await {
+                let answer = match outcome {
+                    Outcome::Submitted(submitted) => submitted.answer().await,
+                    Outcome::Refused(error) => Err(error),
+                };
+                self.tell(
+                    line,
+                    answer.map(|answer| answer.id).map_err(|error| about(to, error)),
+                );
             }
         };
         tokio::join!(self.read(stdout, answers), telling);
     }
 
-    async fn read(&self, stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<(u64, Submitted)>) {
+    async fn read(&self, stdout: impl AsyncRead + Unpin, answers: mpsc::Sender<Told>) {
         let mut lines = BufReader::with_capacity(READ_BYTES, stdout);
         let mut line = Vec::new();
         for number in 1_u64.. {
             line.clear();
-            match read_line(&mut lines, &mut line).await {
+            let said = match read_line(&mut lines, &mut line).await {
                 Ok(ReadLine::End) | Err(_) => return,
-                Ok(ReadLine::TooLong) => self.tell(number, Err(too_long())),
-                Ok(ReadLine::Whole) => match self.take(&mut line).await {
-                    Ok(submitted) => {
-                        for submitted in submitted {
-                            // Only a teller that has ended refuses, and it ends after this.
-                            answers.send((number, submitted)).await.ok();
-                        }
-                    }
-                    Err(error) => self.tell(number, Err(error)),
-                },
+                Ok(ReadLine::TooLong) => Err(too_long()),
+                Ok(ReadLine::Whole) => self.take(&mut line).await,
+            };
+            let drafts = match said {
+                Ok(drafts) => drafts,
+                Err(error) => {
+                    let outcome = Outcome::Refused(error);
+                    // Only a teller that has ended refuses, and it ends after this.
+                    answers
+                        .send(Told {
+                            line: number,
+                            to: None,
+                            outcome,
+                        })
+                        .await
+                        .ok();
+                    continue;
+                }
+            };
+            // The grammar refuses a malformed address before anything of its line is sent. What the addresses stand for
+            // is found out one by one, and any of them may still be refused when the others are accepted (an unknown
+            // agent, a full spool): so each recipient has a result of its own, and whoever repeats the line knows whom
+            // to leave out.
+            let several = drafts.len() > 1;
+            for draft in drafts {
+                let to = several.then(|| draft.to_agent.clone());
+                let outcome = match self.submit(draft).await {
+                    Ok(submitted) => Outcome::Submitted(submitted),
+                    Err(error) => Outcome::Refused(error),
+                };
+                answers
+                    .send(Told {
+                        line: number,
+                        to,
+                        outcome,
+                    })
+                    .await
+                    .ok();
             }
         }
     }
 
-    async fn take(&self, line: &mut Vec<u8>) -> Result<Vec<Submitted>, ErrorDetail> {
+    /// The drafts of a line; none for a control frame, which is done then, or for other output.
+    async fn take(&self, line: &mut Vec<u8>) -> Result<Vec<Draft>, ErrorDetail> {
         match self.format {
             Format::Jsonl if line.first() == Some(&b'{') => self.take_json(line).await,
-            Format::Text if line.first() == Some(&b'@') => self.take_text(line).await,
+            Format::Text if line.first() == Some(&b'@') => take_text(line).await,
             Format::Jsonl | Format::Text => {
                 pass_on(line).await;
                 Ok(Vec::new())
@@ -81,37 +134,11 @@ impl Intake {
         }
     }
 
-    async fn take_json(&self, line: &[u8]) -> Result<Vec<Submitted>, ErrorDetail> {
+    async fn take_json(&self, line: &[u8]) -> Result<Vec<Draft>, ErrorDetail> {
         match frame::read(line)? {
-            Line::Draft => {
-                let draft = decode::draft(line).map_err(|error| frame::refused(&error))?;
-                Ok(vec![self.submit(draft).await?])
-            }
+            Line::Draft => Ok(vec![decode::draft(line).map_err(|error| frame::refused(&error))?]),
             verb @ (Line::Ack { .. } | Line::Nak { .. } | Line::Progress { .. } | Line::Ready) => {
                 self.verb(verb).await.map(|()| Vec::new())
-            }
-        }
-    }
-
-    async fn take_text(&self, line: &[u8]) -> Result<Vec<Submitted>, ErrorDetail> {
-        let not_utf8 = |error: std::str::Utf8Error| {
-            ErrorDetail::new(
-                ErrorCode::InvalidMessage,
-                format!("the line is not UTF-8: {error}"),
-            )
-        };
-        let parsed = text::parse(std::str::from_utf8(line).map_err(not_utf8)?);
-        match parsed.map_err(|error| ErrorDetail::new(ErrorCode::InvalidMessage, error.to_string()))? {
-            TextLine::Output(output) => {
-                pass_on(&mut output.into_bytes()).await;
-                Ok(Vec::new())
-            }
-            TextLine::Drafts(drafts) => {
-                let mut submitted = Vec::new();
-                for draft in drafts {
-                    submitted.push(self.submit(draft).await?);
-                }
-                Ok(submitted)
             }
         }
     }
@@ -145,19 +172,45 @@ impl Intake {
 
     /// Tells the child what came of a line, as far as it wants to know. A child that reads nothing must not stop its
     /// own output, so a frame that finds no room is left out.
-    fn tell(&self, line: u64, result: Result<Option<Id>, ErrorDetail>) {
+    fn tell(&self, line: u64, result: Result<Id, ErrorDetail>) {
         let frame = match (result, self.shown) {
             (Err(error), shown) => {
                 tracing::info!(line, code = %error.code, message = %error.message, "a line of the agent was refused");
                 (shown != Frames::None).then(|| frame::error(line, &error))
             }
-            (Ok(Some(id)), Frames::All) => Some(frame::accepted(line, id)),
-            (Ok(_), _) => None,
+            (Ok(id), Frames::All) => Some(frame::accepted(line, id)),
+            (Ok(_), Frames::Errors | Frames::None) => None,
         };
         if let Some(frame) = frame {
             self.frames.try_send(frame).ok();
         }
     }
+}
+
+async fn take_text(line: &[u8]) -> Result<Vec<Draft>, ErrorDetail> {
+    let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidMessage, message);
+    let text =
+        std::str::from_utf8(line).map_err(|error| invalid(format!("the line is not UTF-8: {error}")))?;
+    match text::parse(text).map_err(|error| invalid(error.to_string()))? {
+        TextLine::Output(output) => {
+            pass_on(&mut output.into_bytes()).await;
+            Ok(Vec::new())
+        }
+        TextLine::Drafts(drafts) => Ok(drafts),
+    }
+}
+
+/// The error with the recipient that it is about, in words and, for programs, as `details.to_agent`.
+fn about(to: Option<Recipient>, mut error: ErrorDetail) -> ErrorDetail {
+    let Some(to) = to else {
+        return error;
+    };
+    error.message = format!("to {to}: {}", error.message);
+    let details = error.details.get_or_insert_with(|| Value::Object(Map::new()));
+    if let Some(details) = details.as_object_mut() {
+        details.insert("to_agent".into(), to.to_string().into());
+    }
+    error
 }
 
 enum ReadLine {

@@ -204,3 +204,24 @@ fn a_dead_letter_that_the_server_refuses_for_good_is_logged_and_its_message_let_
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Warn { .. })));
     assert_eq!(settlements(&effects), [("ack.5.1".into(), Settlement::Ack)]);
 }
+
+#[test]
+fn a_message_expires_by_the_clock_of_the_server() {
+    for (ahead_ms, lives) in [(-60_000, true), (0, false), (60_000, false)] {
+        let mut rig = ready();
+        let wall = super::rig::now(rig.now_ms).wall;
+        let mut state = super::rig::lane_state();
+        state.server_time = wagglebus_schemas::Timestamp::from_unix_ms(wall.unix_ms() + ahead_ms).ok();
+        rig.step(Event::LaneChecked {
+            lane: LOW,
+            state: Some(state),
+        });
+        let expires = move |message: &mut wagglebus_schemas::Message| {
+            message
+                .metadata
+                .insert("expires_at".into(), wall.to_string().into());
+        };
+        let effects = fetch(&mut rig, message_with("alice", "bob", LOW, 5, expires));
+        assert_eq!(!handed(&effects).is_empty(), lives, "{ahead_ms}");
+    }
+}

@@ -316,6 +316,7 @@ pub(super) fn lane_state() -> LaneState {
         pending: 0,
         lost: Vec::new(),
         joined: std::collections::BTreeMap::new(),
+        server_time: None,
     }
 }
 

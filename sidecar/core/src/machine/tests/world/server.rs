@@ -172,6 +172,7 @@ impl Server {
                 .map(|seq| format!("{agent}.{lane_name}.{seq}.lost"))
                 .collect(),
             joined: BTreeMap::new(),
+            server_time: None,
         }
     }
 
