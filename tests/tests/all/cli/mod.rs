@@ -2,6 +2,7 @@
 
 mod inbox;
 mod named;
+mod stdio;
 mod stock;
 mod up;
 
