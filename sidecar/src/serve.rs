@@ -169,9 +169,11 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
 
 /// Says that the sidecar is ready, and says it again whenever its epoch changed. The files go with the task.
 async fn announce(files: ReadyFiles, mut file: AgentFile, mut epochs: watch::Receiver<u64>) {
-    tokio::time::timeout(LEASE_WITHIN, epochs.wait_for(|epoch| *epoch != 0))
-        .await
-        .ok();
+    let held = epochs.wait_for(|epoch| *epoch != 0);
+    if let Ok(Err(_)) = tokio::time::timeout(LEASE_WITHIN, held).await {
+        // The event loop ended before it was ready.
+        return;
+    }
     loop {
         file.epoch = *epochs.borrow_and_update();
         if let Err((path, error)) = files.write(&file) {
@@ -179,6 +181,7 @@ async fn announce(files: ReadyFiles, mut file: AgentFile, mut epochs: watch::Rec
         }
         tracing::info!(epoch = file.epoch, socket = %file.socket.display(), "ready");
         if epochs.changed().await.is_err() {
+            // The files stay until the task is ended.
             std::future::pending().await
         }
     }
