@@ -49,6 +49,15 @@ pub(crate) async fn prepare(
     let (program, version) = binary(output).await?;
     let mut kept = Kept::load(places)?;
     let ports = kept.ports(port)?;
+    if let Some(before) = kept
+        .client_port
+        .filter(|before| *before != ports.client && port.is_none())
+    {
+        let now = ports.client;
+        output.note(format!(
+            "port {before} is in use by another program: the bus is at port {now} from now on; running sidecars follow"
+        ))?;
+    }
     kept.client_port = Some(ports.client);
     kept.monitor_port = Some(ports.monitor);
     kept.save(places)?;

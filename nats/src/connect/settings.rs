@@ -13,6 +13,9 @@ pub const JETSTREAM_API: &str = "$JS.API";
 pub struct Settings {
     /// Addresses such as `nats://127.0.0.1:4222` or `tls://bus.example`; tried in this order. At least one.
     pub urls: Vec<String>,
+    /// The file of an `up` ([`BusFile`](wagglebus_schemas::places::BusFile)) that says where its server is now; while it
+    /// does, that is the only address. Read at each attempt: an `up` that finds its port taken takes another one.
+    pub bus_file: Option<PathBuf>,
     /// Who we are.
     pub credentials: Credentials,
     /// Transport security.
@@ -34,6 +37,7 @@ impl Settings {
     pub fn new(url: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
+            bus_file: None,
             credentials: Credentials::None,
             tls: TlsFiles::default(),
             name: name.into(),

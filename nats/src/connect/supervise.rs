@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use wagglebus_schemas::places::BusFile;
 
 use super::RETRY_DELAY_MAX;
 use super::backoff::Backoff;
@@ -70,6 +71,7 @@ impl Supervisor {
 
     /// Tries each address once. The error is the first that needs a person, else the last.
     pub(super) async fn try_all(&mut self) -> Result<Session, ConnectError> {
+        self.find_bus();
         let mut worst: Option<ConnectError> = None;
         for address in &self.addresses {
             match dial(&self.settings, address, self.sessions + 1, &self.events).await {
@@ -82,6 +84,20 @@ impl Supervisor {
             }
         }
         Err(worst.unwrap_or_else(|| ConnectError::config("server address", "none is given")))
+    }
+
+    /// Looks where the server of an `up` is now. A file that is away or unreadable leaves us where we were.
+    fn find_bus(&mut self) {
+        let Some(path) = &self.settings.bus_file else {
+            return;
+        };
+        let bus = std::fs::read(path)
+            .ok()
+            .and_then(|text| serde_json::from_slice::<BusFile>(&text).ok());
+        let Some(address) = bus.and_then(|bus| Address::parse(&bus.url).ok()) else {
+            return;
+        };
+        self.addresses = vec![address];
     }
 
     /// Renews the subscriptions, then makes the session the current one, then tells of it.
