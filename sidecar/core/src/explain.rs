@@ -4,7 +4,7 @@
 mod tests;
 
 use wagglebus_schemas::address::RecipientKind;
-use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::bridge::{Bridge, Proof};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
@@ -58,11 +58,20 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
             )
         }),
         Level::Injected => on_the_way(message, ReceiptLevel::Injected, now, |receipt, since| {
-            let via = receipt.bridge.map(Bridge::as_str).unwrap_or("an unknown bridge");
-            format!(
-                "not seen: handed to {} through {via} {since} ago, and no sign of its own since",
-                receipt.agent
-            )
+            let (agent, via) = (
+                &receipt.agent,
+                receipt.bridge.map_or("an unknown bridge", Bridge::as_str),
+            );
+            match (receipt.bridge, receipt.proof) {
+                // The receipt does not tell how the recipient's sidecar acks.
+                (Some(Bridge::Stdio), Proof::Write) => format!(
+                    "delivered: handed to {agent} through {via} {since} ago; a program whose sidecar runs with --ack \
+                     auto gives no sign beyond that"
+                ),
+                _ => format!(
+                    "not seen: handed to {agent} through {via} {since} ago, and no sign of its own since"
+                ),
+            }
         }),
         Level::Seen => on_the_way(message, ReceiptLevel::Seen, now, |receipt, since| {
             format!(

@@ -1,7 +1,6 @@
 //! The sentences, one line for each situation.
 
 use wagglebus_schemas::Id;
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::receipt::LevelAt;
 
@@ -243,5 +242,20 @@ fn the_recipients_side_is_told_from_its_own_ledger() {
             Level::Injected,
             "dead: filed as a dead letter 1.5 s ago, after 2 hand-overs".into()
         )
+    );
+}
+
+#[test]
+fn a_line_on_standard_input_is_all_that_some_programs_ever_prove() {
+    let written = Receipt {
+        bridge: Some(Bridge::Stdio),
+        proof: Proof::Write,
+        ..receipt(&[(ReceiptLevel::Injected, 5)], None)
+    };
+    let sentence = say("bob", Level::Injected, &[written], 1_005);
+    assert_eq!(
+        sentence,
+        "delivered: handed to bob through stdio 1.0 s ago; a program whose sidecar runs with --ack auto gives no sign \
+         beyond that"
     );
 }

@@ -140,11 +140,14 @@ impl Sidecar {
     }
 
     fn bring_back_lost(&mut self, cx: &mut Context<'_>, lane: Option<Priority>, lost: Vec<String>) {
-        for ack in lost {
+        if !lost.is_empty() {
+            // How many there are cannot be told: the sequences between two positions are also those of other agents.
             cx.warn(
                 None,
-                "the server had handed a message to a connection that was gone; it comes again",
+                "the server may have handed messages to a connection that was gone; they are asked for again",
             );
+        }
+        for ack in lost {
             let follow = Follow::Comes {
                 lane,
                 stream_seq: None,

@@ -155,6 +155,39 @@ async fn a_server_may_come_later_and_go_and_come_again() {
     assert!(connection.session().is_none() && events.next().await.is_none());
 }
 
+#[tokio::test]
+async fn a_bus_that_comes_back_at_another_port_is_found() {
+    let mut before = TestServer::open().await.unwrap();
+    let after = TestServer::open().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let bus_file = home.path().join("bus.json");
+    let says = |url: &str| {
+        let bus = serde_json::json!({
+            "url": url, "monitor": "http://127.0.0.1:1", "pid": 1, "supervisor_pid": 1,
+            "credentials_file": "admin.nk", "durability": "relaxed", "coordinator": null,
+        });
+        std::fs::write(&bus_file, bus.to_string()).unwrap();
+    };
+    says(before.url());
+    let settings = Settings {
+        bus_file: Some(bus_file.clone()),
+        ..Settings::new("nats://127.0.0.1:1", "test")
+    };
+    let (connection, mut events) = connect(settings).await.unwrap();
+    assert_eq!(connected(&mut events).await, 1);
+    before.kill().await.unwrap();
+    disconnected(&mut events).await;
+    // While it is away we stay with what we know.
+    std::fs::remove_file(&bus_file).unwrap();
+    wait_for(&mut events, |event| {
+        matches!(event, Event::Retrying { .. }).then_some(())
+    })
+    .await;
+    says(after.url());
+    assert_eq!(connected(&mut events).await, 2);
+    connection.close().await;
+}
+
 /// The server tells a refusal beside the answers only; the publish must not wait for its time to run out.
 #[tokio::test]
 async fn a_refused_subject_fails_the_call_that_waits_for_it() {
