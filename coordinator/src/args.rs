@@ -18,23 +18,18 @@ pub(crate) struct Args {
     /// The hive (tenant) to serve
     #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE", default_value = "wb")]
     pub(crate) hive: Hive,
-    /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas
-    #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER", value_delimiter = ',')]
-    pub(crate) server: Vec<String>,
-    /// NATS context with address and credentials
+    /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas [env: WAGGLEBUS_SERVER]
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// NATS context with address and credentials [env: WAGGLEBUS_CONTEXT]
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// File with the seed of the coordinator's nkey
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WAGGLEBUS_NKEY_FILE",
-        conflicts_with = "creds_file"
-    )]
-    pub(crate) nkey_file: Option<PathBuf>,
-    /// File with the coordinator's JWT and seed
-    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CREDS_FILE")]
-    pub(crate) creds_file: Option<PathBuf>,
+    /// File with the seed of the coordinator's nkey [env: WAGGLEBUS_NKEY]
+    #[arg(long, value_name = "FILE", alias = "nkey-file", conflicts_with = "creds")]
+    pub(crate) nkey: Option<PathBuf>,
+    /// File with the coordinator's JWT and seed [env: WAGGLEBUS_CREDS]
+    #[arg(long, value_name = "FILE", alias = "creds-file")]
+    pub(crate) creds: Option<PathBuf>,
     /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one
     #[arg(
         long,

@@ -1,15 +1,13 @@
 //! From what was typed to what is meant.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wagglebus_nats::connect::{Credentials, Settings};
-use wagglebus_nats::context::StockSettings;
+use wagglebus_nats::context::{BusOptions, StockSettings};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::Hive;
-use wagglebus_schemas::places::{BusFile, NoPlace, Places};
+use wagglebus_schemas::places::{BusFile, Places};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -37,54 +35,25 @@ impl Config {
     }
 }
 
-/// Where NATS is and who we are there: options, then `NATS_*`, then the running `up` of this user (DESIGN 6).
-///
-/// Variables that name no server, such as a token for another one, don't keep us from our own.
+/// Where NATS is and who we are there: the bus that is named, else the running `up` of this user (DESIGN 6).
 fn settings(args: &Args) -> Result<Settings, Failure> {
-    let options = StockSettings {
-        urls: args.server.clone(),
-        credentials: own_credentials(args).unwrap_or_default(),
-        ..StockSettings::default()
+    let options = BusOptions {
+        server: args.server.clone(),
+        context: args.context.clone(),
+        nkey: args.nkey.clone(),
+        creds: args.creds.clone(),
+        api_prefix: None,
     };
     let places = Places::from_env(args.hive.clone(), rustix::process::getuid().as_raw());
-    let stock = match stock(args, &places)? {
-        Some(stock) if !(stock.urls.is_empty() && options.urls.is_empty()) => stock,
-        Some(_) | None if !options.urls.is_empty() => StockSettings::default(),
-        Some(_) | None => running(&places?)?,
+    // Without a home there are no contexts; a named one is then missed by its name.
+    let contexts = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
+    let stock = match options.named_here(contexts)? {
+        Some(named) => named,
+        None => running(&places?)?,
     };
-    let mut settings = options.over(stock).connection("wagglebus-coordinator");
+    let mut settings = stock.connection("wagglebus-coordinator");
     settings.jitter_seed = u64::from(std::process::id());
     Ok(settings)
-}
-
-fn own_credentials(args: &Args) -> Option<Credentials> {
-    let nkey = args.nkey_file.clone().map(Credentials::NkeyFile);
-    nkey.or_else(|| args.creds_file.clone().map(Credentials::CredsFile))
-}
-
-/// The context that is named, else `NATS_*`.
-fn stock(args: &Args, places: &Result<Places, NoPlace>) -> Result<Option<StockSettings>, Failure> {
-    // Without a home there are no contexts; a named one is then missed by its name.
-    let dir = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
-    let home = std::env::home_dir();
-    let read = |path: &Path| std::fs::read_to_string(path);
-    if let Some(name) = &args.context {
-        return Ok(Some(StockSettings::from_context(
-            &dir,
-            name,
-            home.as_deref(),
-            &read,
-        )?));
-    }
-    let text =
-        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-    Ok(StockSettings::from_environment(
-        &variables,
-        &dir,
-        home.as_deref(),
-        &read,
-    )?)
 }
 
 /// The running `up`, with the coordinator's key.

@@ -1,16 +1,19 @@
-//! Stock NATS settings: contexts (NATS ADR-21) and `NATS_*` variables.
+//! Which bus is meant: our own options and variables, contexts (NATS ADR-21) and `NATS_*` variables.
 //!
-//! Nothing here is used silently. The caller decides what comes first (DESIGN 6): its own flags, then `NATS_*`, then its
-//! own files. A context counts when it is *named*, by a flag or by `NATS_CONTEXT`; the one that is merely selected in
+//! Nothing here is used silently. All programs ask [`BusOptions::named`], so that the same words name the same bus for
+//! each. A context counts when it is *named*, by a flag or by `NATS_CONTEXT`; the one that is merely selected in
 //! the stock CLI never does.
 
-use std::collections::BTreeMap;
+mod named;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::connect::{Credentials, JETSTREAM_API, Settings, TlsFiles};
+
+pub use named::{BusOptions, Environment};
 
 /// What stock settings say. Absent means that they say nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,38 +136,6 @@ impl StockSettings {
         file.settings(&path.display().to_string(), home)
     }
 
-    /// What `NATS_*` says, with the context that `NATS_CONTEXT` names underneath; `None` when it says nothing.
-    ///
-    /// # Errors
-    /// When the named context cannot be used, or variables contradict each other.
-    pub fn from_environment(
-        variables: &BTreeMap<String, String>,
-        dir: &Path,
-        home: Option<&Path>,
-        read: ReadFile<'_>,
-    ) -> Result<Option<Self>, ContextError> {
-        let get = |name: &str| variables.get(name).filter(|value| !value.is_empty()).cloned();
-        let text = |name: &str| get(name).unwrap_or_default();
-        let file = ContextFile {
-            url: text("NATS_URL"),
-            token: text("NATS_TOKEN"),
-            user: text("NATS_USER"),
-            password: text("NATS_PASSWORD"),
-            creds: text("NATS_CREDS"),
-            nkey: text("NATS_NKEY"),
-            cert: text("NATS_CERT"),
-            key: text("NATS_KEY"),
-            ca: text("NATS_CA"),
-            ..ContextFile::default()
-        };
-        let own = file.settings("NATS_* variables", home)?;
-        let Some(name) = get("NATS_CONTEXT") else {
-            return Ok((own != Self::default()).then_some(own));
-        };
-        let context = Self::from_context(dir, &name, home, read)?;
-        Ok(Some(own.over(context)))
-    }
-
     /// These settings where they say something, `base` elsewhere.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
@@ -233,10 +204,9 @@ impl ContextFile {
         }
         let path = |text: &str| expand(text, home);
         let some = |text: String| Some(text).filter(said);
-        let urls = self.url.split(',').map(str::trim).filter(|url| !url.is_empty());
         let domain = some(self.jetstream_domain).map(|domain| format!("$JS.{domain}.API"));
         Ok(StockSettings {
-            urls: urls.map(str::to_owned).collect(),
+            urls: addresses(&self.url).collect(),
             credentials: if said(&self.creds) {
                 Credentials::CredsFile(path(&self.creds))
             } else if said(&self.nkey) {
@@ -266,6 +236,12 @@ impl ContextFile {
             inbox_prefix: some(self.inbox_prefix),
         })
     }
+}
+
+/// Addresses, separated by commas.
+fn addresses(urls: &str) -> impl Iterator<Item = String> {
+    let urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
+    urls.map(str::to_owned)
 }
 
 /// `~/` at the beginning of a path means the home folder, as in the stock CLI.

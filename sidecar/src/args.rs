@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wagglebus_nats::context::BusOptions;
 use wagglebus_schemas::heartbeat::{Capability, Proficiency};
 use wagglebus_schemas::{AgentId, Hive};
 
@@ -56,26 +57,38 @@ pub(crate) struct Arguments {
 /// Which NATS, when it is not the running `wagglebus up` of this user.
 #[derive(Debug, Args)]
 pub(crate) struct BusArguments {
-    /// URL of the NATS server; NATS_URL and the other variables of the stock CLI count, too
-    #[arg(long, value_name = "URL", env = "WAGGLEBUS_SERVER")]
-    pub(crate) server: Option<String>,
+    /// Addresses of NATS, separated by commas; else --context, NATS_URL, NATS_CONTEXT [env: WAGGLEBUS_SERVER]
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
 
-    /// Connect as this context of the stock `nats` CLI says
-    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_CONTEXT")]
-    pub(crate) context: Option<String>,
+    /// Connect as this context of the stock `nats` CLI says [env: WAGGLEBUS_CONTEXT]
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
 
-    /// File with the agent's nkey seed
-    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_NKEY", requires = "server")]
-    pub(crate) nkey: Option<PathBuf>,
+    /// File with the agent's nkey seed [env: WAGGLEBUS_NKEY]
+    #[arg(long, value_name = "FILE", conflicts_with = "creds")]
+    nkey: Option<PathBuf>,
 
-    /// Beginning of the JetStream API as the agent's account sees it
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        env = "WAGGLEBUS_API_PREFIX",
-        requires = "server"
-    )]
-    pub(crate) api_prefix: Option<String>,
+    /// File with the agent's JWT and seed [env: WAGGLEBUS_CREDS]
+    #[arg(long, value_name = "FILE")]
+    creds: Option<PathBuf>,
+
+    /// Beginning of the JetStream API as the agent's account sees it [env: WAGGLEBUS_API_PREFIX]
+    #[arg(long, value_name = "PREFIX")]
+    api_prefix: Option<String>,
+}
+
+impl BusArguments {
+    /// As all programs understand them; variables are read with them.
+    pub(crate) fn options(&self) -> BusOptions {
+        BusOptions {
+            server: self.server.clone(),
+            context: self.context.clone(),
+            nkey: self.nkey.clone(),
+            creds: self.creds.clone(),
+            api_prefix: self.api_prefix.clone(),
+        }
+    }
 }
 
 /// How the agent is reached.

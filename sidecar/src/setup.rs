@@ -1,13 +1,10 @@
 //! From the command line to a connection: which bus, which key, which folders.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use wagglebus_nats::conf::ServerFiles;
 use wagglebus_nats::connect::{Connection, Credentials, Events, Settings, connect};
-use wagglebus_nats::context::StockSettings;
 use wagglebus_nats::enrol::{Applicant, Enroller, RunningServer};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::Monitor;
@@ -16,7 +13,7 @@ use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, Places};
 use wagglebus_schemas::subject::agent_api_prefix;
 
-use crate::args::{Arguments, BusArguments};
+use crate::args::Arguments;
 use crate::failure::Failure;
 
 /// How long an enrolment waits for the administrator's connection.
@@ -63,7 +60,7 @@ pub(crate) async fn connect_as_agent(
     arguments: &Arguments,
     places: &Places,
 ) -> Result<(Connection, Events), Failure> {
-    let mut settings = match named_bus(arguments, places)? {
+    let mut settings = match arguments.bus.options().named_here(places.nats_context_dir())? {
         Some(named) => Settings {
             inbox_prefix: named
                 .inbox_prefix
@@ -80,40 +77,6 @@ pub(crate) async fn connect_as_agent(
 
 fn connection_name(agent: &AgentId) -> String {
     format!("wagglebus-sidecar {agent}")
-}
-
-/// A bus that is named: by options, else by a context or the stock CLI's variables (DESIGN 6). Variables that name no
-/// server, such as a token for another one, keep nobody from the own bus.
-fn named_bus(arguments: &Arguments, places: &Places) -> Result<Option<StockSettings>, Failure> {
-    let BusArguments {
-        server,
-        context,
-        nkey,
-        api_prefix,
-    } = &arguments.bus;
-    let options = StockSettings {
-        urls: server.iter().cloned().collect(),
-        credentials: nkey.clone().map(Credentials::NkeyFile).unwrap_or_default(),
-        api_prefix: api_prefix.clone(),
-        ..StockSettings::default()
-    };
-    let (dir, home) = (places.nats_context_dir(), std::env::home_dir());
-    let read = |path: &Path| std::fs::read_to_string(path);
-    let stock = match context {
-        Some(name) => Some(StockSettings::from_context(&dir, name, home.as_deref(), &read)?),
-        None => {
-            let text = |(name, value): (OsString, OsString)| {
-                Some((name.into_string().ok()?, value.into_string().ok()?))
-            };
-            let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-            StockSettings::from_environment(&variables, &dir, home.as_deref(), &read)?
-        }
-    };
-    let stock = stock.filter(|stock| !stock.urls.is_empty() || !options.urls.is_empty());
-    if stock.is_none() && options.urls.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(options.over(stock.unwrap_or_default())))
 }
 
 /// Settings for the `wagglebus up` of this user, at which the agent is enrolled.
@@ -135,6 +98,7 @@ async fn own_bus(arguments: &Arguments, places: &Places) -> Result<Settings, Fai
         enrolled => enrolled?,
     };
     let mut settings = Settings::new(bus.url, connection_name(&arguments.agent));
+    settings.bus_file = Some(path);
     settings.credentials = Credentials::NkeyFile(seed_file);
     settings.inbox_prefix = inbox_prefix(&arguments.agent);
     settings.api_prefix = agent_api_prefix(places.hive());

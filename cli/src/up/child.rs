@@ -26,10 +26,10 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 const FOREIGN: [&str; 7] = [
     "WAGGLEBUS_AGENT",
     "WAGGLEBUS_SERVER",
+    "WAGGLEBUS_CONTEXT",
     "WAGGLEBUS_NKEY",
+    "WAGGLEBUS_CREDS",
     "WAGGLEBUS_API_PREFIX",
-    "WAGGLEBUS_NKEY_FILE",
-    "WAGGLEBUS_CREDS_FILE",
     "WAGGLEBUS_READY_FILE",
 ];
 

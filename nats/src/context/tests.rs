@@ -29,10 +29,26 @@ fn environment(
     variables: &[(&str, &str)],
     contents: &[(&str, &str)],
 ) -> Result<Option<StockSettings>, ContextError> {
+    named(&BusOptions::default(), variables, contents)
+}
+
+fn named(
+    options: &BusOptions,
+    variables: &[(&str, &str)],
+    contents: &[(&str, &str)],
+) -> Result<Option<StockSettings>, ContextError> {
+    options.named(&surroundings(variables), &files(contents))
+}
+
+fn surroundings(variables: &[(&str, &str)]) -> Environment {
     let variables = variables
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    StockSettings::from_environment(&variables.collect(), Path::new(DIR), None, &files(contents))
+    Environment {
+        variables: variables.collect(),
+        contexts: DIR.into(),
+        home: None,
+    }
 }
 
 #[test]
@@ -145,9 +161,99 @@ fn variables_come_before_the_context_that_they_name() {
 #[test]
 fn a_selected_context_is_never_read() {
     let read = |path: &Path| -> io::Result<String> { panic!("{} was read", path.display()) };
-    let url: BTreeMap<String, String> = [("NATS_URL".to_owned(), "nats://a".to_owned())].into();
-    let settings = StockSettings::from_environment(&url, Path::new(DIR), None, &read)
+    let settings = BusOptions::default()
+        .named(&surroundings(&[("NATS_URL", "nats://a")]), &read)
         .unwrap()
         .unwrap();
     assert_eq!(settings.urls, ["nats://a"]);
+}
+
+/// Who comes first: options, `WAGGLEBUS_*`, `NATS_*`; nothing below a context counts.
+#[test]
+fn the_bus_is_named_by_options_then_by_our_variables_then_by_those_of_the_stock_cli() {
+    let nkey = |path: &str| Credentials::NkeyFile(path.into());
+    let token = Credentials::Token("t".to_owned());
+    let files = [
+        ("mine.json", r#"{"url":"nats://mine:1","nkey":"mine.nk"}"#),
+        ("bare.json", "{}"),
+    ];
+    let options = |server: Option<&str>, context: Option<&str>, nkey: Option<&str>| BusOptions {
+        server: server.map(str::to_owned),
+        context: context.map(str::to_owned),
+        nkey: nkey.map(PathBuf::from),
+        ..BusOptions::default()
+    };
+    let none = options(None, None, None);
+    let stock = [("NATS_URL", "nats://var:2"), ("NATS_TOKEN", "t")];
+    let ours = [
+        ("WAGGLEBUS_SERVER", "nats://a:1, nats://b:2"),
+        ("WAGGLEBUS_NKEY", "our.nk"),
+    ];
+    let both = [ours, stock].concat();
+    let our_context = [("WAGGLEBUS_CONTEXT", "mine")];
+    for (options, variables, expected) in [
+        (&none, &[][..], None),
+        (&none, &[("NATS_TOKEN", "t"), ("WAGGLEBUS_NKEY", "n")], None),
+        (&none, &stock, Some(("nats://var:2", token.clone()))),
+        (&none, &ours, Some(("nats://a:1 nats://b:2", nkey("our.nk")))),
+        (&none, &both, Some(("nats://a:1 nats://b:2", nkey("our.nk")))),
+        (&none, &our_context, Some(("nats://mine:1", nkey("mine.nk")))),
+        // A context without an address means the stock one, never our own bus.
+        (&none, &[("NATS_CONTEXT", "bare")], Some(("", Credentials::None))),
+        (
+            &options(Some("nats://c:3"), None, None),
+            &both,
+            Some(("nats://c:3", nkey("our.nk"))),
+        ),
+        (
+            &options(Some("nats://c:3"), None, None),
+            &stock,
+            Some(("nats://c:3", token.clone())),
+        ),
+        (
+            &options(None, None, Some("opt.nk")),
+            &both,
+            Some(("nats://a:1 nats://b:2", nkey("opt.nk"))),
+        ),
+        (
+            &options(None, Some("mine"), None),
+            &both,
+            Some(("nats://mine:1", nkey("mine.nk"))),
+        ),
+        (
+            &options(Some("nats://c:3"), Some("mine"), Some("opt.nk")),
+            &both,
+            Some(("nats://c:3", nkey("opt.nk"))),
+        ),
+    ] {
+        let found = named(options, variables, &files).unwrap();
+        let found = found.map(|settings| (settings.urls.join(" "), settings.credentials));
+        let expected = expected.map(|(urls, credentials)| (urls.to_owned(), credentials));
+        assert_eq!(found, expected, "{options:?} {variables:?}");
+    }
+}
+
+#[test]
+fn options_that_cannot_be_followed_are_said() {
+    let key = BusOptions {
+        nkey: Some("a.nk".into()),
+        ..BusOptions::default()
+    };
+    let two_keys = BusOptions {
+        server: Some("nats://a:1".to_owned()),
+        creds: Some("a.creds".into()),
+        ..key.clone()
+    };
+    let nowhere = BusOptions {
+        server: Some(" , ".to_owned()),
+        ..BusOptions::default()
+    };
+    for (options, part) in [
+        (key, "for no bus"),
+        (two_keys, "more than one"),
+        (nowhere, "address"),
+    ] {
+        let error = named(&options, &[("NATS_TOKEN", "t")], &[]).unwrap_err();
+        assert!(error.to_string().contains(part), "{options:?}: {error}");
+    }
 }

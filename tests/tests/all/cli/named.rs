@@ -1,4 +1,5 @@
-//! Exit codes towards a bus that is named: what must be mended is refused, what may heal is unreachable.
+//! A bus that is named: the same words for all programs, and the same exit codes: what must be mended is refused, what
+//! may heal is unreachable.
 
 use std::process::Stdio;
 
@@ -9,11 +10,28 @@ use super::{Home, until};
 /// Nobody listens there: the port is reserved.
 const NOBODY: &str = "nats://127.0.0.1:1";
 
+/// Each program with arguments that make it connect.
+const PROGRAMS: [(&str, &[&str], &[&str]); 3] = [
+    ("wagglebus", &["tail", "--no-follow"], &[]),
+    ("wagglebus-coordinator", &[], &[]),
+    ("wagglebus-sidecar", &["--agent", "alice"], &["http"]),
+];
+
 /// Runs a program to its end. Returns the exit code and what it said.
 fn end(home: &Home, name: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    end_with(home, name, arguments, &[])
+}
+
+fn end_with(
+    home: &Home,
+    name: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> (Option<i32>, String) {
     let mut command = home.command(program::find(name).unwrap());
     let mut child = command
         .args(arguments)
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -50,6 +68,40 @@ fn credentials_that_are_refused_are_told_from_a_bus_that_is_away() {
     assert_eq!(code, Some(6), "{said}");
     let (code, said) = end(&home, "wagglebus", &["dlq", "ls", "--context", "no-such-context"]);
     assert!(code == Some(6) && said.contains("no-such-context"), "{said}");
+}
+
+#[test]
+fn all_programs_understand_the_same_names() {
+    let (home, _) = Home::up();
+    let bus = home.file("run/wb/bus.json");
+    let url = bus["url"].as_str().unwrap();
+    let both = format!("{NOBODY}, {url}");
+    let (refused, missing, no_key) = ("refuses these credentials", "no-such-context", "no-such.nk");
+    let server = ("WAGGLEBUS_SERVER", both.as_str());
+    let key = ("WAGGLEBUS_NKEY", no_key);
+    let cases: [(&[&str], &[(&str, &str)], &str); 8] = [
+        (&[], &[server], refused),
+        (&["--server", &both], &[], refused),
+        (&[], &[("NATS_URL", &both)], refused),
+        (&[], &[("WAGGLEBUS_CONTEXT", missing)], missing),
+        (&["--context", missing], &[server], missing),
+        (&[], &[server, key], no_key),
+        (&["--nkey", no_key], &[server], no_key),
+        (&["--creds", "no-such.creds"], &[server, key], "no-such.creds"),
+    ];
+    for (options, variables, part) in cases {
+        for (name, before, after) in PROGRAMS {
+            let arguments = [before, options, after].concat();
+            let (code, said) = end_with(&home, name, &arguments, variables);
+            assert!(
+                code == Some(6) && said.contains(part),
+                "{name} {options:?} {variables:?}: {code:?} {said}"
+            );
+        }
+    }
+    let tail = ["tail", "--no-follow"];
+    let (code, said) = end_with(&home, "wagglebus", &tail, &[("WAGGLEBUS_CONTEXT", "wagglebus")]);
+    assert_eq!(code, Some(0), "{said}");
 }
 
 #[test]
