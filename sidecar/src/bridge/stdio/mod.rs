@@ -111,7 +111,13 @@ impl StdioBridge {
         };
         let (frames, frames_end) = mpsc::channel(FRAMES_MAX);
         let intake = intake::Intake::new(self.gate.clone(), &self.arguments, frames);
-        let delivery = tokio::spawn(deliver(reader, stdin, frames_end, self.arguments.format));
+        let to_child = ToChild {
+            stdin,
+            frames: frames_end,
+            format: self.arguments.format,
+            shutdown: shutdown.clone(),
+        };
+        let mut delivery = tokio::spawn(deliver(reader, to_child));
         let mut reading = tokio::spawn(intake.run(stdout));
         let life = tokio::select! {
             status = child.wait() => {
@@ -122,12 +128,14 @@ impl StdioBridge {
             }
             () = shutdown.begun() => Life::ShutDown,
         };
-        // Dropping the writer closes the child's standard input: its sign to end.
-        delivery.abort();
         if matches!(life, Life::ShutDown) {
+            // What the child has in its hands stays there until it has ended: its last lines may be acks.
+            let held = (&mut delivery).await.ok().flatten();
             child::end(child, CLOSE_WITHIN).await;
             tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
+            drop(held);
         }
+        delivery.abort();
         reading.abort();
         life
     }
@@ -138,19 +146,31 @@ enum Life {
     ShutDown,
 }
 
-/// Writes messages and control frames to the child, one line each, and confirms each message that was written whole.
-async fn deliver(
-    mut reader: Reader,
-    mut stdin: ChildStdin,
-    mut frames: mpsc::Receiver<Vec<u8>>,
+/// What goes to the child, and how.
+struct ToChild {
+    stdin: ChildStdin,
+    frames: mpsc::Receiver<Vec<u8>>,
     format: Format,
-) {
+    shutdown: Shutdown,
+}
+
+/// Writes messages and control frames to the child, one line each, and confirms each message that was written whole. At
+/// the shutdown the child's standard input is closed, its sign to end, and the reader takes nothing more; dropping it
+/// gives back what the child still holds.
+async fn deliver(mut reader: Reader, to_child: ToChild) -> Option<Reader> {
+    let ToChild {
+        mut stdin,
+        mut frames,
+        format,
+        mut shutdown,
+    } = to_child;
     loop {
         let (line, key) = tokio::select! {
             biased;
+            () = shutdown.begun() => break,
             Some(frame) = frames.recv() => (frame, None),
             item = reader.next() => match item {
-                None => return,
+                None => return None,
                 Some(ReaderItem::Receipt(_)) => continue,
                 Some(ReaderItem::Message { key, handed }) => {
                     let Some(mut line) = written(format, &handed.raw) else { continue };
@@ -159,14 +179,22 @@ async fn deliver(
                 }
             },
         };
-        if let Err(error) = stdin.write_all(&line).await {
+        let written = tokio::select! {
+            biased;
+            written = stdin.write_all(&line) => written,
+            // It does not read; half a line is no message.
+            () = shutdown.begun() => break,
+        };
+        if let Err(error) = written {
             tracing::debug!(%error, "the agent does not read any more");
-            return;
+            return None;
         }
         if let Some(key) = key {
             reader.injected(key);
         }
     }
+    reader.pause(true);
+    Some(reader)
 }
 
 /// A message as the child reads it. The machine has decoded it before, so it can be read.

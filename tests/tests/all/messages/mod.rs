@@ -1,6 +1,7 @@
 //! Messages between real sidecars: what one agent sends is what the other is shown.
 
 mod order;
+mod stdio;
 mod urgent;
 
 use std::time::Duration;
