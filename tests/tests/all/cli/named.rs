@@ -17,6 +17,9 @@ const PROGRAMS: [(&str, &[&str], &[&str]); 3] = [
     ("wagglebus-sidecar", &["--agent", "alice"], &["http"]),
 ];
 
+/// Options, variables, and what is said of them.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+
 /// Runs a program to its end. Returns the exit code and what it said.
 fn end(home: &Home, name: &str, arguments: &[&str]) -> (Option<i32>, String) {
     end_with(home, name, arguments, &[])
@@ -79,7 +82,7 @@ fn all_programs_understand_the_same_names() {
     let (refused, missing, no_key) = ("refuses these credentials", "no-such-context", "no-such.nk");
     let server = ("WAGGLEBUS_SERVER", both.as_str());
     let key = ("WAGGLEBUS_NKEY", no_key);
-    let cases: [(&[&str], &[(&str, &str)], &str); 8] = [
+    let cases: [Case<'_>; 8] = [
         (&[], &[server], refused),
         (&["--server", &both], &[], refused),
         (&[], &[("NATS_URL", &both)], refused),
@@ -102,6 +105,21 @@ fn all_programs_understand_the_same_names() {
     let tail = ["tail", "--no-follow"];
     let (code, said) = end_with(&home, "wagglebus", &tail, &[("WAGGLEBUS_CONTEXT", "wagglebus")]);
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// The shell in which `up` is called may be about another bus.
+#[test]
+fn up_leads_its_own_programs_to_no_other_bus() {
+    let (home, _) = Home::up();
+    home.run(&["down"]);
+    let mut up = home.command(program::find("wagglebus").unwrap());
+    let up = up.args(["up", "--detach", "--relaxed"]);
+    for name in ["CONTEXT", "SERVER", "NKEY", "CREDS"] {
+        up.env(format!("WAGGLEBUS_{name}"), "elsewhere");
+    }
+    let output = up.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(home.json(&["inbox"])["messages"].as_array().unwrap().len(), 0);
 }
 
 #[test]
