@@ -50,6 +50,14 @@ pub(crate) enum Failure {
     /// The environment says nowhere where files belong.
     #[error(transparent)]
     NoPlace(#[from] wagglebus_schemas::places::NoPlace),
+    /// The agent's program cannot be started, now or later.
+    #[error("cannot start {program}: {why}")]
+    Program {
+        /// As it was given.
+        program: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The system refused something basic.
     #[error("the system refused: {0}")]
     System(#[from] std::io::Error),
@@ -71,6 +79,7 @@ impl Failure {
             Self::Folder(FolderError::Io { .. }) | Self::Place { .. } => {
                 Some("check owner, mode and free space of that path".to_owned())
             }
+            Self::Program { .. } => Some("check the command after `--`; it is no shell line: for one, use sh -c '…'".to_owned()),
             Self::Spool(RecoverError::UnknownFormat { .. }) => Some("downgrading needs an empty spool".to_owned()),
             // The texts of connection and listen errors say how to fix them.
             Self::Connect(_)
@@ -85,6 +94,7 @@ impl Failure {
     /// The exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
+            Self::Program { .. } => 2,
             Self::NoBus { .. } => 5,
             // 5 invites to try again later; what a person must mend is refused.
             Self::Connect(error) if error.heals() => 5,
@@ -92,7 +102,7 @@ impl Failure {
             | Self::Context(_)
             | Self::Fenced(_)
             | Self::Folder(FolderError::Locked { .. })
-            | Self::Listen(ListenError::InUse { .. }) => 6,
+            | Self::Listen(ListenError::InUse { .. } | ListenError::NotLoopback { .. }) => 6,
             Self::Enrol(_)
             | Self::Folder(FolderError::Io { .. })
             | Self::Spool(_)

@@ -32,6 +32,9 @@ const LEASE_WITHIN: Duration = Duration::from_secs(3);
 /// # Errors
 /// Why it could not start, or could not go on.
 pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
+    if let Mode::Stdio(stdio) = &arguments.mode {
+        StdioBridge::check(stdio)?;
+    }
     let signals = Signals::listen()?;
     let places = setup::places(&arguments)?;
     let folder = StateFolder::open(&setup::state_dir(&arguments, &places))?;

@@ -1,7 +1,7 @@
 //! The agent's child process: start, end, and pauses between starts.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -40,6 +40,29 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) stdin: ChildStdin,
     pub(crate) stdout: ChildStdout,
+}
+
+/// Why a program will never start, as far as that can be seen beforehand; `None`: it may.
+pub(crate) fn obstacle(program: &OsStr) -> Option<&'static str> {
+    let given = Path::new(program);
+    let named = given.components().count() == 1 && !program.as_encoded_bytes().contains(&b'/');
+    let found: Vec<PathBuf> = if named {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let candidates = std::env::split_paths(&path).map(|folder| folder.join(given));
+        candidates.filter(|candidate| candidate.is_file()).collect()
+    } else {
+        [given.to_owned()]
+            .into_iter()
+            .filter(|path| path.is_file())
+            .collect()
+    };
+    let executable = |path: &PathBuf| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    match (found.is_empty(), named) {
+        (true, true) => Some("there is no such program in PATH"),
+        (true, false) => Some("there is no such file"),
+        (false, _) if !found.iter().any(executable) => Some("it is not executable"),
+        (false, _) => None,
+    }
 }
 
 /// Starts the agent in a process group of its own. Its standard error is ours.
@@ -110,6 +133,26 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_can_never_start_is_told_beforehand() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = dir.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        for (program, obstacle_seen) in [
+            (OsStr::new("sh"), None),
+            (OsStr::new("/bin/sh"), None),
+            (
+                OsStr::new("no-such-program-here"),
+                Some("there is no such program in PATH"),
+            ),
+            (OsStr::new("/no/such/file"), Some("there is no such file")),
+            (plain.as_os_str(), Some("it is not executable")),
+            (dir.path().as_os_str(), Some("there is no such file")),
+        ] {
+            assert_eq!(obstacle(program), obstacle_seen, "{program:?}");
+        }
+    }
 
     #[test]
     fn pauses_grow_until_a_life_lasts() {

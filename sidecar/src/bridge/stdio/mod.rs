@@ -17,6 +17,7 @@ use wagglebus_sidecar_core::event::ReaderKind;
 use wagglebus_sidecar_core::text;
 
 use crate::args::{AckMode, Format, StdioArguments};
+use crate::failure::Failure;
 use crate::gate::{Gate, Reader, ReaderItem};
 use crate::shutdown::Shutdown;
 
@@ -44,6 +45,18 @@ impl StdioBridge {
             environment,
             state: Arc::new(watch::Sender::new(ChildState::Starting)),
         }
+    }
+
+    /// Refuses a command that can never start: to try it again and again would only look like an agent.
+    pub(crate) fn check(arguments: &StdioArguments) -> Result<(), Failure> {
+        let program = arguments.command.first();
+        let obstacle = program.and_then(|program| Some((program, child::obstacle(program)?)));
+        obstacle.map_or(Ok(()), |(program, why)| {
+            Err(Failure::Program {
+                program: program.to_string_lossy().into_owned(),
+                why,
+            })
+        })
     }
 
     /// What the child is doing, for heartbeats.
