@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) slots: u16,
 
-    /// Take the agent over from another living sidecar
+    /// Take the agent over from a living sidecar on another machine; on this one, stop the other
     #[arg(long)]
     pub(crate) takeover: bool,
 

@@ -184,7 +184,7 @@ pub(super) fn meanwhile(stage: &Stage, output: &mut Output) -> Result<(), Failur
         "\nIt stays until Ctrl-C; what happens is shown below. In a second terminal:
   . {}
   wagglebus send bash \"are you there?\" -t question --wait injected
-  wagglebus inbox --take 1                            # bash's answer
+  wagglebus inbox --take 1 --timeout 5s               # bash's answer
   wagglebus --as python send bash \"from Python\"       # speak as another agent
   wagglebus trace ID                                  # how far a message came, and why not farther
   wagglebus agents; wagglebus status; wagglebus tail --last 3 --no-follow

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+use wagglebus_client::discovery;
 use wagglebus_nats::private_file;
 use wagglebus_schemas::places::{Durability, Places};
 
@@ -30,6 +31,14 @@ const LINE_BYTES_MAX: u64 = 64 * 1024;
 pub(crate) async fn detach(options: Options, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
     if let Acquired::Theirs(pid) = lock::acquire(places)? {
+        let runs = discovery::bus(places).ok().map(|bus| bus.url);
+        if let (Some(port), Some(url)) = (options.port, runs)
+            && !url.ends_with(&format!(":{port}"))
+        {
+            return Err(runs_already(pid).why(format!("it is at {url}")).fix(format!(
+                "wagglebus down, then wagglebus up --detach --port {port}"
+            )));
+        }
         output.note(runs_already(pid).what())?;
         return status::run(status::Args {}, session, output).await;
     }

@@ -56,7 +56,7 @@ pub(crate) enum Verb {
 impl Verb {
     /// Whether it deals with signals itself, and must not just be dropped.
     pub(crate) const fn minds_signals(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Demo(_))
+        matches!(self, Self::Up(_) | Self::Demo(_) | Self::Send(_))
     }
 }
 

@@ -19,9 +19,9 @@ use crate::value;
 /// Send a message; prints its id and the level reached
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An agent, room:NAME, all, or capability:NAME
+    /// An agent, or capability:NAME for whoever has it
     to: String,
-    /// The text; - or nothing: standard input, as it is
+    /// The text, up to 256 KiB; - or nothing: standard input, as it is
     text: Option<String>,
     /// How much it is worth interrupting for
     #[arg(short, long, default_value_t, value_parser = value::words::<Priority>(Priority::ALL.iter().map(|p| p.as_str())))]
@@ -73,7 +73,15 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         timeout: Some(args.timeout),
         park: args.park,
     };
-    let answer = match client.send(&draft, options).await {
+    let sent = tokio::select! {
+        sent = client.send(&draft, options) => sent,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::interrupted()
+                .why(format!("message {id} may be accepted already: to send it again, use --id {id}"))
+                .fix(format!("see where it is: wagglebus trace {id}")));
+        }
+    };
+    let answer = match sent {
         Ok(answer) => answer,
         Err(error) => return Err(explain(error.into(), id)),
     };

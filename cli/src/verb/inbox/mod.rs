@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 use wagglebus_client::{Answered, Client, Take};
-use wagglebus_schemas::Message;
 use wagglebus_schemas::api::{InboxAnswer, InboxItem, InboxPeek, PendingCounts};
+use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::{AgentId, Message};
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -32,7 +33,7 @@ pub(crate) struct Args {
     /// Take up to N messages; settle them with ack or nak
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
     take: Option<u32>,
-    /// How long they stay yours
+    /// How long they stay yours, from 5s to 1h
     #[arg(long, value_name = "DURATION", default_value = "60s", requires = "take", value_parser = value::duration)]
     lease: Duration,
     /// Wait this long for the first
@@ -44,13 +45,32 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     let client = session.client()?;
     let deadline = Instant::now() + args.timeout;
     match args.take {
-        Some(max) => show_taken(&take(&client, max, args.lease, deadline).await?, output),
+        Some(max) => {
+            let answer = take(&client, max, args.lease, deadline).await?;
+            if answer.value.messages.is_empty() {
+                check_bus(&client).await?;
+            }
+            show_taken(&answer, output)
+        }
         None => {
             // Elsewhere than on the machine of `up` the sidecar's own numbers must do.
             let lanes = Lanes::open(session.places(), session.sender()?).await.ok();
-            show(&wait(&client, lanes.as_ref(), deadline).await?, output)
+            let view = wait(&client, lanes.as_ref(), deadline).await?;
+            show(&view, session.sender()?, output)
         }
     }
+}
+
+/// That nothing came means nothing while the sidecar has no bus.
+async fn check_bus(client: &Client) -> Result<(), Failure> {
+    let bus = client.readyz().await?.value.checks.bus;
+    if bus == "ok" {
+        return Ok(());
+    }
+    Err(
+        Failure::contract(ErrorCode::BusUnreachable, format!("nothing can be taken: {bus}"))
+            .fix("see what is wrong: wagglebus doctor"),
+    )
 }
 
 async fn take(
@@ -146,7 +166,7 @@ fn describe(item: &InboxItem) -> String {
     )
 }
 
-fn show(view: &View, output: &mut Output) -> Result<(), Failure> {
+fn show(view: &View, agent: AgentId, output: &mut Output) -> Result<(), Failure> {
     if output.json() {
         output.record(&record(view))?;
         return Ok(());
@@ -166,7 +186,12 @@ fn show(view: &View, output: &mut Output) -> Result<(), Failure> {
             "waiting: {} urgent, {} high, {} normal, {} low",
             pending.urgent, pending.high, pending.normal, pending.low
         ))?;
-        output.note("take the next one: wagglebus inbox --take 1")?;
+        let own = if agent == AgentId::operator() {
+            String::new()
+        } else {
+            format!(" --as {agent}")
+        };
+        output.note(format!("take the next one: wagglebus{own} inbox --take 1"))?;
     } else if view.shows_none() && more == 0 {
         output.note("nothing waits")?;
     } else {
