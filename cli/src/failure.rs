@@ -81,8 +81,15 @@ impl Failure {
     /// Exit 2.
     pub(crate) fn usage(error: &impl ToString) -> Self {
         let text = error.to_string();
-        let what = text.lines().next().unwrap_or_default();
-        Self::new(Kind::Usage, what.strip_prefix("error: ").unwrap_or(what))
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let mut what = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        // What is missing stands on lines of its own.
+        for line in lines.take_while(|line| line.starts_with("  ")) {
+            what.push(' ');
+            what.push_str(line.trim());
+        }
+        Self::new(Kind::Usage, what)
     }
 
     /// Exit 130.
@@ -182,10 +189,10 @@ impl Failure {
 
     /// Tells it on stderr, once.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
-        // Who pressed Ctrl-C knows it.
+        // Who pressed Ctrl-C knows it, but not what it left behind.
         let silent = match self.0.kind {
             Kind::ReaderGone => true,
-            Kind::Interrupted => !json,
+            Kind::Interrupted => !json && self.0.why.is_none(),
             Kind::Contract(_) | Kind::Refused | Kind::Failed | Kind::Usage => false,
         };
         if !silent {

@@ -75,6 +75,17 @@ fn json_is_the_error_envelope_of_every_interface() {
 }
 
 #[test]
+fn a_usage_error_names_what_is_missing() {
+    let missing =
+        "error: the following required arguments were not provided:\n  <TO>\n\nUsage: wagglebus send <TO>";
+    let failure = Failure::usage(&missing);
+    assert_eq!(
+        failure.json()["error"]["message"],
+        "the following required arguments were not provided: <TO>"
+    );
+}
+
+#[test]
 fn what_one_process_told_another_tells_again() {
     for failure in [
         Failure::failed("a").fix("b"),
