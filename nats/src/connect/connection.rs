@@ -14,7 +14,7 @@ use super::supervise::{Close, Supervisor};
 
 /// Rounds in which a first connection is tried: a server that reloads its accounts cuts those that are just logging in,
 /// or refuses them as if it did not know them.
-const FIRST_TRIES: u32 = 4;
+const FIRST_TRIES: u32 = 8;
 /// Distance of two of them; a reload with hundreds of agents takes this long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 use super::EnrolError;
 use crate::private_file::{create_dir, io_error};
 
-/// A batch of hundreds takes a few seconds.
-pub(super) const WAIT: Duration = Duration::from_secs(30);
+/// A batch of hundreds takes a few seconds; a hundred programs that each enrol themselves take turns for a minute.
+pub(super) const WAIT: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Holds the lock until dropped; the system frees it when the process ends.
