@@ -41,8 +41,11 @@ pub(crate) async fn open(
         None => (None, None),
         Some(address) => {
             let token_file = places.run_dir().join(format!("{agent}.token"));
-            let token = Token::create(&token_file)?;
-            (Some(Port::bind(address, token).await?), Some(token_file))
+            let bound = Port::bind(address, Token::create(&token_file)?).await;
+            let port = bound.inspect_err(|_| {
+                std::fs::remove_file(&token_file).ok();
+            })?;
+            (Some(port), Some(token_file))
         }
     };
     Ok(Api {
