@@ -1,8 +1,8 @@
 //! The grammar of the command line.
 
-use clap::{ArgAction, Args, Parser};
-use wagglebus_schemas::{AgentId, Hive};
+use clap::Parser;
 
+use crate::global::Global;
 use crate::verb::Verb;
 
 /// A durable event bus for fleets of AI agents.
@@ -22,30 +22,4 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) verb: Verb,
-}
-
-/// What every verb understands.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Global {
-    /// Print JSON: data on stdout, errors on stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Say nothing but data and errors
-    #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
-    /// No colour; also by NO_COLOR and when stderr is no terminal
-    #[arg(long, global = true, action = ArgAction::SetTrue)]
-    pub(crate) no_color: bool,
-    /// The hive (tenant) to speak to
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "WAGGLEBUS_HIVE",
-        default_value = "wb"
-    )]
-    pub(crate) hive: Hive,
-    /// Speak as this agent; else WAGGLEBUS_AGENT, else operator
-    #[arg(long = "as", global = true, value_name = "AGENT")]
-    pub(crate) sender: Option<AgentId>,
 }

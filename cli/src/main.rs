@@ -3,6 +3,7 @@
 mod args;
 mod demo;
 mod failure;
+mod global;
 mod output;
 mod printable;
 mod programs;

@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::Global;
+use crate::global::Global;
 
 /// The two outlets of a verb.
 pub(crate) struct Output {

@@ -4,8 +4,8 @@ use wagglebus_client::{Client, uid};
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::places::Places;
 
-use crate::args::Global;
 use crate::failure::Failure;
+use crate::global::Global;
 use crate::sender;
 
 /// The surroundings of one run of the command line.

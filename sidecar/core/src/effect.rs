@@ -9,7 +9,7 @@ use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
-use crate::event::{ReaderId, Token};
+use crate::caller::{ReaderId, Token};
 use crate::journal::Location;
 use crate::record::{Key, Out};
 

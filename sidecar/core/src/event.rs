@@ -7,16 +7,9 @@ use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName, Timestamp};
 
+pub use crate::caller::{ReaderId, Token};
 use crate::effect::Settlement;
 use crate::record::Key;
-
-/// Names a request of the agent that waits for an answer; chosen by the shell, used once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token(pub u64);
-
-/// Names a stream reader (the child on stdio, an SSE connection); chosen by the shell, used once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReaderId(pub u64);
 
 /// A message or receipt as it was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,6 +21,7 @@
 //! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
+pub mod caller;
 pub mod context;
 pub mod conversation;
 pub mod effect;

@@ -16,7 +16,7 @@ use wagglebus_sidecar_core::record::Outcome;
 use super::answer::{Answered, Refusal, json};
 use super::item::{acknowledged, raw};
 use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, PathId, number};
-use super::router::Shared;
+use super::state::Shared;
 use crate::gate::Inspection;
 use crate::storage::SpoolReader;
 

@@ -9,7 +9,7 @@ use wagglebus_schemas::generate;
 use wagglebus_sidecar_core::machine::View;
 
 use super::answer::{Answered, json, raw_json, typed};
-use super::router::Shared;
+use super::state::Shared;
 use crate::gate::Inspection;
 use crate::metrics;
 

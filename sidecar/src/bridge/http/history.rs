@@ -18,7 +18,7 @@ use wagglebus_sidecar_core::record::{Closed, Outcome};
 use super::answer::{Answered, Refusal, json, raw_json};
 use super::item::{acknowledged, raw};
 use super::query::{NoParams, Params, PathId};
-use super::router::Shared;
+use super::state::Shared;
 use crate::gate::Inspection;
 
 pub(super) async fn message(

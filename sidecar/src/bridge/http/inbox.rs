@@ -15,7 +15,7 @@ use super::answer::{Answered, Refusal, json};
 use super::body::JsonBody;
 use super::item::Item;
 use super::query::{NoParams, Params, PathId, Seconds, number, time};
-use super::router::Shared;
+use super::state::Shared;
 
 /// Most messages that one request takes.
 const TAKEN_MAX: usize = 32;

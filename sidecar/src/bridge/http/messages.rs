@@ -12,7 +12,7 @@ use wagglebus_schemas::{Level, decode};
 use super::answer::{Answered, Refusal, json};
 use super::body::JsonBody;
 use super::query::{Flag, Params, Seconds, time};
-use super::router::Shared;
+use super::state::Shared;
 
 /// How long a sender waits unless it says otherwise, in seconds: as long as one publish may take.
 const WAIT_DEFAULT: u64 = 5;

@@ -29,6 +29,7 @@ mod query;
 mod roster;
 mod router;
 mod serve;
+mod state;
 mod stream;
 mod token;
 

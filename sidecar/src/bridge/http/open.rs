@@ -8,8 +8,8 @@ use wagglebus_schemas::AgentId;
 use wagglebus_schemas::places::Places;
 
 use super::listen::{ListenError, Port, Socket};
-use super::router::ApiState;
 use super::serve::serve;
+use super::state::ApiState;
 use super::stream::Streams;
 use super::token::Token;
 use crate::gate::Gate;

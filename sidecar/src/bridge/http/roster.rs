@@ -9,7 +9,7 @@ use wagglebus_schemas::id::NameError;
 
 use super::answer::{Answered, Refusal, json as answer};
 use super::query::{NoParams, PAGE_LIMITS, PAGE_SIZE, Params, number};
-use super::router::Shared;
+use super::state::Shared;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! The paths of the API (WIRE, Sidecar API) and what they share.
+//! The paths of the API (WIRE, Sidecar API).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,27 +9,12 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
-use super::stream::Streams;
+use super::state::ApiState;
 use super::{conversations, health, history, inbox, messages, roster, stream};
-use crate::gate::Gate;
-use crate::metrics::{Metrics, RouteMetrics};
-use crate::shutdown::Shutdown;
-
-/// What all requests share.
-pub(super) struct ApiState {
-    pub(super) gate: Gate,
-    pub(super) agent: AgentId,
-    pub(super) metrics: Metrics,
-    pub(super) streams: Streams,
-    pub(super) shutdown: Shutdown,
-}
-
-/// What handlers are lent.
-pub(super) type Shared = State<Arc<ApiState>>;
+use crate::metrics::RouteMetrics;
 
 /// All paths.
 pub(super) fn router(api: Arc<ApiState>) -> Router {

@@ -21,7 +21,8 @@ use super::answer::Refusal;
 use super::flush::Flushed;
 use super::guard::Guard;
 use super::listen::{Listen, Port, Socket};
-use super::router::{ApiState, router};
+use super::router::router;
+use super::state::ApiState;
 use crate::shutdown::Shutdown;
 
 /// Open connections of each listener; further ones wait in the system's queue.

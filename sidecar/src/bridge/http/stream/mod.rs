@@ -20,7 +20,7 @@ use wagglebus_schemas::error::ErrorDetail;
 use super::answer::{Answered, Refusal};
 use super::flush::Flushes;
 use super::query::{Flag, Params, number};
-use super::router::{ApiState, Shared};
+use super::state::{ApiState, Shared};
 use event::EventId;
 use session::{Attach, Attached, Session};
 

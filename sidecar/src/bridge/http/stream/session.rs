@@ -17,7 +17,7 @@ use wagglebus_sidecar_core::record::Key;
 
 use super::event::{EventId, PING, event};
 use crate::bridge::http::item::Item;
-use crate::bridge::http::router::ApiState;
+use crate::bridge::http::state::ApiState;
 use crate::gate::{Gate, Inspection, Reader, ReaderItem};
 use crate::shutdown::Shutdown;
 
