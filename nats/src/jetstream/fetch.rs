@@ -52,28 +52,31 @@ fn open(
         let is_stray = || {
             strays.fetch_add(1, Ordering::Relaxed);
         };
-        let answer = pull(&session, next, &lane, shape, is_stray).await;
+        let (answer, replies) = pull(&session, next, &lane, shape, is_stray).await;
         if let Err(unheard) = answered.send(answer) {
             hand_late(&late, lane, unheard);
         }
-        drop(permit);
+        // The end of a subscription is a write to the server: whoever waits for the message goes first.
+        tokio::task::yield_now().await;
+        drop((replies, permit));
     });
     waiting
 }
 
+/// Returns the subscription, too: it ends when that is dropped.
 async fn pull(
     session: &Session,
     next: String,
     lane: &LaneRef,
     shape: FetchShape,
     stray: impl Fn(),
-) -> Answer {
+) -> (Answer, Option<Subscriber>) {
     let denial = session.denials().watch();
     let inbox = session.inbox();
     let client = session.client();
     // A failure to hand something to the client means that the session is over.
     let Ok(mut replies) = client.subscribe(inbox.clone()).await else {
-        return Err(NoAnswer::Disconnected.into());
+        return (Err(NoAnswer::Disconnected.into()), None);
     };
     let request = Bytes::from(match shape.expires() {
         Some(expires) => format!(
@@ -87,13 +90,14 @@ async fn pull(
         .await
         .is_err()
     {
-        return Err(NoAnswer::Disconnected.into());
+        return (Err(NoAnswer::Disconnected.into()), None);
     }
-    tokio::select! {
+    let answer = tokio::select! {
         biased;
         answer = matching(&mut replies, lane, stray) => answer,
         () = session.denials().refused(&next, denial) => Err(NoAnswer::PermissionDenied.into()),
-    }
+    };
+    (answer, Some(replies))
 }
 
 /// The first reply that answers this pull: a status, or a message of this lane (rule T4).
