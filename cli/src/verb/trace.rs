@@ -1,10 +1,11 @@
 //! `trace`: how far a message came, step by step, why not farther, and what to do next.
 
 use wagglebus_schemas::api::Trace;
+use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
-use wagglebus_schemas::{Level, Timestamp};
+use wagglebus_schemas::{AgentId, Level, Recipient, Timestamp};
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -94,6 +95,8 @@ fn next_command(trace: &Trace) -> String {
     let Some(last) = trace.receipts.last() else {
         return if trace.level < Level::Stored {
             "wagglebus doctor".into()
+        } else if trace.message.to_agent == Recipient::from(AgentId::operator()) {
+            "wagglebus inbox".into()
         } else {
             "wagglebus agents".into()
         };
@@ -119,6 +122,8 @@ fn next_command(trace: &Trace) -> String {
             )
             | None => again,
         },
+        // What the recipient's bridge proves at most.
+        ReceiptLevel::Injected if last.proof == Proof::Write => "wagglebus agents".into(),
         ReceiptLevel::Fetched | ReceiptLevel::Injected | ReceiptLevel::Seen => again,
     }
 }

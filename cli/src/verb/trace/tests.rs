@@ -81,6 +81,15 @@ fn the_next_command_follows_from_the_last_receipt() {
     assert_eq!(held("dialog_open"), format!("wagglebus trace {ID}"));
     assert_eq!(next_command(&trace("accepted", json!([]))), "wagglebus doctor");
     assert_eq!(next_command(&trace("stored", json!([]))), "wagglebus agents");
+    let mut own = trace("stored", json!([]));
+    own.message.to_agent = AgentId::operator().into();
+    assert_eq!(next_command(&own), "wagglebus inbox");
+    let written = json!([receipt(
+        "injected",
+        &[("injected", "06.000")],
+        json!({ "proof": "write" })
+    )]);
+    assert_eq!(next_command(&trace("injected", written)), "wagglebus agents");
     let released = json!([
         receipt("held", &[("held", "06.000")], json!({ "reason": "busy" })),
         receipt("done", &[("done", "07.000")], json!({})),
