@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use wagglebus_client::ClientError;
+use wagglebus_nats::config::ConfigError;
 use wagglebus_nats::connect::ConnectError;
 use wagglebus_nats::context::ContextError;
 use wagglebus_nats::error::NoAnswer;
@@ -283,6 +284,12 @@ impl From<ConnectError> for Failure {
 /// A context or variable that cannot be used.
 impl From<ContextError> for Failure {
     fn from(error: ContextError) -> Self {
+        Self::refused(&error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
         Self::refused(&error)
     }
 }

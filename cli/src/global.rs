@@ -1,6 +1,7 @@
 //! Options that every verb understands.
 
 use clap::{ArgAction, Args};
+use wagglebus_nats::config::ConfigChoice;
 use wagglebus_schemas::{AgentId, Hive};
 
 /// What every verb understands.
@@ -15,15 +16,12 @@ pub(crate) struct Global {
     /// No colour; also by NO_COLOR and when stderr is no terminal
     #[arg(long, global = true, action = ArgAction::SetTrue)]
     pub(crate) no_color: bool,
-    /// The hive (tenant) to speak to
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "WAGGLEBUS_HIVE",
-        default_value = "wb"
-    )]
-    pub(crate) hive: Hive,
+    /// The hive (tenant) to speak to; else as a configuration file says, else wb
+    #[arg(long, global = true, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
+    pub(crate) hive: Option<Hive>,
+    /// This configuration file alone, or `none`; else wagglebus.toml here or above, and the user's config.toml
+    #[arg(long, global = true, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
+    pub(crate) config: Option<ConfigChoice>,
     /// Speak as this agent; else WAGGLEBUS_AGENT, else operator
     #[arg(long = "as", global = true, value_name = "AGENT")]
     pub(crate) sender: Option<AgentId>,

@@ -1,8 +1,9 @@
 //! What a verb works with: where things are, and who speaks.
 
 use wagglebus_client::{Client, uid};
-use wagglebus_schemas::AgentId;
+use wagglebus_nats::config::{Config, ConfigChoice};
 use wagglebus_schemas::places::Places;
+use wagglebus_schemas::{AgentId, Hive};
 
 use crate::failure::Failure;
 use crate::global::Global;
@@ -12,15 +13,26 @@ use crate::sender;
 #[derive(Debug)]
 pub(crate) struct Session {
     places: Places,
+    hive_given: bool,
+    config: Config,
+    config_choice: Option<ConfigChoice>,
     sender: Option<AgentId>,
 }
 
 impl Session {
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
-        let places = Places::from_env(global.hive.clone(), uid())
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let places = |hive| Places::from_env(hive, uid()).map_err(|error| Failure::failed(error.to_string()));
+        let user_file = places(Hive::default())?.user_config_file();
+        let config = Config::load(global.config.as_ref(), user_file)?;
+        let hive = global
+            .hive
+            .clone()
+            .or_else(|| config.hive().map(|said| said.value));
         Ok(Self {
-            places,
+            places: places(hive.unwrap_or_default())?,
+            hive_given: global.hive.is_some(),
+            config,
+            config_choice: global.config.clone(),
             sender: global.sender.clone(),
         })
     }
@@ -28,6 +40,26 @@ impl Session {
     /// Where everything of this hive lies.
     pub(crate) const fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// What the configuration files say.
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Which configuration file was asked for.
+    pub(crate) const fn config_choice(&self) -> Option<&ConfigChoice> {
+        self.config_choice.as_ref()
+    }
+
+    /// Whether the hive was named for this call, or by a variable.
+    pub(crate) const fn hive_given(&self) -> bool {
+        self.hive_given
+    }
+
+    /// Whether the sender was named for this call.
+    pub(crate) const fn sender_given(&self) -> bool {
+        self.sender.is_some()
     }
 
     /// Who speaks.

@@ -42,7 +42,7 @@ impl BusArgs {
             creds: self.creds.clone(),
             api_prefix: None,
         };
-        let settings = match options.named_here(places.nats_context_dir())? {
+        let settings = match options.named_here(places.nats_context_dir(), session.config())? {
             Some(settings) => settings.connection("wagglebus"),
             None => own(places, user)?,
         };

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
+use wagglebus_nats::config::ConfigChoice;
 use wagglebus_schemas::Hive;
 
 /// The coordinator of a hive: knows who is there and answers wb.api requests. Messaging works without it.
@@ -12,12 +13,15 @@ use wagglebus_schemas::Hive;
 #[command(
     after_help = "Exit codes: 0 stopped by SIGTERM, 1 failed, 2 usage, 5 NATS unreachable, 6 refused; 130 interrupted.\n\
                   Connection: --server and --context, else NATS_URL, NATS_CONTEXT and the other NATS_* variables of the \
-                  stock tools, else the running `wagglebus up` of this user."
+                  stock tools, else the configuration files, else the running `wagglebus up` of this user."
 )]
 pub(crate) struct Args {
-    /// The hive (tenant) to serve
-    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE", default_value = "wb")]
-    pub(crate) hive: Hive,
+    /// The hive (tenant) to serve; else as a configuration file says, else wb
+    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
+    pub(crate) hive: Option<Hive>,
+    /// This configuration file alone, or `none`; else wagglebus.toml here or above, and the user's config.toml
+    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
+    pub(crate) config: Option<ConfigChoice>,
     /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas [env: WAGGLEBUS_SERVER]
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
@@ -30,14 +34,9 @@ pub(crate) struct Args {
     /// File with the coordinator's JWT and seed [env: WAGGLEBUS_CREDS]
     #[arg(long, value_name = "FILE", alias = "creds-file")]
     pub(crate) creds: Option<PathBuf>,
-    /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "WAGGLEBUS_COORDINATOR_LISTEN",
-        default_value = "127.0.0.1:0"
-    )]
-    pub(crate) listen: SocketAddr,
+    /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR", env = "WAGGLEBUS_COORDINATOR_LISTEN")]
+    pub(crate) listen: Option<SocketAddr>,
     /// Write {"pid","http"} here once the roster is known, atomically
     #[arg(long, value_name = "FILE", env = "WAGGLEBUS_READY_FILE")]
     pub(crate) ready_file: Option<PathBuf>,

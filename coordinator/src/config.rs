@@ -1,16 +1,20 @@
 //! From what was typed to what is meant.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
+use wagglebus_nats::config;
 use wagglebus_nats::connect::{Credentials, Settings};
 use wagglebus_nats::context::{BusOptions, StockSettings};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::Hive;
-use wagglebus_schemas::places::{BusFile, Places};
+use wagglebus_schemas::places::{BusFile, NoPlace, Places};
 
 use crate::args::Args;
 use crate::failure::Failure;
+
+/// Where it listens unless told otherwise: the system chooses the port.
+const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
 
 /// A complete and checked configuration.
 #[derive(Debug)]
@@ -23,20 +27,35 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
-        if !args.listen.ip().is_loopback() {
-            return Err(Failure::NotLoopback(args.listen));
+        // Without a home there are no contexts and no file of the user; a context that is named is missed by its name.
+        let user_file = places(Hive::default()).map(|places| places.user_config_file());
+        let files = config::Config::load(args.config.as_ref(), user_file.unwrap_or_default())?;
+        let said = || files.coordinator_listen().map(|said| said.value);
+        let listen = args.listen.or_else(said).unwrap_or(ANY_PORT);
+        if !listen.ip().is_loopback() {
+            return Err(Failure::NotLoopback(listen));
         }
+        let hive = args.hive.clone().or_else(|| files.hive().map(|said| said.value));
+        let hive = hive.unwrap_or_default();
         Ok(Self {
-            hive: args.hive.clone(),
-            bus: settings(args)?,
-            listen: args.listen,
+            bus: settings(args, places(hive.clone()), &files)?,
+            hive,
+            listen,
             ready_file: args.ready_file.clone(),
         })
     }
 }
 
+fn places(hive: Hive) -> Result<Places, NoPlace> {
+    Places::from_env(hive, rustix::process::getuid().as_raw())
+}
+
 /// Where NATS is and who we are there: the bus that is named, else the running `up` of this user (DESIGN 6).
-fn settings(args: &Args) -> Result<Settings, Failure> {
+fn settings(
+    args: &Args,
+    places: Result<Places, NoPlace>,
+    files: &config::Config,
+) -> Result<Settings, Failure> {
     let options = BusOptions {
         server: args.server.clone(),
         context: args.context.clone(),
@@ -44,10 +63,8 @@ fn settings(args: &Args) -> Result<Settings, Failure> {
         creds: args.creds.clone(),
         api_prefix: None,
     };
-    let places = Places::from_env(args.hive.clone(), rustix::process::getuid().as_raw());
-    // Without a home there are no contexts; a named one is then missed by its name.
     let contexts = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
-    let stock = match options.named_here(contexts)? {
+    let stock = match options.named_here(contexts, files)? {
         Some(named) => named,
         None => running(&places?)?,
     };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use wagglebus_nats::config::ConfigError;
 use wagglebus_nats::connect::ConnectError;
 use wagglebus_nats::context::ContextError;
 use wagglebus_nats::private_file::PrivateFileError;
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Places(#[from] NoPlace),
     #[error(transparent)]
     Context(#[from] ContextError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("{address} cannot be listened on: use --listen with a free port, or port 0")]
@@ -51,7 +54,7 @@ impl Failure {
             Self::NotLoopback(_) => 2,
             Self::NoBus { .. } => 5,
             Self::Connect(error) if error.heals() => 5,
-            Self::Connect(_) | Self::Context(_) => 6,
+            Self::Connect(_) | Self::Context(_) | Self::Config(_) => 6,
             Self::Interrupted => 130,
             Self::BusFile { .. }
             | Self::Places(_)

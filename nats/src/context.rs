@@ -1,4 +1,4 @@
-//! Which bus is meant: our own options and variables, contexts (NATS ADR-21) and `NATS_*` variables.
+//! Which bus is meant: our own options, variables and files, contexts (NATS ADR-21) and `NATS_*` variables.
 //!
 //! Nothing here is used silently. All programs ask [`BusOptions::named`], so that the same words name the same bus for
 //! each. A context counts when it is *named*, by a flag or by `NATS_CONTEXT`; the one that is merely selected in
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::connect::{Credentials, JETSTREAM_API, Settings, TlsFiles};
 
-pub use named::{BusOptions, Environment};
+pub use named::{BusOptions, Environment, Named, Part};
 
 /// What stock settings say. Absent means that they say nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

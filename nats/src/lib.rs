@@ -8,7 +8,7 @@
 //! | what can be done on a bus | [`bus`] (the trait), [`delivery`], [`lease`], [`error`] |
 //! | over NATS | [`connect`] (sessions), [`jetstream`] (the bus), [`request`], [`lost`] |
 //! | without NATS | [`memory`]: a model that passes the same suite |
-//! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`keys`] |
+//! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`config`] (our files), [`keys`] |
 //! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
 //! | who may do what | [`conf`] (the server's configuration), [`enrol`] (agents), [`context_file`] (the stock CLI) |
 //! | the server itself | [`server`]: find, install, run, supervise |
@@ -27,6 +27,7 @@
 mod bound;
 pub mod bus;
 pub mod conf;
+pub mod config;
 pub mod connect;
 pub mod context;
 pub mod context_file;

@@ -132,6 +132,11 @@ impl Places {
         self.config.join("nats").join("context")
     }
 
+    /// The user's own configuration of wagglebus, `<config>/wagglebus/config.toml`; the same for all hives.
+    pub fn user_config_file(&self) -> PathBuf {
+        self.config.join("wagglebus").join("config.toml")
+    }
+
     /// The state folder of an agent's sidecar: spool, lock, state id.
     pub fn agent_state_dir(&self, agent: &AgentId) -> PathBuf {
         self.state.join("agents").join(agent.as_str())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wagglebus_nats::config::ConfigChoice;
 use wagglebus_nats::context::BusOptions;
 use wagglebus_schemas::heartbeat::{Capability, Proficiency};
 use wagglebus_schemas::{AgentId, Hive};
@@ -19,13 +20,17 @@ pub(crate) struct Arguments {
     #[arg(long = "capability", value_name = "NAME[:PROFICIENCY]", value_parser = parse_capability)]
     pub(crate) capabilities: Vec<Capability>,
 
-    /// The hive
-    #[arg(long, env = "WAGGLEBUS_HIVE", default_value = "wb")]
-    pub(crate) hive: Hive,
+    /// The hive; else as a configuration file says, else wb
+    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
+    pub(crate) hive: Option<Hive>,
 
-    /// How many messages the agent works on at once, beside one urgent
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) slots: u16,
+    /// This configuration file alone, or `none`; else wagglebus.toml here or above, and the user's config.toml
+    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
+    pub(crate) config: Option<ConfigChoice>,
+
+    /// How many messages the agent works on at once, beside one urgent [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) slots: Option<u16>,
 
     /// Take the agent over from a living sidecar on another machine; on this one, stop the other
     #[arg(long)]

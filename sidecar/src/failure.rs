@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use wagglebus_nats::config::ConfigError;
 use wagglebus_nats::connect::ConnectError;
 use wagglebus_nats::context::ContextError;
 use wagglebus_schemas::lease::Lease;
@@ -24,6 +25,9 @@ pub(crate) enum Failure {
     /// A context of the stock CLI, or its variables, cannot be used.
     #[error(transparent)]
     Context(#[from] ContextError),
+    /// A configuration file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The agent cannot be enrolled.
     #[error("cannot enrol the agent: {0}")]
     Enrol(String),
@@ -84,6 +88,7 @@ impl Failure {
             // The texts of connection and listen errors say how to fix them.
             Self::Connect(_)
             | Self::Context(_)
+            | Self::Config(_)
             | Self::Spool(RecoverError::Io { .. })
             | Self::Listen(_)
             | Self::NoPlace(_)
@@ -100,6 +105,7 @@ impl Failure {
             Self::Connect(error) if error.heals() => 5,
             Self::Connect(_)
             | Self::Context(_)
+            | Self::Config(_)
             | Self::Fenced(_)
             | Self::Folder(FolderError::Locked { .. })
             | Self::Listen(ListenError::InUse { .. } | ListenError::NotLoopback { .. }) => 6,

@@ -19,7 +19,7 @@ use crate::heartbeat::Pulse;
 use crate::ready::ReadyFiles;
 use crate::roster::Roster;
 use crate::run::{End, EventLoop, Parts};
-use crate::setup;
+use crate::setup::Setup;
 use crate::shutdown::{Signals, shutdown};
 use crate::storage::{Recovered, StateFolder, recover};
 
@@ -36,8 +36,9 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         StdioBridge::check(stdio)?;
     }
     let signals = Signals::listen()?;
-    let places = setup::places(&arguments)?;
-    let folder = StateFolder::open(&setup::state_dir(&arguments, &places))?;
+    let setup = Setup::new(arguments)?;
+    let (arguments, places) = (&setup.arguments, &setup.places);
+    let folder = StateFolder::open(&setup.state_dir())?;
     let Recovered {
         storage,
         ledger,
@@ -47,9 +48,9 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     for finding in &findings {
         tracing::error!("spool: {finding}");
     }
-    let (connection, bus_events) = setup::connect_as_agent(&arguments, &places).await?;
+    let (connection, bus_events) = setup.connect_as_agent().await?;
     let (bus, late) = JetStream::new(connection.clone());
-    let (hive, agent) = (arguments.hive.clone(), arguments.agent.clone());
+    let (hive, agent) = (places.hive().clone(), arguments.agent.clone());
     let identity = Identity {
         agent: agent.clone(),
         instance: Id::from_uuid(uuid::Uuid::new_v4()),
@@ -57,7 +58,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         pid: std::process::id(),
     };
-    let slots = usize::from(arguments.slots);
+    let slots = setup.slots();
     let settings = Settings {
         hive: hive.clone(),
         identity,
@@ -68,7 +69,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
 
     let socket = places.socket(&agent);
     let (switch, shut) = shutdown();
-    let api = crate::bridge::http::open(&agent, &socket, arguments.listen, &places, gate.clone()).await?;
+    let api = crate::bridge::http::open(&agent, &socket, setup.listen(), places, gate.clone()).await?;
     let (http, token_file) = (api.url(), api.token_file());
     let serving = tokio::spawn(api.serve(shut.clone()));
 

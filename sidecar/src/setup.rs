@@ -1,17 +1,19 @@
 //! From the command line to a connection: which bus, which key, which folders.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use wagglebus_nats::conf::ServerFiles;
+use wagglebus_nats::config::Config;
 use wagglebus_nats::connect::{Connection, Credentials, Events, Settings, connect};
 use wagglebus_nats::enrol::{Applicant, Enroller, RunningServer};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::Monitor;
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, Places};
 use wagglebus_schemas::subject::agent_api_prefix;
+use wagglebus_schemas::{AgentId, Hive};
 
 use crate::args::Arguments;
 use crate::failure::Failure;
@@ -19,14 +21,75 @@ use crate::failure::Failure;
 /// How long an enrolment waits for the administrator's connection.
 const ADMIN_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// The places of this user, with the run folder made.
-///
-/// # Errors
-/// When a place is missing or unusable.
-pub(crate) fn places(arguments: &Arguments) -> Result<Places, Failure> {
-    let places = Places::from_env(arguments.hive.clone(), rustix::process::getuid().as_raw())?;
-    private_folder(places.run_dir())?;
-    Ok(places)
+/// What was asked for, by arguments, variables and configuration files together.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) arguments: Arguments,
+    pub(crate) places: Places,
+    config: Config,
+}
+
+impl Setup {
+    /// Reads the configuration files and makes the run folder.
+    ///
+    /// # Errors
+    /// When a file or a place is unusable.
+    pub(crate) fn new(arguments: Arguments) -> Result<Self, Failure> {
+        let places = |hive| Places::from_env(hive, rustix::process::getuid().as_raw());
+        let user_file = places(Hive::default())?.user_config_file();
+        let config = Config::load(arguments.config.as_ref(), user_file)?;
+        let hive = arguments
+            .hive
+            .clone()
+            .or_else(|| config.hive().map(|said| said.value));
+        let places = places(hive.unwrap_or_default())?;
+        private_folder(places.run_dir())?;
+        Ok(Self {
+            arguments,
+            places,
+            config,
+        })
+    }
+
+    /// How many messages the agent works on at once.
+    pub(crate) fn slots(&self) -> usize {
+        let said = || self.config.sidecar_slots().map(|said| said.value);
+        usize::from(self.arguments.slots.or_else(said).unwrap_or(1))
+    }
+
+    /// Where the local API listens beside its socket.
+    pub(crate) fn listen(&self) -> Option<SocketAddr> {
+        let said = || self.config.sidecar_listen().map(|said| said.value);
+        self.arguments.listen.or_else(said)
+    }
+
+    /// Where the sidecar keeps its state.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        let usual = || self.places.agent_state_dir(&self.arguments.agent);
+        self.arguments.state_dir.clone().unwrap_or_else(usual)
+    }
+
+    /// Connects as the agent; enrols it first where the bus is our own.
+    ///
+    /// # Errors
+    /// When no bus is named or running, or it refuses us. A bus that is only unreachable is waited for.
+    pub(crate) async fn connect_as_agent(&self) -> Result<(Connection, Events), Failure> {
+        let (arguments, places) = (&self.arguments, &self.places);
+        let options = arguments.bus.options();
+        let mut settings = match options.named_here(places.nats_context_dir(), &self.config)? {
+            Some(named) => Settings {
+                inbox_prefix: named
+                    .inbox_prefix
+                    .clone()
+                    .unwrap_or_else(|| inbox_prefix(&arguments.agent)),
+                ..named.connection(connection_name(&arguments.agent))
+            },
+            None => own_bus(arguments, places).await?,
+        };
+        settings.retry_first = true;
+        settings.jitter_seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        Ok(connect(settings).await?)
+    }
 }
 
 /// Makes a folder that only its owner may enter.
@@ -42,37 +105,6 @@ pub(crate) fn private_folder(path: &Path) -> Result<(), Failure> {
         path: path.to_owned(),
         source,
     })
-}
-
-/// Where the sidecar keeps its state.
-pub(crate) fn state_dir(arguments: &Arguments, places: &Places) -> PathBuf {
-    arguments
-        .state_dir
-        .clone()
-        .unwrap_or_else(|| places.agent_state_dir(&arguments.agent))
-}
-
-/// Connects as the agent; enrols it first where the bus is our own.
-///
-/// # Errors
-/// When no bus is named or running, or it refuses us. A bus that is only unreachable is waited for.
-pub(crate) async fn connect_as_agent(
-    arguments: &Arguments,
-    places: &Places,
-) -> Result<(Connection, Events), Failure> {
-    let mut settings = match arguments.bus.options().named_here(places.nats_context_dir())? {
-        Some(named) => Settings {
-            inbox_prefix: named
-                .inbox_prefix
-                .clone()
-                .unwrap_or_else(|| inbox_prefix(&arguments.agent)),
-            ..named.connection(connection_name(&arguments.agent))
-        },
-        None => own_bus(arguments, places).await?,
-    };
-    settings.retry_first = true;
-    settings.jitter_seed = uuid::Uuid::new_v4().as_u64_pair().0;
-    Ok(connect(settings).await?)
 }
 
 fn connection_name(agent: &AgentId) -> String {

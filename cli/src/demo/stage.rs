@@ -74,6 +74,7 @@ impl Stage {
         environment.extend([
             ("XDG_CACHE_HOME".to_owned(), below("cache")),
             ("WAGGLEBUS_HIVE".to_owned(), hive.as_str().into()),
+            ("WAGGLEBUS_CONFIG".to_owned(), "none".into()),
             (resolve::VARIABLE.to_owned(), server),
         ]);
         let stage = Self {
@@ -149,7 +150,7 @@ fn exports(own: &[(&str, PathBuf)], hive: &Hive) -> String {
         .iter()
         .map(|(name, path)| format!("export {name}={}", quoted(path)))
         .collect();
-    lines.push(format!("export WAGGLEBUS_HIVE={hive}"));
+    lines.push(format!("export WAGGLEBUS_HIVE={hive} WAGGLEBUS_CONFIG=none"));
     lines.push("unset WAGGLEBUS_AGENT NATS_URL NATS_CONTEXT".into());
     if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
         lines.push(format!("PATH={}:$PATH", quoted(folder)));

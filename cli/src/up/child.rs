@@ -22,7 +22,8 @@ const STEADY_AFTER: Duration = Duration::from_secs(30);
 /// How long a program may take to end in good order before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
-/// Settings of this shell that would lead the program to another bus than ours; so does every `NATS_*`.
+/// Settings of this shell that would lead the program to another bus than ours; so does every `NATS_*`, and
+/// a configuration file.
 const FOREIGN: [&str; 7] = [
     "WAGGLEBUS_AGENT",
     "WAGGLEBUS_SERVER",
@@ -128,6 +129,7 @@ fn spawn(program: &Program, hive: &Hive) -> io::Result<Child> {
     command
         .args(&program.arguments)
         .env("WAGGLEBUS_HIVE", hive.as_str())
+        .env("WAGGLEBUS_CONFIG", "none")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -3,6 +3,7 @@
 mod ack;
 mod agents;
 mod bench;
+mod config;
 mod demo;
 mod dlq;
 mod doctor;
@@ -44,6 +45,8 @@ pub(crate) enum Verb {
     Agents(agents::Args),
     Tail(tail::Args),
     Doctor(doctor::Args),
+    #[command(subcommand)]
+    Config(config::Verb),
     Provision(provision::Args),
     #[command(subcommand)]
     Server(server::Verb),
@@ -76,6 +79,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Agents(args) => agents::run(args, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
         Verb::Doctor(args) => doctor::run(args, session, output).await,
+        Verb::Config(verb) => config::run(verb, session, output),
         Verb::Provision(args) => provision::run(args, session, output).await,
         Verb::Server(verb) => server::run(verb, session, output).await,
         Verb::Sidecar(args) => args.become_it(session),

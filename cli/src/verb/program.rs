@@ -41,9 +41,13 @@ impl Coordinator {
 /// Returns only when the program does not start.
 fn replace_us(name: &str, arguments: &[OsString], session: &Session) -> Result<(), Failure> {
     let path = programs::beside(name)?;
-    let error = Command::new(&path)
+    let mut command = Command::new(&path);
+    command
         .args(arguments)
-        .env("WAGGLEBUS_HIVE", session.places().hive().as_str())
-        .exec();
+        .env("WAGGLEBUS_HIVE", session.places().hive().as_str());
+    if let Some(choice) = session.config_choice() {
+        command.env("WAGGLEBUS_CONFIG", choice.as_os_str());
+    }
+    let error = command.exec();
     Err(programs::not_started(&path, &error))
 }

@@ -274,6 +274,7 @@ fn environment(home: &Path) -> Vec<(String, PathBuf)> {
         ("HOME".to_owned(), home.to_owned()),
         ("TMPDIR".to_owned(), home.to_owned()),
         ("XDG_RUNTIME_DIR".to_owned(), home.join("run")),
+        ("WAGGLEBUS_CONFIG".to_owned(), "none".into()),
     ];
     for name in ["PATH", "WAGGLEBUS_LOG"] {
         let value = std::env::var_os(name).map(PathBuf::from);

@@ -1,11 +1,16 @@
-//! Which bus is named, by whatever program of ours: its options, `WAGGLEBUS_*`, `NATS_*`, in this order (DESIGN 6).
+//! Which bus is named, by whatever program of ours: its options, `WAGGLEBUS_*`, `NATS_*`, the project's file, the
+//! user's file, in this order (DESIGN 6).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{ContextError, ContextFile, ReadFile, StockSettings, addresses};
-use crate::connect::Credentials;
+use crate::config::Config;
+use crate::connect::{Credentials, TlsFiles};
+
+/// How `NATS_*` are called where they are told of.
+const STOCK_VARIABLES: &str = "NATS_* variables";
 
 /// What names a bus: the same options, or variables, for all programs. Absent means not given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,11 +36,37 @@ pub struct Environment {
     pub contexts: PathBuf,
     /// What `~/` means in a context.
     pub home: Option<PathBuf>,
+    /// Our configuration files.
+    pub config: Config,
+}
+
+/// The bus that is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// What is said of it.
+    pub settings: StockSettings,
+    /// Who says which part.
+    pub origins: BTreeMap<Part, String>,
+}
+
+/// A part of [`StockSettings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The addresses.
+    Urls,
+    /// Who we are.
+    Credentials,
+    /// Transport security.
+    Tls,
+    /// Beginning of the JetStream API.
+    ApiPrefix,
+    /// Beginning of reply subjects.
+    InboxPrefix,
 }
 
 impl Environment {
     /// That of this process.
-    pub fn of_process(contexts: PathBuf) -> Self {
+    pub fn of_process(contexts: PathBuf, config: Config) -> Self {
         let text = |(name, value): (OsString, OsString)| {
             let name = name.into_string().ok()?;
             let ours = name.starts_with("WAGGLEBUS_") || name.starts_with("NATS_");
@@ -46,6 +77,7 @@ impl Environment {
             variables: std::env::vars_os().filter_map(text).collect(),
             contexts,
             home: std::env::home_dir(),
+            config,
         }
     }
 
@@ -81,7 +113,7 @@ impl Environment {
             ca: text("NATS_CA"),
             ..ContextFile::default()
         };
-        file.settings("NATS_* variables", self.home.as_deref())
+        file.settings(STOCK_VARIABLES, self.home.as_deref())
     }
 }
 
@@ -90,16 +122,22 @@ impl BusOptions {
     ///
     /// # Errors
     /// As there.
-    pub fn named_here(&self, contexts: PathBuf) -> Result<Option<StockSettings>, ContextError> {
+    pub fn named_here(
+        &self,
+        contexts: PathBuf,
+        config: &Config,
+    ) -> Result<Option<StockSettings>, ContextError> {
         let read = |path: &Path| std::fs::read_to_string(path);
-        self.named(&Environment::of_process(contexts), &read)
+        let named = self.named(&Environment::of_process(contexts, config.clone()), &read)?;
+        Ok(named.map(|named| named.settings))
     }
 
     /// The bus that is named; `None` when none is, and the running `up` of this user is meant.
     ///
     /// What one level leaves open, the next one fills in, down to the first context: that brings its own credentials,
     /// and those below belong to another bus. Variables that name no bus, such as a token for another one, keep nobody
-    /// from the own one; options do, since they were typed for this very call.
+    /// from the own one, and are shown to none that a file names: who writes a project's file need not be trusted with
+    /// them. Options do count, and so do `WAGGLEBUS_*`, since they were meant for us.
     ///
     /// # Errors
     /// When what is named cannot be used, or options contradict each other.
@@ -107,23 +145,22 @@ impl BusOptions {
         &self,
         environment: &Environment,
         read: ReadFile<'_>,
-    ) -> Result<Option<StockSettings>, ContextError> {
-        let mut found = Found {
-            settings: self.settings("options")?,
-            names: self.server.is_some(),
-        };
-        if found.fill(self.context.as_deref(), environment, read)? {
-            return Ok(Some(found.settings));
+    ) -> Result<Option<Named>, ContextError> {
+        let mut found = Found::default();
+        if found.level(self, "options", environment, read)?
+            || found.level(&environment.options(), "WAGGLEBUS_* variables", environment, read)?
+        {
+            return Ok(Some(found.named));
         }
-        let ours = environment.options();
-        found.add(ours.settings("WAGGLEBUS_* variables")?);
-        if found.fill(ours.context.as_deref(), environment, read)? {
-            return Ok(Some(found.settings));
+        let (stock, context) = (environment.stock()?, environment.get("NATS_CONTEXT"));
+        if found.names || !stock.urls.is_empty() || context.is_some() {
+            found.add(stock, STOCK_VARIABLES);
+            found.fill(context.as_deref(), environment, read)?;
+            return Ok(Some(found.named));
         }
-        found.add(environment.stock()?);
-        found.fill(environment.get("NATS_CONTEXT").as_deref(), environment, read)?;
-        if found.names {
-            return Ok(Some(found.settings));
+        if let Some(said) = environment.config.bus() {
+            found.level(&said.value, &said.origin.to_string(), environment, read)?;
+            return Ok(Some(found.named));
         }
         if *self != Self::default() {
             return Err(ContextError::Contradiction {
@@ -163,17 +200,35 @@ impl BusOptions {
 }
 
 /// What the levels so far say.
+#[derive(Default)]
 struct Found {
-    settings: StockSettings,
+    named: Named,
     /// One of them names a bus.
     names: bool,
 }
 
 impl Found {
+    /// Fills in what is still open from our own words. Returns whether nothing below counts.
+    fn level(
+        &mut self,
+        options: &BusOptions,
+        origin: &str,
+        environment: &Environment,
+        read: ReadFile<'_>,
+    ) -> Result<bool, ContextError> {
+        self.add(options.settings(origin)?, origin);
+        self.fill(options.context.as_deref(), environment, read)
+    }
+
     /// Fills in what is still open.
-    fn add(&mut self, below: StockSettings) {
+    fn add(&mut self, below: StockSettings, origin: &str) {
         self.names |= !below.urls.is_empty();
-        self.settings = std::mem::take(&mut self.settings).over(below);
+        for part in parts(&below) {
+            if !parts(&self.named.settings).contains(&part) {
+                self.named.origins.insert(part, origin.to_owned());
+            }
+        }
+        self.named.settings = std::mem::take(&mut self.named.settings).over(below);
     }
 
     /// Fills in what is still open from a level's context, below which nothing counts. Returns whether there is one.
@@ -187,13 +242,26 @@ impl Found {
             return Ok(false);
         };
         let home = environment.home.as_deref();
-        self.add(StockSettings::from_context(
-            &environment.contexts,
-            name,
-            home,
-            read,
-        )?);
+        self.add(
+            StockSettings::from_context(&environment.contexts, name, home, read)?,
+            &format!("context {name}"),
+        );
         self.names = true;
         Ok(true)
     }
+}
+
+/// What these settings say something about.
+fn parts(settings: &StockSettings) -> Vec<Part> {
+    let said = [
+        (Part::Urls, !settings.urls.is_empty()),
+        (Part::Credentials, settings.credentials != Credentials::None),
+        (Part::Tls, settings.tls != TlsFiles::default()),
+        (Part::ApiPrefix, settings.api_prefix.is_some()),
+        (Part::InboxPrefix, settings.inbox_prefix.is_some()),
+    ];
+    said.into_iter()
+        .filter(|(_, said)| *said)
+        .map(|(part, _)| part)
+        .collect()
 }

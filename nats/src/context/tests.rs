@@ -1,6 +1,7 @@
 //! Tables of stock settings.
 
 use super::*;
+use crate::config::{Config, ConfigChoice, Surroundings};
 
 const DIR: &str = "conf/nats/context";
 
@@ -37,7 +38,8 @@ fn named(
     variables: &[(&str, &str)],
     contents: &[(&str, &str)],
 ) -> Result<Option<StockSettings>, ContextError> {
-    options.named(&surroundings(variables), &files(contents))
+    let named = options.named(&surroundings(variables), &files(contents))?;
+    Ok(named.map(|named| named.settings))
 }
 
 fn surroundings(variables: &[(&str, &str)]) -> Environment {
@@ -48,6 +50,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Environment {
         variables: variables.collect(),
         contexts: DIR.into(),
         home: None,
+        config: Config::default(),
     }
 }
 
@@ -165,7 +168,7 @@ fn a_selected_context_is_never_read() {
         .named(&surroundings(&[("NATS_URL", "nats://a")]), &read)
         .unwrap()
         .unwrap();
-    assert_eq!(settings.urls, ["nats://a"]);
+    assert_eq!(settings.settings.urls, ["nats://a"]);
 }
 
 /// Who comes first: options, `WAGGLEBUS_*`, `NATS_*`; nothing below a context counts.
@@ -256,4 +259,75 @@ fn options_that_cannot_be_followed_are_said() {
         let error = named(&options, &[("NATS_TOKEN", "t")], &[]).unwrap_err();
         assert!(error.to_string().contains(part), "{options:?}: {error}");
     }
+}
+
+/// What our files say: below everything else, and never together with what was meant for another bus.
+#[test]
+fn a_file_names_the_bus_when_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.toml");
+    let with = |text: &str, variables: &[(&str, &str)], options: &BusOptions| {
+        std::fs::write(&path, text).unwrap();
+        let surroundings_of_files = Surroundings {
+            choice: Some(ConfigChoice::File(path.clone())),
+            folder: None,
+            user_file: PathBuf::new(),
+            home: None,
+            uid: 0,
+        };
+        let environment = Environment {
+            config: surroundings_of_files.load().unwrap(),
+            ..surroundings(variables)
+        };
+        let files = files(&[("mine.json", r#"{"url":"nats://mine:1","token":"m"}"#)]);
+        options.named(&environment, &files).unwrap()
+    };
+    let none = BusOptions::default();
+    let file = "[bus]\nserver = 'nats://file:1'\nnkey = 'f.nk'\n";
+    let own_key = Credentials::NkeyFile(folder.path().join("f.nk"));
+
+    let named = with(file, &[], &none).unwrap();
+    assert_eq!(
+        (named.settings.urls[0].as_str(), &named.settings.credentials),
+        ("nats://file:1", &own_key)
+    );
+    let origin = format!("given file {}", path.display());
+    assert_eq!(
+        named.origins,
+        [(Part::Urls, origin.clone()), (Part::Credentials, origin)].into()
+    );
+
+    let token = [("NATS_TOKEN", "secret")];
+    let bare = "[bus]\nserver = 'nats://file:1'\n";
+    assert_eq!(
+        with(bare, &token, &none).unwrap().settings.credentials,
+        Credentials::None
+    );
+    let ours = [("WAGGLEBUS_NKEY", "our.nk")];
+    let named = with(file, &ours, &none).unwrap();
+    assert_eq!(named.settings.credentials, Credentials::NkeyFile("our.nk".into()));
+    assert_eq!(named.origins[&Part::Credentials], "WAGGLEBUS_* variables");
+
+    for variables in [
+        [("NATS_URL", "nats://var:2")],
+        [("WAGGLEBUS_SERVER", "nats://var:2")],
+    ] {
+        let named = with(file, &variables, &none).unwrap();
+        assert_eq!(
+            (named.settings.urls[0].as_str(), named.settings.credentials),
+            ("nats://var:2", Credentials::None)
+        );
+    }
+    let context = with("[bus]\ncontext = 'mine'\n", &token, &none).unwrap();
+    assert_eq!(context.settings.credentials, Credentials::Token("m".to_owned()));
+    assert_eq!(context.origins[&Part::Urls], "context mine");
+    let prefix = BusOptions {
+        api_prefix: Some("X".to_owned()),
+        ..none.clone()
+    };
+    assert_eq!(
+        with(file, &[], &prefix).unwrap().settings.api_prefix.as_deref(),
+        Some("X")
+    );
+    assert_eq!(with("hive = 'x'", &token, &none), None);
 }

@@ -1,5 +1,6 @@
 //! The command line on a bus that it runs itself: real programs, a home of its own.
 
+mod config;
 mod inbox;
 mod named;
 mod stdio;

@@ -107,7 +107,7 @@ fn all_programs_understand_the_same_names() {
     assert_eq!(code, Some(0), "{said}");
 }
 
-/// The shell in which `up` is called may be about another bus.
+/// The shell in which `up` is called may be about another bus, and so may its folder.
 #[test]
 fn up_leads_its_own_programs_to_no_other_bus() {
     let (home, _) = Home::up();
@@ -117,7 +117,11 @@ fn up_leads_its_own_programs_to_no_other_bus() {
     for name in ["CONTEXT", "SERVER", "NKEY", "CREDS"] {
         up.env(format!("WAGGLEBUS_{name}"), "elsewhere");
     }
-    let output = up.output().unwrap();
+    let folder = home.path("project");
+    std::fs::create_dir(&folder).unwrap();
+    let file = "[bus]\nserver = 'nats://elsewhere:1'\n[coordinator]\nlisten = '127.0.0.1:1'\n";
+    std::fs::write(folder.join("wagglebus.toml"), file).unwrap();
+    let output = up.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(home.json(&["inbox"])["messages"].as_array().unwrap().len(), 0);
 }

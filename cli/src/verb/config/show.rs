@@ -1,0 +1,59 @@
+//! `config show` and `config diff`.
+
+use crate::failure::Failure;
+use crate::output::{Output, table};
+use crate::session::Session;
+
+use super::settings::{Setting, settings};
+
+/// Show every setting as it counts now; highest first: options, WAGGLEBUS_*, NATS_*, project file, user file, built in
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// Also show who says so
+    #[arg(long)]
+    origin: bool,
+}
+
+/// Show what differs from what is built in, and who says so
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {}
+
+pub(super) fn show(args: &Show, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let settings = settings(session)?;
+    if output.json() {
+        return Ok(output.record(&settings)?);
+    }
+    if args.origin {
+        let mut rows = table(["KEY", "VALUE", "ORIGIN"]);
+        for setting in settings {
+            rows.add_row([setting.key.to_owned(), shown(setting.value), setting.origin]);
+        }
+        return Ok(output.table(&rows)?);
+    }
+    let mut rows = table(["KEY", "VALUE"]);
+    for setting in settings {
+        rows.add_row([setting.key.to_owned(), shown(setting.value)]);
+    }
+    Ok(output.table(&rows)?)
+}
+
+pub(super) fn diff(_: &Diff, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let mut settings = settings(session)?;
+    settings.retain(Setting::differs);
+    if output.json() {
+        return Ok(output.record(&settings)?);
+    }
+    if settings.is_empty() {
+        return Ok(output.note("everything is as built in")?);
+    }
+    let mut rows = table(["KEY", "DEFAULT", "VALUE", "ORIGIN"]);
+    for setting in settings {
+        let (default, value) = (shown(setting.default), shown(setting.value));
+        rows.add_row([setting.key.to_owned(), default, value, setting.origin]);
+    }
+    Ok(output.table(&rows)?)
+}
+
+fn shown(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "-".to_owned())
+}
