@@ -61,6 +61,11 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let mut output = Output::standard(&cli.global);
+    if let Some(done) = verb::run_alone(&cli.verb, &mut output) {
+        done?;
+        output.finish()?;
+        return Ok(());
+    }
     let session = Session::new(&cli.global)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

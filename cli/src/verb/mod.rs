@@ -3,12 +3,14 @@
 mod ack;
 mod agents;
 mod bench;
+mod completions;
 mod config;
 mod demo;
 mod dlq;
 mod doctor;
 mod down;
 mod inbox;
+mod man;
 mod nak;
 mod program;
 mod provision;
@@ -53,6 +55,8 @@ pub(crate) enum Verb {
     Sidecar(program::Sidecar),
     Coordinator(program::Coordinator),
     Bench(bench::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     Version(version::Args),
 }
 
@@ -61,6 +65,18 @@ impl Verb {
     pub(crate) const fn minds_signals(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Demo(_) | Self::Send(_))
     }
+}
+
+/// Does it when it speaks of this program alone: such a verb needs no home, no configuration and no bus, and a shell that
+/// starts shall not fail by any of them.
+pub(crate) fn run_alone(verb: &Verb, output: &mut Output) -> Option<Result<(), Failure>> {
+    if let Verb::Completions(args) = verb {
+        return Some(completions::run(args, output));
+    }
+    if let Verb::Man(args) = verb {
+        return Some(man::run(args, output));
+    }
+    None
 }
 
 /// Does it.
@@ -85,6 +101,8 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Sidecar(args) => args.become_it(session),
         Verb::Coordinator(args) => args.become_it(session),
         Verb::Bench(args) => bench::run(args, output).await,
+        Verb::Completions(args) => completions::run(&args, output),
+        Verb::Man(args) => man::run(&args, output),
         Verb::Version(args) => version::run(args, output).await,
     }
 }

@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod alone;
 mod fake;
 mod home;
 mod messages;
