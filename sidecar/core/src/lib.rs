@@ -17,6 +17,7 @@
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`receipt`] | receipts made and taken |
 //! | [`text`] | the grammar of programs that speak no JSON |
+//! | [`terminal`] | what may be typed into a pane, when, and whether it arrived |
 //! | [`conversation`] | messages by conversation, and pages of them |
 //! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
@@ -39,5 +40,6 @@ pub mod receipt;
 pub mod record;
 pub mod settle;
 pub mod spool;
+pub mod terminal;
 pub mod text;
 pub mod wake;
