@@ -8,11 +8,11 @@ use serde_json::Value;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
-    ProgressRequest, Readiness, SendAnswer, Trace,
+    ProgressRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::{AgentFile, Places};
-use wagglebus_schemas::{AgentId, Draft, Level, Message};
+use wagglebus_schemas::{AgentId, Draft, Level, Message, RoomName};
 
 use crate::discovery;
 use crate::endpoint::{Endpoint, Token};
@@ -235,6 +235,35 @@ impl Client {
     /// [`ClientError::Refused`] with `unknown_agent`, or any other.
     pub async fn agent(&self, agent: &AgentId) -> Result<Answered<Agent>, ClientError> {
         self.read(Target::new(format!("/v1/agents/{agent}"))).await
+    }
+
+    /// One page of the rooms that somebody is in; `cursor` is the previous page's `next_cursor`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn rooms(&self, cursor: Option<&str>) -> Result<Answered<Page<Room>>, ClientError> {
+        let target = Target::new("/v1/rooms").with("limit", PAGE_ITEMS);
+        self.read(match cursor {
+            Some(cursor) => target.with("cursor", cursor),
+            None => target,
+        })
+        .await
+    }
+
+    /// Puts the agent into a room, from now on; with `join` false takes it out of it. May be repeated.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn change_room(
+        &self,
+        room: &RoomName,
+        join: bool,
+    ) -> Result<Answered<RoomAnswer>, ClientError> {
+        let verb = if join { "join" } else { "leave" };
+        let target = Target::new(format!("/v1/rooms/{room}/{verb}"));
+        let mut call = Call::post(target, Bytes::new(), ANSWER_WITHIN);
+        call.repeatable = true;
+        self.exchange.json(&call).await
     }
 
     /// Whether it lives: an answer at all.

@@ -5,7 +5,7 @@ use futures::stream::{BoxStream, SelectAll};
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wagglebus_coordinator_core::inbound;
+use wagglebus_coordinator_core::{Event, inbound};
 use wagglebus_nats::connect::Session;
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::stream::Bucket;
@@ -13,6 +13,7 @@ use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
 use crate::micro;
+use crate::rooms::{self, Changes};
 
 /// Enrolment changes that may wait to be read; then the watch waits.
 const CHANGES_MAX: usize = 256;
@@ -25,13 +26,16 @@ pub(crate) enum Arrival {
     Request(Message),
     Discovery(Message),
     Enrolment(Change),
+    Post(Message),
+    RoomChanged(Event),
 }
 
 /// The subscriptions of one session. Dropped, they end.
 pub(crate) struct Arrivals {
     merged: SelectAll<BoxStream<'static, Arrival>>,
     client: Client,
-    _watch: JoinSet<()>,
+    rooms: Changes,
+    _work: JoinSet<()>,
 }
 
 impl Arrivals {
@@ -52,29 +56,34 @@ impl Arrivals {
             let requests = client.queue_subscribe(subject, group).await?;
             merged.push(requests.map(Arrival::Request).boxed());
         }
+        // One of several coordinators wakes the members.
+        let group = micro::QUEUE_GROUP.to_owned();
+        let posts = client.queue_subscribe(inbound::post_filter(hive), group).await?;
+        merged.push(posts.map(Arrival::Post).boxed());
         for subject in micro::DISCOVERY {
             let discovery = client.subscribe(subject).await?;
             merged.push(discovery.map(Arrival::Discovery).boxed());
         }
+        let mut work = JoinSet::new();
         let (out, changes) = mpsc::channel(CHANGES_MAX);
-        let mut watch = JoinSet::new();
-        watch.spawn(enrolments::follow(
-            session.clone(),
-            Bucket::Enrolments.name(hive),
-            out,
-        ));
-        let changes = stream::unfold(changes, |mut changes| async {
-            changes
-                .recv()
-                .await
-                .map(|change| (Arrival::Enrolment(change), changes))
-        });
-        merged.push(changes.boxed());
+        let bucket = Bucket::Enrolments.name(hive);
+        work.spawn(enrolments::follow(session.clone(), bucket, out));
+        merged.push(received(changes).map(Arrival::Enrolment).boxed());
+        let (rooms, asked) = Changes::channel();
+        let (out, done) = mpsc::channel(CHANGES_MAX);
+        work.spawn(rooms::work(session.clone(), hive.clone(), asked, out));
+        merged.push(received(done).map(Arrival::RoomChanged).boxed());
         Ok(Self {
             merged,
             client,
-            _watch: watch,
+            rooms,
+            _work: work,
         })
+    }
+
+    /// Where changes of rooms are asked for.
+    pub(crate) const fn rooms(&self) -> &Changes {
+        &self.rooms
     }
 
     /// The next arrival; `None` once the session is over. Cancel-safe.
@@ -86,4 +95,12 @@ impl Arrivals {
     pub(crate) const fn client(&self) -> &Client {
         &self.client
     }
+}
+
+fn received<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> BoxStream<'static, T> {
+    stream::unfold(receiver, |mut receiver| async {
+        let item = receiver.recv().await?;
+        Some((item, receiver))
+    })
+    .boxed()
 }

@@ -12,6 +12,7 @@ mod metrics;
 mod micro;
 mod outbound;
 mod ready;
+mod rooms;
 mod run;
 mod shutdown;
 mod telemetry;

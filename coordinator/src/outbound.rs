@@ -25,6 +25,11 @@ pub(crate) async fn answer(client: &Client, to: String, outcome: Result<Vec<u8>,
     }
 }
 
+/// Publishes an empty message. False when it could not be sent.
+pub(crate) async fn hint(client: &Client, to: String) -> bool {
+    publish(client, to, None, Vec::new()).await
+}
+
 /// Publishes a record. False when it could not be sent.
 pub(crate) async fn record<T: Serialize>(
     client: &Client,

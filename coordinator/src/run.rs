@@ -1,5 +1,6 @@
 //! The only event loop: what comes in becomes events, what the machine answers is carried out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use wagglebus_coordinator_core::{Effect, Event, Machine, Reply, inbound};
 use wagglebus_nats::connect::{self, Connection};
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::subject::Subject;
 
 use crate::arrival::{Arrival, Arrivals};
 use crate::clock::{self, Clock};
@@ -177,6 +179,8 @@ impl Coordinator {
                 self.health.send_replace(Health::without_enrolments(&reason));
                 return Ok(());
             }
+            Some(Arrival::Post(message)) => inbound::post(&self.hive, &message.subject).map(Some),
+            Some(Arrival::RoomChanged(event)) => Ok(Some(event)),
             // The session is over; the connection tells it, too.
             None => {
                 self.arrivals = None;
@@ -204,8 +208,26 @@ impl Coordinator {
 
     async fn step(&mut self, event: Event) {
         let began = Instant::now();
-        for effect in self.machine.step(self.clock.now(), event) {
+        let mut effects: VecDeque<Effect> = self.machine.step(self.clock.now(), event).into();
+        while let Some(effect) = effects.pop_front() {
             match effect {
+                Effect::ChangeRoom(change) => {
+                    let refused = self
+                        .arrivals
+                        .as_ref()
+                        .and_then(|arrivals| arrivals.rooms().ask(change));
+                    if let Some(event) = refused {
+                        effects.extend(self.machine.step(self.clock.now(), event));
+                    }
+                }
+                Effect::WakeLane { agent, priority } => {
+                    let subject = Subject::WakeMessage { to: agent, priority };
+                    if let Some(arrivals) = &self.arrivals
+                        && !outbound::hint(arrivals.client(), subject.build(&self.hive)).await
+                    {
+                        self.metrics.unsent();
+                    }
+                }
                 Effect::Reply(reply) => self.reply(reply, began).await,
                 Effect::Presence { agent, from, to } => {
                     self.metrics.presence_changed(from, to);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
-use crate::plan::{Action, Object, Plan, Refusal, Wanted};
+use crate::plan::{Action, Object, Plan, Refusal, Step, Wanted};
 
 /// JetStream's own numbers for what is not there.
 const NOT_FOUND: [u32; 2] = [10059, 10014];
@@ -65,15 +65,15 @@ pub enum ProvisionError {
 /// # Errors
 /// When the server does not answer, or refuses to.
 pub async fn plan(js: &Context, wanted: &[Wanted]) -> Result<Plan, ProvisionError> {
-    let steps = stream::iter(wanted)
-        .map(|wanted| async move {
-            let found = find(js, wanted.object()).await?;
-            Ok(wanted.plan(found.as_ref()))
-        })
-        .buffered(CONCURRENCY);
+    let steps: Vec<_> = wanted.iter().map(|wanted| step(js, wanted)).collect();
     Ok(Plan {
-        steps: steps.try_collect().await?,
+        steps: stream::iter(steps).buffered(CONCURRENCY).try_collect().await?,
     })
+}
+
+async fn step(js: &Context, wanted: &Wanted) -> Result<Step, ProvisionError> {
+    let found = find(js, wanted.object()).await?;
+    Ok(wanted.plan(found.as_ref()))
 }
 
 /// Makes the server have all of `wanted`, and returns what had to be done. May run any number of times, also at the
@@ -102,23 +102,26 @@ pub async fn provision(js: &Context, wanted: &[Wanted]) -> Result<Plan, Provisio
 }
 
 async fn carry_out(js: &Context, plan: &Plan) -> Result<(), ProvisionError> {
-    let steps = plan.steps.iter().map(Ok::<_, ProvisionError>);
+    let steps: Vec<_> = plan.steps.iter().map(|step| take(js, step)).collect();
     stream::iter(steps)
-        .try_for_each_concurrent(CONCURRENCY, |step| async move {
-            let (verb, config) = match &step.action {
-                Action::Create(config) => (Verb::Create, config),
-                Action::Update { config, .. } => (Verb::Update, config),
-                Action::Ok | Action::Refuse(_) => return Ok(()),
-            };
-            let (subject, body) = write_request(&step.object, verb, config);
-            match ask(js, &step.object, &subject, &body).await? {
-                Answer {
-                    error: Some(error), ..
-                } if !EXISTS.contains(&error.err_code) => Err(error.denied(&step.object)),
-                Answer { .. } => Ok(()),
-            }
-        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
         .await
+}
+
+async fn take(js: &Context, step: &Step) -> Result<(), ProvisionError> {
+    let (verb, config) = match &step.action {
+        Action::Create(config) => (Verb::Create, config),
+        Action::Update { config, .. } => (Verb::Update, config),
+        Action::Ok | Action::Refuse(_) => return Ok(()),
+    };
+    let (subject, body) = write_request(&step.object, verb, config);
+    match ask(js, &step.object, &subject, &body).await? {
+        Answer {
+            error: Some(error), ..
+        } if !EXISTS.contains(&error.err_code) => Err(error.denied(&step.object)),
+        Answer { .. } => Ok(()),
+    }
 }
 
 /// The configuration of something on the server, if it is there.

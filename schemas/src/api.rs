@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::Id;
+use crate::id::{AgentId, Id, RoomName};
 use crate::level::Level;
 use crate::message::Message;
 use crate::receipt::Receipt;
@@ -30,6 +30,34 @@ pub struct SendAnswer {
 
 /// The value of [`SendAnswer::warning`].
 pub const RECIPIENT_UNVERIFIED: &str = "recipient_unverified";
+
+/// A room, as one agent sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Room {
+    /// Its name; as a recipient it is written `room:<name>`.
+    pub name: RoomName,
+    /// Who is in it, by name.
+    pub members: Vec<AgentId>,
+    /// Last sequence of `WB_MESSAGES` at the asker's join; null when the asker is not in it.
+    pub joined_seq: Option<u64>,
+}
+
+/// Body of `wb.api.join` and `wb.api.leave`; over HTTP the room stands in the path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoomRequest {
+    /// The room.
+    pub room: RoomName,
+}
+
+/// Answer to a join or a leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoomAnswer {
+    /// The room.
+    pub name: RoomName,
+    /// Posts above this sequence of `WB_MESSAGES` are the member's; null after a leave.
+    pub joined_seq: Option<u64>,
+}
 
 /// A message in the agent's hands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

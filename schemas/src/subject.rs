@@ -34,6 +34,12 @@ vocabulary! {
         Agent = "agent",
         /// An address to an agent.
         Resolve = "resolve",
+        /// The rooms there are.
+        Rooms = "rooms",
+        /// Into a room.
+        Join = "join",
+        /// Out of a room.
+        Leave = "leave",
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::{Draft, Id, Level};
+use wagglebus_schemas::{Draft, Id, Level, RoomName};
 use wagglebus_sidecar_core::effect::{Answer, Handed};
 use wagglebus_sidecar_core::event::{Event, ReaderId, ReaderKind, SendRequest, TakeRequest, Token, Verb};
 use wagglebus_sidecar_core::machine::Sidecar;
@@ -157,6 +158,17 @@ impl Gate {
             id.or(named).is_some_and(|id| ledger.sent(&id).is_some())
         };
         self.inspect(look).await
+    }
+
+    /// Puts the agent into a room, or takes it out of it.
+    ///
+    /// # Errors
+    /// The refusal, as it is to be shown.
+    pub(crate) async fn change_room(&self, room: &RoomName, join: bool) -> Result<Value, ErrorDetail> {
+        let changed = self.roster.change_room(room, join).await;
+        // Also after an error: without an answer it may be done.
+        self.endings.send(Event::RoomChanged { room: room.clone() }).ok();
+        changed
     }
 
     /// Takes messages: waits up to `timeout` for the first, then answers with all that are there, up to `max`.

@@ -18,12 +18,14 @@ use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorBody, ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::subject::{ApiMethod, Subject};
-use wagglebus_schemas::{AgentId, Hive, Level, Recipient, decode};
+use wagglebus_schemas::{AgentId, Hive, Level, Recipient, RoomName, decode};
 
 /// How long a sender waits for an answer about an unknown recipient (DESIGN 4).
 const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
 /// How long the roster paths of the API wait for the coordinator.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
+/// How long a change of rooms may take: the agent's lanes are changed one after the other.
+const CHANGE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a send does not ask again after nobody answered: each one would wait for nothing.
 const SILENCE: Duration = Duration::from_secs(1);
 /// The status of errors that pass by themselves.
@@ -167,6 +169,37 @@ impl Roster {
                 let known = self.remembered(agent).ok_or_else(unavailable)?;
                 shown(&stale(&known))
             }
+        }
+    }
+
+    /// A page of the rooms that somebody is in: at most `limit` behind `cursor`, by name.
+    ///
+    /// # Errors
+    /// When nobody answers, or the coordinator refuses.
+    pub(crate) async fn rooms(&self, limit: usize, cursor: Option<&RoomName>) -> Result<Value, ErrorDetail> {
+        let query = json!({ "limit": limit, "cursor": cursor });
+        self.ask(ApiMethod::Rooms, &query, ASK_WITHIN).await
+    }
+
+    /// Puts this agent into a room, or takes it out of it.
+    ///
+    /// # Errors
+    /// When nobody answers, or the coordinator refuses. Without an answer it may be done all the same.
+    pub(crate) async fn change_room(&self, room: &RoomName, join: bool) -> Result<Value, ErrorDetail> {
+        let method = if join { ApiMethod::Join } else { ApiMethod::Leave };
+        self.ask(method, &json!({ "room": room }), CHANGE_WITHIN).await
+    }
+
+    /// A request that only the coordinator can answer.
+    async fn ask(&self, method: ApiMethod, body: &Value, within: Duration) -> Result<Value, ErrorDetail> {
+        match self.request(method, body, within).await {
+            Ok(value) => Ok(value),
+            Err(Refused::Answer(error)) => Err(error),
+            Err(Refused::NoAnswer) => Err(ErrorDetail::new(
+                ErrorCode::CoordinatorUnavailable,
+                "no coordinator answers, and rooms are its affair",
+            )
+            .hint("start it with `wagglebus up`; the same request again does no harm")),
         }
     }
 

@@ -14,6 +14,7 @@ mod man;
 mod nak;
 mod program;
 mod provision;
+mod room;
 mod send;
 pub(crate) mod server;
 mod settle;
@@ -45,6 +46,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Dlq(dlq::Verb),
     Agents(agents::Args),
+    #[command(subcommand)]
+    Room(room::Verb),
     Tail(tail::Args),
     Doctor(doctor::Args),
     #[command(subcommand)]
@@ -93,6 +96,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
+        Verb::Room(verb) => room::run(verb, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
         Verb::Doctor(args) => doctor::run(args, session, output).await,
         Verb::Config(verb) => config::run(verb, session, output),

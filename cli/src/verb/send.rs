@@ -19,7 +19,7 @@ use crate::value;
 /// Send a message; prints its id and the level reached
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An agent, or capability:NAME for whoever has it
+    /// An agent, room:NAME or `all` for each member, or capability:NAME for one who has it
     to: String,
     /// The text, up to 256 KiB; - or nothing: standard input, as it is
     text: Option<String>,

@@ -10,8 +10,10 @@ use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Recipient};
 
 use crate::attention::Now;
+use crate::effect::RoomChange;
 use crate::event::Request;
 use crate::resolve::{self, Myself};
+use crate::rooms;
 use crate::roster::{Member, Roster};
 
 /// Longest query in bytes.
@@ -53,12 +55,21 @@ struct Resolved {
     agent: Agent,
 }
 
-/// Answers a request with the encoded body.
+/// What a request comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The encoded answer.
+    Body(Vec<u8>),
+    /// Something must be done first.
+    Later(RoomChange),
+}
+
+/// Answers a request with the encoded body, or says what must be done for it.
 ///
 /// # Errors
 /// What the caller gets instead: a query that cannot be read, an unknown name, or `coordinator_unavailable` while the
 /// enrolments were not listed yet.
-pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> Result<Vec<u8>, ErrorDetail> {
+pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> Result<Outcome, ErrorDetail> {
     if !roster.is_listed() {
         return Err(ErrorDetail::new(
             ErrorCode::CoordinatorUnavailable,
@@ -78,11 +89,15 @@ pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> 
             let agent = resolve::resolve(roster, myself, &request.from, &to, now)?;
             encode(&Resolved { agent })
         }
+        ApiMethod::Rooms => encode(&rooms::list(roster, request)?),
+        // Answered once it is done.
+        ApiMethod::Join => rooms::change(roster, request, true).map(Outcome::Later),
+        ApiMethod::Leave => rooms::change(roster, request, false).map(Outcome::Later),
     }
 }
 
 /// Reads a query; an empty body is an empty query.
-fn query<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, ErrorDetail> {
+pub(crate) fn query<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, ErrorDetail> {
     let body = if body.is_empty() { b"{}" } else { body };
     decode::record("query", body, QUERY_BYTES_MAX).map_err(|error| {
         let code = match &error {
@@ -94,42 +109,49 @@ fn query<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, ErrorDetail> {
     })
 }
 
-fn agents(roster: &Roster, query: &AgentsQuery) -> Result<Page<Agent>, ErrorDetail> {
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(ErrorDetail::new(
-            ErrorCode::InvalidQuery,
-            format!("limit {limit} is out of range: use 1 to {LIMIT_MAX}"),
-        ));
+/// Items on a page.
+pub(crate) fn limit(asked: Option<usize>) -> Result<usize, ErrorDetail> {
+    let limit = asked.unwrap_or(LIMIT_DEFAULT);
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(limit);
     }
-    Ok(match &query.cursor {
-        Some(cursor) => page(roster.members_after(cursor), limit),
-        None => page(roster.members(), limit),
-    })
+    Err(ErrorDetail::new(
+        ErrorCode::InvalidQuery,
+        format!("limit {limit} is out of range: use 1 to {LIMIT_MAX}"),
+    ))
 }
 
 /// One page; its cursor is the name of its last agent, so that agents that come and go shift nothing.
-fn page<'r>(members: impl Iterator<Item = &'r Member>, limit: usize) -> Page<Agent> {
-    let mut members = members.peekable();
-    let mut items: Vec<Agent> = Vec::new();
-    let mut bytes = 0;
-    while items.len() < limit
-        && let Some(member) = members.peek()
-    {
-        let record = member.record();
-        bytes += serde_json::to_vec(&record).map_or(0, |encoded| encoded.len() + 1);
-        if bytes > ANSWER_BYTES_MAX && !items.is_empty() {
-            break;
-        }
-        items.push(record);
-        members.next();
-    }
-    let more = members.peek().is_some();
+fn agents(roster: &Roster, query: &AgentsQuery) -> Result<Page<Agent>, ErrorDetail> {
+    let limit = limit(query.limit)?;
+    let (items, more) = match &query.cursor {
+        Some(cursor) => fill(roster.members_after(cursor).map(Member::record), limit),
+        None => fill(roster.members().map(Member::record), limit),
+    };
     let next_cursor = items.last().filter(|_| more).map(|last| last.agent.to_string());
-    Page { items, next_cursor }
+    Ok(Page { items, next_cursor })
 }
 
-fn encode<T: Serialize>(answer: &T) -> Result<Vec<u8>, ErrorDetail> {
+/// The items of one page, as many as an answer takes, and whether more follow.
+pub(crate) fn fill<T: Serialize>(items: impl Iterator<Item = T>, limit: usize) -> (Vec<T>, bool) {
+    let mut page = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        bytes += serde_json::to_vec(&item).map_or(0, |encoded| encoded.len() + 1);
+        if page.len() == limit || (bytes > ANSWER_BYTES_MAX && !page.is_empty()) {
+            return (page, true);
+        }
+        page.push(item);
+    }
+    (page, false)
+}
+
+fn encode<T: Serialize>(answer: &T) -> Result<Outcome, ErrorDetail> {
+    encoded(answer).map(Outcome::Body)
+}
+
+/// The body of an answer.
+pub(crate) fn encoded<T: Serialize>(answer: &T) -> Result<Vec<u8>, ErrorDetail> {
     serde_json::to_vec(answer).map_err(|error| {
         ErrorDetail::new(
             ErrorCode::CoordinatorUnavailable,

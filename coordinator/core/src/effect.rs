@@ -1,9 +1,9 @@
 //! Everything that the coordinator can ask for.
 
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
+use wagglebus_schemas::{AgentId, Priority, RoomName};
 
 use crate::event::ReplyTo;
 
@@ -21,8 +21,33 @@ pub enum Effect {
         /// What it is; `None` when it is no longer enrolled.
         to: Option<Presence>,
     },
+    /// Put an agent into a room or take it out of it, then report
+    /// [`RoomChanged`](crate::Event::RoomChanged). One at a time.
+    ChangeRoom(RoomChange),
+    /// Tell an agent's sidecar that a lane may have mail.
+    WakeLane {
+        /// Whose lane.
+        agent: AgentId,
+        /// Which.
+        priority: Priority,
+    },
     /// Tell that an input was ignored.
     Ignored(Ignored),
+}
+
+/// A change of who is in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomChange {
+    /// Who.
+    pub agent: AgentId,
+    /// Which room.
+    pub room: RoomName,
+    /// Into it, else out of it.
+    pub join: bool,
+    /// What was asked.
+    pub method: ApiMethod,
+    /// Where the answer goes.
+    pub reply: ReplyTo,
 }
 
 /// The answer to a [`crate::Request`].

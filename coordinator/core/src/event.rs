@@ -1,10 +1,12 @@
 //! Everything that can happen to the coordinator.
 
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
+use wagglebus_schemas::{AgentId, Priority, RoomName};
 
+use crate::effect::RoomChange;
 use crate::liveness::Connection;
 
 /// Something that happened. Made by [`crate::inbound`] from bytes, or by the shell.
@@ -40,6 +42,22 @@ pub enum Event {
         nkey: String,
         /// Which connection.
         connection: Connection,
+    },
+    /// Somebody wrote to a room.
+    Posted {
+        /// The room.
+        room: RoomName,
+        /// The lane of each member.
+        priority: Priority,
+        /// Who wrote, as the subject and thereby the server says.
+        from: AgentId,
+    },
+    /// A change of who is in a room ended.
+    RoomChanged {
+        /// Which.
+        change: RoomChange,
+        /// Since when the agent is in it, `None` after a leave; or why nothing changed.
+        outcome: Result<Option<u64>, ErrorDetail>,
     },
     /// Somebody asks something.
     Request(Request),

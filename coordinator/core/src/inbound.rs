@@ -86,6 +86,23 @@ pub fn request(hive: &Hive, subject: &str, reply: Option<&str>, body: &[u8]) -> 
     }))
 }
 
+/// Subjects on which posts to rooms pass by.
+pub fn post_filter(hive: &Hive) -> String {
+    format!("{hive}.room.*.*.*")
+}
+
+/// Reads that a post passed by. Its body is the members' affair.
+///
+/// # Errors
+/// When the subject is not that of a post.
+pub fn post(hive: &Hive, subject: &str) -> Result<Event, Ignored> {
+    let parsed = Subject::parse(hive, subject);
+    let Ok(Subject::Room { room, priority, from }) = parsed else {
+        return Err(unreadable("post", subject, "the subject is not that of a post"));
+    };
+    Ok(Event::Posted { room, priority, from })
+}
+
 /// The fields that we need of the server's notice of a connection (`io.nats.server.advisory.v1.client_connect` and
 /// `client_disconnect`).
 #[derive(Debug, Deserialize)]

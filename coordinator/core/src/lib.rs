@@ -8,7 +8,7 @@
 //!                                │
 //!              roster (a fold) ──┼── liveness (one agent) ── attention (the clock that judges it)
 //!              resolve ── capability, similar
-//!              api (requests to answers)
+//!              api (requests to answers), rooms
 //! ```
 //!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
@@ -24,6 +24,7 @@ pub mod inbound;
 pub mod liveness;
 pub mod machine;
 pub mod resolve;
+pub mod rooms;
 pub mod roster;
 pub mod similar;
 

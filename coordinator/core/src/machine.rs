@@ -1,10 +1,14 @@
 //! The coordinator's machine: routes each event to the part that decides, and owns no rule of its own.
 
-use crate::api;
+use wagglebus_schemas::api::RoomAnswer;
+use wagglebus_schemas::error::ErrorDetail;
+
+use crate::api::{self, Outcome};
 use crate::attention::{Attended, Attention, Now};
-use crate::effect::{Effect, Reply};
+use crate::effect::{Effect, Reply, RoomChange};
 use crate::event::{Event, Request};
 use crate::resolve::Myself;
+use crate::rooms;
 use crate::roster::Roster;
 
 /// All state of a coordinator. Same state, time and event always give the same effects.
@@ -71,19 +75,41 @@ impl Machine {
             Event::Request(request) => {
                 // A request may come just before the wake-up that it must not get ahead of.
                 let mut effects = self.roster.wake(at);
-                effects.push(Effect::Reply(self.reply(request, now)));
+                effects.push(self.reply(request, now));
                 effects
             }
+            Event::Posted { room, priority, from } => rooms::wake(&self.roster, &room, priority, &from),
+            Event::RoomChanged { change, outcome } => vec![self.room_changed(change, outcome)],
             Event::Wake => self.roster.wake(at),
         }
     }
 
-    fn reply(&self, request: Request, now: Now) -> Reply {
-        let outcome = api::answer(&self.roster, &self.myself, &request, now);
-        Reply {
+    fn reply(&self, request: Request, now: Now) -> Effect {
+        let outcome = match api::answer(&self.roster, &self.myself, &request, now) {
+            Ok(Outcome::Later(change)) => return Effect::ChangeRoom(change),
+            Ok(Outcome::Body(body)) => Ok(body),
+            Err(error) => Err(error),
+        };
+        Effect::Reply(Reply {
             to: request.reply,
             method: request.method,
             outcome,
-        }
+        })
+    }
+
+    fn room_changed(&mut self, change: RoomChange, outcome: Result<Option<u64>, ErrorDetail>) -> Effect {
+        let outcome = outcome.and_then(|joined_seq| {
+            // The record of it may come later than a post, whose wake would then miss the new member.
+            self.roster.set_room(&change.agent, &change.room, joined_seq);
+            api::encoded(&RoomAnswer {
+                name: change.room,
+                joined_seq,
+            })
+        });
+        Effect::Reply(Reply {
+            to: change.reply,
+            method: change.method,
+            outcome,
+        })
     }
 }

@@ -53,6 +53,12 @@ pub fn agent(roster: &Roster, myself: &Myself, agent: &AgentId, now: Now) -> Res
     if let Some(member) = roster.member(agent) {
         return Ok(member.record());
     }
+    Err(unknown_agent(roster, agent))
+}
+
+/// Nobody has this name; close ones are told.
+pub(crate) fn unknown_agent(roster: &Roster, agent: &AgentId) -> ErrorDetail {
+    let coordinator = AgentId::coordinator();
     let names = roster.members().map(Member::agent).chain([&coordinator]);
     let similar = similar(agent.as_str(), names.map(AgentId::as_str));
     let hint = match similar.first() {
@@ -61,11 +67,9 @@ pub fn agent(roster: &Roster, myself: &Myself, agent: &AgentId, now: Now) -> Res
             format!("`wagglebus agents` lists everybody; `wagglebus sidecar --agent {agent} …` enrols it")
         }
     };
-    Err(
-        ErrorDetail::new(ErrorCode::UnknownAgent, format!("no agent is named {agent}"))
-            .hint(hint)
-            .details(json!({ "similar": similar })),
-    )
+    ErrorDetail::new(ErrorCode::UnknownAgent, format!("no agent is named {agent}"))
+        .hint(hint)
+        .details(json!({ "similar": similar }))
 }
 
 /// Finds the agent that an address means for `asker`.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::agent::Agent;
-use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::enrolment::{Enrolment, RoomMembership};
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::{AgentId, RoomName};
 
 use crate::attention::{Attended, Now};
 use crate::effect::{Effect, Ignored};
@@ -50,6 +50,11 @@ impl Member {
     /// Its last heartbeat.
     pub fn heartbeat(&self) -> Option<&Heartbeat> {
         self.vitals.beat().map(|beat| &beat.heartbeat)
+    }
+
+    /// Its rooms.
+    pub fn rooms(&self) -> &[RoomMembership] {
+        &self.enrolment.rooms
     }
 
     /// The record that is shown of it.
@@ -97,6 +102,19 @@ impl Roster {
     /// One enrolled agent.
     pub fn member(&self, agent: &AgentId) -> Option<&Member> {
         self.members.get(agent)
+    }
+
+    /// Notes that an agent is in a room since `joined_seq`, or with `None` that it is not; its record will say the same.
+    pub fn set_room(&mut self, agent: &AgentId, room: &RoomName, joined_seq: Option<u64>) {
+        let Some(member) = self.members.get_mut(agent) else {
+            return;
+        };
+        let rooms = &mut member.enrolment.rooms;
+        rooms.retain(|known| known.name != *room);
+        rooms.extend(joined_seq.map(|joined_seq| RoomMembership {
+            name: room.clone(),
+            joined_seq,
+        }));
     }
 
     /// The earliest point at which somebody's presence changes by silence.

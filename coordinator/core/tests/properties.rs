@@ -178,7 +178,7 @@ impl World {
         let concerns = |effect: &Effect| match effect {
             Effect::Presence { agent: a, .. } => *a == name(agent),
             Effect::Ignored(ignored) => ignored.to_string().contains(name(agent).as_str()),
-            Effect::Reply(_) => false,
+            Effect::Reply(_) | Effect::ChangeRoom(_) | Effect::WakeLane { .. } => false,
         };
         let about = self.effects.iter().filter(|(_, effect)| concerns(effect));
         about.cloned().collect()

@@ -8,6 +8,7 @@ mod applicant;
 mod lock;
 mod login;
 mod record;
+pub mod rooms;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use wagglebus_schemas::AgentId;
@@ -30,6 +31,8 @@ use login::Attempt;
 pub use login::LoginError;
 pub use record::RecordError;
 
+/// How often an agent may change its rooms while it is enrolled.
+const JOINS_MAX: u32 = 10;
 /// Logins and records under way at one time.
 const CONCURRENCY: usize = 8;
 
@@ -237,23 +240,41 @@ impl Enroller<'_> {
             agent: agent.clone(),
             source,
         };
-        let found = record::find(self.admin, hive, agent)
+        let mut found = record::find(self.admin, hive, agent)
             .await
             .map_err(record_error)?;
-        let wanted = self.enrolment(applicant, key.public(), found.as_ref()).await?;
-        let consumers = agent_consumers(hive, agent, &wanted.rooms);
+        let mut wanted = self.enrolment(applicant, key.public(), found.as_ref()).await?;
+        for _ in 0..JOINS_MAX {
+            self.make_consumers(&wanted).await?;
+            record::settle(self.admin, hive, found, wanted.clone())
+                .await
+                .map_err(record_error)?;
+            // Whoever changed its rooms meanwhile may have changed the consumers before we did.
+            found = record::find(self.admin, hive, agent)
+                .await
+                .map_err(record_error)?;
+            match &found {
+                Some(found) if found.enrolment.rooms != wanted.rooms => {
+                    wanted.rooms.clone_from(&found.enrolment.rooms);
+                }
+                Some(_) | None => {
+                    return Ok(Enrolled {
+                        enrolment: wanted,
+                        seed_file: self.places.agent_seed_file(agent),
+                    });
+                }
+            }
+        }
+        Err(record_error(RecordError::Contended))
+    }
+
+    async fn make_consumers(&self, enrolment: &Enrolment) -> Result<(), EnrolError> {
+        let consumers = agent_consumers(self.places.hive(), &enrolment.agent, &enrolment.rooms);
         let consumers: Vec<Wanted> = consumers.iter().map(Wanted::from).collect();
         let made = provision(self.admin, &consumers).await;
-        made.map_err(|source| EnrolError::Consumers {
-            agent: agent.clone(),
+        made.map(|_| ()).map_err(|source| EnrolError::Consumers {
+            agent: enrolment.agent.clone(),
             source,
-        })?;
-        let enrolment = record::settle(self.admin, hive, found, wanted)
-            .await
-            .map_err(record_error)?;
-        Ok(Enrolled {
-            enrolment,
-            seed_file: self.places.agent_seed_file(agent),
         })
     }
 

@@ -95,6 +95,24 @@ pub(super) async fn settle(
     Err(RecordError::Contended)
 }
 
+/// Writes `wanted` in the place of `found`. False when somebody else wrote meanwhile.
+pub(super) async fn replace(
+    js: &Context,
+    hive: &Hive,
+    found: &Found,
+    wanted: &Enrolment,
+) -> Result<bool, RecordError> {
+    let value = serde_json::to_vec(wanted).map_err(RecordError::Malformed)?;
+    let store = store(js, hive).await?;
+    match store
+        .update(wanted.agent.as_str(), value.into(), found.revision)
+        .await
+    {
+        Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(false),
+        result => Ok(result.map(|_| true)?),
+    }
+}
+
 /// The room that everybody is in, joined now; or when a former run that did not finish made the consumers.
 pub(super) async fn first_room(
     js: &Context,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::rules::Rule;
 use super::{Action, Change, Refusal, Step, Wanted};
-use crate::topology::{VERSION, VERSION_KEY};
+use crate::topology::{OUR_KEYS, VERSION, VERSION_KEY};
 
 impl Wanted {
     /// The step from the configuration found on the server to this one.
@@ -63,6 +63,7 @@ impl Difference {
         let same = match rule {
             Rule::FixedSet | Rule::SetOf => as_set(&change.from) == as_set(&change.to),
             Rule::Merge => has_all(&change.from, &change.to),
+            Rule::MergeOurs => has_all(&change.from, &change.to) && has_all(&change.to, &ours(&change.from)),
             Rule::Raise => limit(&change.from) == limit(&change.to),
             Rule::Fixed | Rule::Set | Rule::Keep | Rule::Unset | Rule::Never => {
                 change.from == change.to || (is_unset(&change.from) && is_unset(&change.to))
@@ -83,6 +84,10 @@ impl Difference {
             Rule::Raise if limit(&change.from) > limit(&change.to) => self.kept.push(change),
             Rule::Merge => self.change(Change {
                 to: merged(&change.from, &change.to),
+                ..change
+            }),
+            Rule::MergeOurs => self.change(Change {
+                to: merged(&theirs(&change.from), &change.to),
                 ..change
             }),
             Rule::Raise | Rule::Set | Rule::SetOf | Rule::Unset => self.change(change),
@@ -158,5 +163,19 @@ fn has_all(found: &Value, wanted: &Value) -> bool {
 
 fn merged(found: &Value, wanted: &Value) -> Value {
     let entries = [found, wanted].into_iter().filter_map(Value::as_object).flatten();
+    Value::Object(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+fn ours(map: &Value) -> Value {
+    keys(map, |key| key.starts_with(OUR_KEYS))
+}
+
+fn theirs(map: &Value) -> Value {
+    keys(map, |key| !key.starts_with(OUR_KEYS))
+}
+
+fn keys(map: &Value, wanted: impl Fn(&str) -> bool) -> Value {
+    let entries = map.as_object().into_iter().flatten();
+    let entries = entries.filter(|(key, _)| wanted(key));
     Value::Object(entries.map(|(key, value)| (key.clone(), value.clone())).collect())
 }

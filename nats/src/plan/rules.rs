@@ -17,6 +17,8 @@ pub(super) enum Rule {
     Keep,
     /// A map of which only our keys count: set those.
     Merge,
+    /// As [`Rule::Merge`], where a key of ours that is not wanted means something: remove it.
+    MergeOurs,
     /// Must be unset: unset it.
     Unset,
     /// Must be unset and cannot be unset safely: refuse.
@@ -67,7 +69,7 @@ pub(super) const CONSUMER: &[(&str, Rule)] = &[
     ("ack_wait", Rule::Set),
     ("max_deliver", Rule::Set),
     ("max_ack_pending", Rule::Set),
-    ("metadata", Rule::Merge),
+    ("metadata", Rule::MergeOurs),
     ("backoff", Rule::Unset),
     ("headers_only", Rule::Unset),
     ("inactive_threshold", Rule::Unset),

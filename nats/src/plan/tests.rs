@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wagglebus_schemas::Hive;
+use wagglebus_schemas::enrolment::RoomMembership;
 
 use super::*;
 use crate::topology::{Sizing, agent_consumers, streams};
@@ -81,6 +82,32 @@ fn what_may_change_is_changed_and_nothing_else() {
         }
         assert_eq!(config, found, "{changes}");
     }
+}
+
+/// A room that was left must not be remembered: its key says since when its posts count.
+#[test]
+fn keys_of_ours_that_are_not_wanted_are_removed_from_a_consumer() {
+    let room = |name: &str, joined_seq| RoomMembership {
+        name: name.parse().unwrap(),
+        joined_seq,
+    };
+    let lane = |rooms: &[RoomMembership]| {
+        let consumers = agent_consumers(&Hive::default(), &"alice".parse().unwrap(), rooms);
+        Wanted::from(&consumers[0])
+    };
+    let before = lane(&[room("all", 1), room("design", 7)]);
+    let mut found = found(&before, json!({}));
+    found["metadata"]["theirs"] = json!("1");
+    assert_eq!(before.plan(Some(&found)).action, Action::Ok);
+    let Action::Update { config, .. } = lane(&[room("all", 1)]).plan(Some(&found)).action else {
+        panic!("nothing to do")
+    };
+    let keys: Vec<_> = config["metadata"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["theirs", "wagglebus.joined.all", "wagglebus.topology"]);
+    assert_eq!(
+        config["filter_subjects"],
+        json!(["wb.msg.alice.urgent.*", "wb.room.all.urgent.*"])
+    );
 }
 
 #[test]

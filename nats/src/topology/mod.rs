@@ -30,6 +30,9 @@ pub const VERSION: u32 = 1;
 /// The metadata key that holds [`VERSION`].
 pub const VERSION_KEY: &str = "wagglebus.topology";
 
+/// How the metadata keys begin that are ours.
+pub(crate) const OUR_KEYS: &str = "wagglebus.";
+
 /// Metadata of everything that is created here.
 fn metadata() -> std::collections::BTreeMap<String, String> {
     [(VERSION_KEY.to_owned(), VERSION.to_string())].into()

@@ -12,7 +12,7 @@ use super::normalise;
 use crate::agent::Agent;
 use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
-    ProgressRequest, Readiness, SendAnswer, Trace,
+    ProgressRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
 use crate::conversation::Conversation;
 use crate::draft::Draft;
@@ -150,6 +150,8 @@ fn schemas() -> Value {
         "AgentPage": produced::<Page<Agent>>(),
         "ConversationPage": produced::<Page<Conversation>>(),
         "MessagePage": produced::<Page<Message>>(),
+        "RoomPage": produced::<Page<Room>>(),
+        "RoomAnswer": produced::<RoomAnswer>(),
         // These carry messages as published, which may be foreign ones: nothing narrower can be promised.
         "InboxAnswer": accepted::<InboxAnswer>(),
         "InboxPeek": accepted::<InboxPeek>(),

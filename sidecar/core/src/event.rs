@@ -274,6 +274,11 @@ pub enum Event {
         /// Which message.
         key: Key,
     },
+    /// The agent joined or left a room: since when its posts count must be asked anew.
+    RoomChanged {
+        /// Which.
+        room: RoomName,
+    },
     /// The agent settles or extends a message.
     Verb {
         /// Who waits for the answer.

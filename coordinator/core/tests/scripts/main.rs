@@ -77,3 +77,8 @@ fn resolve() {
 fn queries() {
     check("queries");
 }
+
+#[test]
+fn rooms() {
+    check("rooms");
+}

@@ -1,7 +1,7 @@
 //! A machine with a clock that scripts move by hand.
 
 use serde_json::{Value, json};
-use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_coordinator_core::effect::{Ignored, RoomChange};
 use wagglebus_coordinator_core::inbound;
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
@@ -16,6 +16,7 @@ pub(crate) struct World {
     machine: Machine,
     boot_ms: u64,
     hive: Hive,
+    change: Option<RoomChange>,
 }
 
 impl Default for World {
@@ -27,6 +28,7 @@ impl Default for World {
             }),
             boot_ms: 0,
             hive: Hive::default(),
+            change: None,
         };
         world.step(Event::BusUp);
         world
@@ -58,6 +60,22 @@ impl World {
                     "client": {"id": id.parse::<u64>().unwrap(), "acc": "x", "user": nkey(name), "name": "bob"},
                 });
                 self.notice(&format!("wb.sys.{verb}.A_{name}"), &body)
+            }
+            ("post", [room, priority, from]) => {
+                let subject = format!("wb.room.{room}.{priority}.{from}");
+                match inbound::post(&self.hive, &subject) {
+                    Ok(event) => self.step(event),
+                    Err(ignored) => vec![why(&ignored)],
+                }
+            }
+            ("changed", [outcome]) => {
+                let outcome = match *outcome {
+                    "out" => Ok(None),
+                    "failed" => Err(ErrorDetail::new(ErrorCode::CoordinatorUnavailable, "no answer")),
+                    seq => Ok(Some(seq.parse().unwrap())),
+                };
+                let change = self.change.take().unwrap();
+                self.step(Event::RoomChanged { change, outcome })
             }
             ("bus", ["up"]) => self.step(Event::BusUp),
             ("bus", ["down"]) => self.step(Event::BusDown),
@@ -116,6 +134,11 @@ impl World {
             wall: Timestamp::from_unix_ms(WALL_MS + i64::try_from(self.boot_ms).unwrap()).unwrap(),
         };
         let effects = self.machine.step(now, event);
+        effects.iter().for_each(|effect| {
+            if let Effect::ChangeRoom(change) = effect {
+                self.change = Some(change.clone());
+            }
+        });
         effects.iter().map(|effect| self.picture(effect)).collect()
     }
 
@@ -126,6 +149,12 @@ impl World {
                 format!("{} ms: {agent} {} > {}", self.boot_ms, word(from), word(to))
             }
             Effect::Ignored(ignored) => why(ignored),
+            Effect::ChangeRoom(RoomChange {
+                agent, room, join, ..
+            }) => {
+                format!("{agent} {} {room}", if *join { "into" } else { "out of" })
+            }
+            Effect::WakeLane { agent, priority } => format!("wake {agent} {priority}"),
             Effect::Reply(Reply { outcome, .. }) => match outcome {
                 Ok(body) => short(&serde_json::from_slice(body).unwrap()),
                 Err(error) => refusal(error),
@@ -156,7 +185,11 @@ fn refusal(error: &ErrorDetail) -> String {
 /// An answer with agents by their names; one agent alone in full.
 fn short(answer: &Value) -> String {
     if let Some(items) = answer["items"].as_array() {
-        let names: Vec<&str> = items.iter().map(|item| item["agent"].as_str().unwrap()).collect();
+        let name = |item: &Value| match item["agent"].as_str() {
+            Some(name) => name.to_owned(),
+            None => item.to_string(),
+        };
+        let names: Vec<String> = items.iter().map(name).collect();
         return format!("{} next {}", names.join(" "), answer["next_cursor"]);
     }
     match answer["agent"]["agent"].as_str() {

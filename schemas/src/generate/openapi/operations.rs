@@ -169,7 +169,20 @@ pub(super) fn operations() -> Vec<Operation> {
             "What was sent and received in a conversation in the last 48 hours",
         )
     };
+    let rooms = Operation {
+        parameters: paging().to_vec(),
+        answers: vec![(200, "A page of rooms, by name.", Content::Json("RoomPage"))],
+        errors: &[InvalidQuery, CoordinatorUnavailable],
+        ..get("/v1/rooms", "rooms", "List rooms with their members")
+    };
     let mut operations = vec![
+        rooms,
+        room(
+            "/v1/rooms/{name}/join",
+            "join",
+            "Join a room: its posts from now on come to the inbox",
+        ),
+        room("/v1/rooms/{name}/leave", "leave", "Leave a room"),
         Operation {
             method: "post",
             ..send
@@ -275,6 +288,19 @@ fn read(
     Operation {
         answers: vec![(200, summary, Content::Json(schema))],
         errors,
+        ..get(path, id, summary)
+    }
+}
+
+fn room(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        method: "post",
+        answers: vec![(
+            200,
+            "Done; an equal repeat has the same answer.",
+            Content::Json("RoomAnswer"),
+        )],
+        errors: &[InvalidQuery, RateLimited, CoordinatorUnavailable],
         ..get(path, id, summary)
     }
 }

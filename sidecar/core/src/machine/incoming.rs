@@ -6,7 +6,7 @@ use wagglebus_schemas::limits::HAND_OVERS_MAX;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{Subject, SubjectError};
-use wagglebus_schemas::{Message, Priority, decode};
+use wagglebus_schemas::{Message, Priority, RoomName, decode};
 
 use super::burial::Corpse;
 use super::{Sidecar, later};
@@ -115,6 +115,11 @@ impl Sidecar {
             return Ok(());
         }
         self.hand_over(cx, lane, fetched, key, message)
+    }
+
+    /// The next post of the room asks its lane since when it counts.
+    pub(super) fn forget_room(&mut self, room: &RoomName) {
+        self.joined.remove(room);
     }
 
     fn hand_over(

@@ -204,6 +204,7 @@ impl Sidecar {
                 lease,
                 verb,
             } => self.verb(cx, token, id, lease.as_deref(), verb),
+            Event::RoomChanged { room } => self.forget_room(&room),
             Event::Tick => {}
             Event::Drain => self.begin_drain(cx),
         }

@@ -26,6 +26,7 @@ mod listen;
 mod messages;
 mod open;
 mod query;
+mod rooms;
 mod roster;
 mod router;
 mod serve;

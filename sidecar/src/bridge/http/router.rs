@@ -13,7 +13,7 @@ use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::state::ApiState;
-use super::{conversations, health, history, inbox, messages, roster, stream};
+use super::{conversations, health, history, inbox, messages, rooms, roster, stream};
 use crate::metrics::RouteMetrics;
 
 /// All paths.
@@ -29,7 +29,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 17] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 20] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -47,6 +47,9 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 17] {
         ("/v1/conversations/{id}/messages", get(conversations::messages)),
         ("/v1/agents", get(roster::agents)),
         ("/v1/agents/{id}", get(roster::agent)),
+        ("/v1/rooms", get(rooms::list)),
+        ("/v1/rooms/{name}/join", post(rooms::join)),
+        ("/v1/rooms/{name}/leave", post(rooms::leave)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),

@@ -3,6 +3,7 @@
 mod config;
 mod inbox;
 mod named;
+mod room;
 mod stdio;
 mod stock;
 mod up;

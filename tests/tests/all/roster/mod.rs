@@ -146,7 +146,10 @@ async fn services_are_found_as_stock_tools_look_for_them() {
     let expected = [
         ("agent", "wb.api.agent.*"),
         ("agents", "wb.api.agents.*"),
+        ("join", "wb.api.join.*"),
+        ("leave", "wb.api.leave.*"),
         ("resolve", "wb.api.resolve.*"),
+        ("rooms", "wb.api.rooms.*"),
     ];
     assert_eq!(endpoints, expected);
 

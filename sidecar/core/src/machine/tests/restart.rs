@@ -153,6 +153,17 @@ fn a_room_counts_from_when_it_was_joined_and_own_posts_never() {
         "our own"
     );
     assert_eq!(handed(&rig.got(post("hall", "alice", 10))).len(), 1);
+
+    // Left and joined again: what was said meanwhile is not for us.
+    let room = "hall".parse().unwrap();
+    rig.step(Event::RoomChanged { room });
+    let effects = rig.got(post("hall", "alice", 11));
+    assert_eq!(settlements(&effects), [("ack.11.1".into(), NAK)]);
+    assert!(asks(&effects), "since when?");
+    joined(&mut rig, "hall", 11);
+    rig.settled("ack.11.1", NAK);
+    let effects = rig.got(again(&post("hall", "alice", 11)));
+    assert_eq!(settlements(&effects), [("ack.11.2".into(), Settlement::Ack)]);
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! Rooms: who is in which, who asks to change that, and whose lanes a post wakes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use wagglebus_schemas::api::{Page, Room, RoomRequest};
+use wagglebus_schemas::error::ErrorDetail;
+use wagglebus_schemas::{AgentId, Priority, RoomName};
+
+use crate::api;
+use crate::effect::{Effect, RoomChange};
+use crate::event::Request;
+use crate::resolve;
+use crate::roster::Roster;
+
+/// The query of `rooms`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoomsQuery {
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(default)]
+    cursor: Option<RoomName>,
+}
+
+/// A page of the rooms that somebody is in, as `request.from` sees them.
+///
+/// # Errors
+/// When the query cannot be read.
+pub(crate) fn list(roster: &Roster, request: &Request) -> Result<Page<Room>, ErrorDetail> {
+    let query: RoomsQuery = api::query(&request.body)?;
+    let limit = api::limit(query.limit)?;
+    let mut rooms: BTreeMap<&RoomName, Room> = BTreeMap::new();
+    for member in roster.members() {
+        for membership in member.rooms() {
+            let room = rooms.entry(&membership.name).or_insert_with(|| Room {
+                name: membership.name.clone(),
+                members: Vec::new(),
+                joined_seq: None,
+            });
+            room.members.push(member.agent().clone());
+            if *member.agent() == request.from {
+                room.joined_seq = Some(membership.joined_seq);
+            }
+        }
+    }
+    let behind = |name: &RoomName| query.cursor.as_ref().is_none_or(|cursor| name > cursor);
+    let rooms = rooms.into_values().filter(|room| behind(&room.name));
+    let (items, more) = api::fill(rooms, limit);
+    let next_cursor = items
+        .last()
+        .filter(|_| more)
+        .map(|last: &Room| last.name.to_string());
+    Ok(Page { items, next_cursor })
+}
+
+/// What a request to join or leave asks for. Its answer follows once it is done.
+///
+/// # Errors
+/// When it cannot be read, or nobody of that name is enrolled.
+pub(crate) fn change(roster: &Roster, request: &Request, join: bool) -> Result<RoomChange, ErrorDetail> {
+    let RoomRequest { room } = api::query(&request.body)?;
+    if roster.member(&request.from).is_none() {
+        return Err(resolve::unknown_agent(roster, &request.from));
+    }
+    Ok(RoomChange {
+        agent: request.from.clone(),
+        room,
+        join,
+        method: request.method,
+        reply: request.reply.clone(),
+    })
+}
+
+/// Wakes the lane of each member but the author. Streams wake one recipient by themselves, rooms have many.
+pub(crate) fn wake(roster: &Roster, room: &RoomName, priority: Priority, from: &AgentId) -> Vec<Effect> {
+    let members = roster.members().filter(|member| member.agent() != from);
+    let members = members.filter(|member| member.rooms().iter().any(|known| known.name == *room));
+    members
+        .map(|member| Effect::WakeLane {
+            agent: member.agent().clone(),
+            priority,
+        })
+        .collect()
+}

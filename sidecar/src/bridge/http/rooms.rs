@@ -1,0 +1,52 @@
+//! `/v1/rooms`: which there are, and into and out of one. The coordinator answers; nothing is remembered here.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use wagglebus_schemas::RoomName;
+use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::id::NameError;
+
+use super::answer::{Answered, Refusal, json};
+use super::query::{NoParams, PAGE_LIMITS, PAGE_SIZE, Params, number};
+use super::state::Shared;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    limit: Option<usize>,
+    cursor: Option<RoomName>,
+}
+
+pub(super) async fn list(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
+    let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
+    let page = api.gate.roster().rooms(limit, params.cursor.as_ref()).await?;
+    Ok(json(StatusCode::OK, &page))
+}
+
+pub(super) async fn join(
+    State(api): Shared,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Answered {
+    Ok(json(
+        StatusCode::OK,
+        &api.gate.change_room(&room(&name)?, true).await?,
+    ))
+}
+
+pub(super) async fn leave(
+    State(api): Shared,
+    Path(name): Path<String>,
+    Params(NoParams {}): Params<NoParams>,
+) -> Answered {
+    Ok(json(
+        StatusCode::OK,
+        &api.gate.change_room(&room(&name)?, false).await?,
+    ))
+}
+
+fn room(name: &str) -> Result<RoomName, Refusal> {
+    let invalid = |error: NameError| Refusal::new(ErrorCode::InvalidQuery, error.to_string());
+    name.parse().map_err(invalid)
+}
