@@ -7,11 +7,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use wagglebus_coordinator_core::{Event, inbound};
 use wagglebus_nats::connect::Session;
+use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
+use crate::mail::{self, Mail};
 use crate::micro;
 use crate::rooms::{self, Changes};
 
@@ -27,7 +29,7 @@ pub(crate) enum Arrival {
     Discovery(Message),
     Enrolment(Change),
     Post(Message),
-    RoomChanged(Event),
+    Event(Event),
 }
 
 /// The subscriptions of one session. Dropped, they end.
@@ -35,6 +37,7 @@ pub(crate) struct Arrivals {
     merged: SelectAll<BoxStream<'static, Arrival>>,
     client: Client,
     rooms: Changes,
+    mail: Mail,
     _work: JoinSet<()>,
 }
 
@@ -43,7 +46,11 @@ impl Arrivals {
     ///
     /// # Errors
     /// When the session is over.
-    pub(crate) async fn open(session: &Session, hive: &Hive) -> Result<Self, SubscribeError> {
+    pub(crate) async fn open(
+        session: &Session,
+        bus: &JetStream,
+        hive: &Hive,
+    ) -> Result<Self, SubscribeError> {
         let client = session.client().clone();
         let mut merged = SelectAll::new();
         let heartbeats = client.subscribe(filter::heartbeats(hive)).await?;
@@ -71,12 +78,15 @@ impl Arrivals {
         merged.push(received(changes).map(Arrival::Enrolment).boxed());
         let (rooms, asked) = Changes::channel();
         let (out, done) = mpsc::channel(CHANGES_MAX);
-        work.spawn(rooms::work(session.clone(), hive.clone(), asked, out));
-        merged.push(received(done).map(Arrival::RoomChanged).boxed());
+        work.spawn(rooms::work(session.clone(), hive.clone(), asked, out.clone()));
+        let (mail, jobs) = Mail::channel(client.clone(), hive.clone(), out.clone());
+        work.spawn(mail::work(session.clone(), bus.clone(), hive.clone(), jobs, out));
+        merged.push(received(done).map(Arrival::Event).boxed());
         Ok(Self {
             merged,
             client,
             rooms,
+            mail,
             _work: work,
         })
     }
@@ -84,6 +94,11 @@ impl Arrivals {
     /// Where changes of rooms are asked for.
     pub(crate) const fn rooms(&self) -> &Changes {
         &self.rooms
+    }
+
+    /// Where mail that does not move is dealt with.
+    pub(crate) const fn mail(&mut self) -> &mut Mail {
+        &mut self.mail
     }
 
     /// The next arrival; `None` once the session is over. Cancel-safe.

@@ -8,6 +8,7 @@ mod enrolments;
 mod failure;
 mod health;
 mod http;
+mod mail;
 mod metrics;
 mod micro;
 mod outbound;

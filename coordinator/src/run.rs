@@ -10,6 +10,7 @@ use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, Machine, Reply, inbound};
 use wagglebus_nats::connect::{self, Connection};
+use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::Subject;
@@ -21,6 +22,7 @@ use crate::enrolments::Change;
 use crate::failure::Failure;
 use crate::health::Health;
 use crate::http;
+use crate::mail::Job;
 use crate::metrics::Metrics;
 use crate::micro::Service;
 use crate::outbound;
@@ -35,7 +37,9 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let (listener, http) = http::listen(config.listen).await?;
     let ready = Ready::new(config.ready_file, http)?;
     let (connection, mut events) = connect::connect(config.bus).await?;
-    let mut coordinator = Coordinator::new(config.hive, ready)?;
+    // Nothing is fetched here, so nothing comes late.
+    let (bus, _) = JetStream::new(connection.clone());
+    let mut coordinator = Coordinator::new(config.hive, bus, ready)?;
     let mut serving = JoinSet::new();
     let health = coordinator.health.subscribe();
     serving.spawn(http::serve(listener, health, coordinator.metrics.clone()));
@@ -74,13 +78,14 @@ struct Coordinator {
     machine: Machine,
     service: Service,
     arrivals: Option<Arrivals>,
+    bus: JetStream,
     metrics: Arc<Metrics>,
     health: watch::Sender<Health>,
     ready: Ready,
 }
 
 impl Coordinator {
-    fn new(hive: Hive, ready: Ready) -> Result<Self, Failure> {
+    fn new(hive: Hive, bus: JetStream, ready: Ready) -> Result<Self, Failure> {
         let mut clock = Clock::new().map_err(Failure::Clock)?;
         let since = clock.now().wall;
         let instance = uuid::Uuid::new_v4().simple().to_string();
@@ -92,6 +97,7 @@ impl Coordinator {
             }),
             service: Service::new(hive.clone(), instance, VERSION, since),
             arrivals: None,
+            bus,
             metrics: Arc::new(Metrics::new()),
             health: watch::Sender::new(Health::starting()),
             ready,
@@ -128,7 +134,7 @@ impl Coordinator {
         let Some(session) = connection.session() else {
             return; // It ended already; its end is told next.
         };
-        match Arrivals::open(&session, &self.hive).await {
+        match Arrivals::open(&session, &self.bus, &self.hive).await {
             Ok(arrivals) => {
                 self.arrivals = Some(arrivals);
                 self.metrics.connected(true);
@@ -180,7 +186,7 @@ impl Coordinator {
                 return Ok(());
             }
             Some(Arrival::Post(message)) => inbound::post(&self.hive, &message.subject).map(Some),
-            Some(Arrival::RoomChanged(event)) => Ok(Some(event)),
+            Some(Arrival::Event(event)) => Ok(Some(event)),
             // The session is over; the connection tells it, too.
             None => {
                 self.arrivals = None;
@@ -216,8 +222,21 @@ impl Coordinator {
                         .arrivals
                         .as_ref()
                         .and_then(|arrivals| arrivals.rooms().ask(change));
-                    if let Some(event) = refused {
-                        effects.extend(self.machine.step(self.clock.now(), event));
+                    effects.extend(self.again(refused));
+                }
+                Effect::LookAtHead(look) => effects.extend(self.about_mail(Job::Look(look))),
+                Effect::TellHeld(mail) => {
+                    let job = Job::Tell(mail, self.clock.now().wall);
+                    effects.extend(self.about_mail(job));
+                }
+                Effect::Watch { agent } => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.mail().watch(agent).await;
+                    }
+                }
+                Effect::Unwatch { agent } => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.mail().unwatch(&agent);
                     }
                 }
                 Effect::WakeLane { agent, priority } => {
@@ -237,6 +256,19 @@ impl Coordinator {
                 Effect::Ignored(ignored) => self.ignored(&ignored),
             }
         }
+    }
+
+    fn about_mail(&mut self, job: Job) -> Vec<Effect> {
+        let refused = self
+            .arrivals
+            .as_mut()
+            .and_then(|arrivals| arrivals.mail().ask(job));
+        self.again(refused)
+    }
+
+    /// What follows from something that could not even be begun.
+    fn again(&mut self, event: Option<Event>) -> Vec<Effect> {
+        event.map_or_else(Vec::new, |event| self.machine.step(self.clock.now(), event))
     }
 
     async fn reply(&mut self, reply: Reply, began: Instant) {

@@ -6,7 +6,7 @@
 //! | question | modules |
 //! |---|---|
 //! | what can be done on a bus | [`bus`] (the trait), [`delivery`], [`lease`], [`error`] |
-//! | over NATS | [`connect`] (sessions), [`jetstream`] (the bus), [`request`], [`lost`] |
+//! | over NATS | [`connect`] (sessions), [`jetstream`] (the bus), [`request`], [`lost`], [`head`] |
 //! | without NATS | [`memory`]: a model that passes the same suite |
 //! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`config`] (our files), [`keys`] |
 //! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
@@ -34,6 +34,7 @@ pub mod context_file;
 pub mod delivery;
 pub mod enrol;
 pub mod error;
+pub mod head;
 pub mod jetstream;
 pub mod keys;
 pub mod lease;

@@ -141,25 +141,50 @@ async fn find(js: &Context, object: &Object) -> Result<Option<Map<String, Value>
     }
 }
 
-/// Metadata of a consumer; empty when it is not there.
-pub(crate) async fn consumer_metadata(
-    js: &Context,
-    stream: &str,
-    name: &str,
-) -> Result<Map<String, Value>, ProvisionError> {
+/// Where a lane stands.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// Highest stream sequence that was handed over.
+    pub(crate) delivered: u64,
+    /// Messages above it that are for this lane.
+    pub(crate) pending: u64,
+    /// The subjects that it reads.
+    pub(crate) filters: Vec<String>,
+    /// The metadata of its consumer.
+    pub(crate) metadata: Map<String, Value>,
+}
+
+/// A lane by the name of its consumer; `None` when it is not there.
+pub(crate) async fn lane(js: &Context, stream: &str, name: &str) -> Result<Option<Lane>, ProvisionError> {
     let object = Object::Consumer {
         stream: stream.to_owned(),
         name: name.to_owned(),
     };
-    let found = find(js, &object)
-        .await?
-        .and_then(|mut config| config.remove("metadata"));
-    Ok(match found {
+    let answer = ask(js, &object, &format!("CONSUMER.INFO.{stream}.{name}"), &json!({})).await?;
+    match answer.error {
+        Some(error) if NOT_FOUND.contains(&error.err_code) => return Ok(None),
+        Some(error) => return Err(error.denied(&object)),
+        None => {}
+    }
+    let mut config = answer.config.unwrap_or_default();
+    let metadata = match config.remove("metadata") {
         Some(Value::Object(metadata)) => metadata,
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | None => {
-            Map::new()
-        }
-    })
+        Some(_) | None => Map::new(),
+    };
+    // A consumer with one filter has it in a field of its own.
+    let one = config.get("filter_subject").into_iter();
+    let many = config
+        .get("filter_subjects")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let filters = one.chain(many).filter_map(Value::as_str).map(str::to_owned);
+    Ok(Some(Lane {
+        delivered: answer.delivered.stream_seq,
+        pending: answer.num_pending,
+        filters: filters.collect(),
+        metadata,
+    }))
 }
 
 /// Sequence of the last message of a stream.
@@ -229,6 +254,16 @@ struct Answer {
     config: Option<Map<String, Value>>,
     #[serde(default)]
     state: State,
+    #[serde(default)]
+    delivered: Position,
+    #[serde(default)]
+    num_pending: u64,
+}
+
+#[derive(Default, Deserialize)]
+struct Position {
+    #[serde(default)]
+    stream_seq: u64,
 }
 
 #[derive(Default, Deserialize)]

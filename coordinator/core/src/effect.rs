@@ -1,9 +1,10 @@
 //! Everything that the coordinator can ask for.
 
 use wagglebus_schemas::error::ErrorDetail;
+use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
-use wagglebus_schemas::{AgentId, Priority, RoomName};
+use wagglebus_schemas::{AgentId, Id, Priority, RoomName, Timestamp};
 
 use crate::event::ReplyTo;
 
@@ -31,8 +32,48 @@ pub enum Effect {
         /// Which.
         priority: Priority,
     },
+    /// Report each message that comes for this agent as [`Arrived`](crate::Event::Arrived), until told otherwise.
+    Watch {
+        /// Whose mail.
+        agent: AgentId,
+    },
+    /// Report no more of them.
+    Unwatch {
+        /// Whose mail.
+        agent: AgentId,
+    },
+    /// Find the oldest message of a lane that nobody fetched, and report it as [`Looked`](crate::Event::Looked).
+    LookAtHead(Look),
+    /// Store a `held` receipt for a sender; if that fails, report [`Untold`](crate::Event::Untold).
+    TellHeld(HeldMail),
     /// Tell that an input was ignored.
     Ignored(Ignored),
+}
+
+/// A look at a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Whose.
+    pub agent: AgentId,
+    /// Which.
+    pub priority: Priority,
+    /// Since when its mail is held: the look is for this hold alone.
+    pub since: Timestamp,
+}
+
+/// A message that does not move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldMail {
+    /// Whose inbox it is in.
+    pub agent: AgentId,
+    /// Which.
+    pub message_id: Id,
+    /// Who sent it.
+    pub sender: AgentId,
+    /// Why it does not move.
+    pub reason: HoldReason,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// A change of who is in a room.

@@ -6,7 +6,8 @@ use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
-use crate::effect::RoomChange;
+use crate::effect::{HeldMail, Look, RoomChange};
+use crate::holds::Head;
 use crate::liveness::Connection;
 
 /// Something that happened. Made by [`crate::inbound`] from bytes, or by the shell.
@@ -52,6 +53,22 @@ pub enum Event {
         /// Who wrote, as the subject and thereby the server says.
         from: AgentId,
     },
+    /// A message came for an agent that is watched.
+    Arrived {
+        /// Whose mail.
+        agent: AgentId,
+        /// In which lane.
+        priority: Priority,
+    },
+    /// A look at a lane ended.
+    Looked {
+        /// Which look.
+        look: Look,
+        /// The oldest message that nobody fetched, if there is one; or no answer.
+        head: Result<Option<Head>, ()>,
+    },
+    /// A `held` receipt could not be stored.
+    Untold(HeldMail),
     /// A change of who is in a room ended.
     RoomChanged {
         /// Which.

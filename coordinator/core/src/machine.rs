@@ -1,5 +1,7 @@
 //! The coordinator's machine: routes each event to the part that decides, and owns no rule of its own.
 
+use std::collections::BTreeSet;
+
 use wagglebus_schemas::api::RoomAnswer;
 use wagglebus_schemas::error::ErrorDetail;
 
@@ -7,6 +9,7 @@ use crate::api::{self, Outcome};
 use crate::attention::{Attended, Attention, Now};
 use crate::effect::{Effect, Reply, RoomChange};
 use crate::event::{Event, Request};
+use crate::holds::Holds;
 use crate::resolve::Myself;
 use crate::rooms;
 use crate::roster::Roster;
@@ -17,6 +20,7 @@ pub struct Machine {
     myself: Myself,
     attention: Attention,
     roster: Roster,
+    holds: Holds,
     next_wake_ms: Option<u64>,
 }
 
@@ -27,6 +31,7 @@ impl Machine {
             myself,
             attention: Attention::default(),
             roster: Roster::default(),
+            holds: Holds::default(),
             next_wake_ms: None,
         }
     }
@@ -34,8 +39,25 @@ impl Machine {
     /// Lets something happen. Never blocks, never panics on what comes from outside.
     pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         let at = self.attention.advance(now.boot_ms);
-        let effects = self.route(now, at, event);
-        self.next_wake_ms = self.attention.promise(self.roster.next_due());
+        let heard = if let Event::Heartbeat { from, .. } = &event {
+            Some(from.clone())
+        } else {
+            None
+        };
+        let mut effects = self.route(now, at, event);
+        let changed = effects.iter().filter_map(|effect| {
+            let Effect::Presence { agent, .. } = effect else {
+                return None;
+            };
+            Some(agent.clone())
+        });
+        for agent in heard.into_iter().chain(changed).collect::<BTreeSet<_>>() {
+            let member = self.roster.member(&agent);
+            effects.extend(self.holds.refresh(&agent, member, now, at));
+        }
+        effects.extend(self.holds.wake(at));
+        let due = [self.roster.next_due(), self.holds.next_due()];
+        self.next_wake_ms = self.attention.promise(due.into_iter().flatten().min());
         effects
     }
 
@@ -53,6 +75,7 @@ impl Machine {
         match event {
             Event::BusUp => {
                 self.attention.listen(true);
+                self.holds.reconnected(at);
                 Vec::new()
             }
             Event::BusDown => {
@@ -80,6 +103,15 @@ impl Machine {
             }
             Event::Posted { room, priority, from } => rooms::wake(&self.roster, &room, priority, &from),
             Event::RoomChanged { change, outcome } => vec![self.room_changed(change, outcome)],
+            Event::Arrived { agent, priority } => {
+                self.holds.arrived(&agent, priority, at);
+                Vec::new()
+            }
+            Event::Looked { look, head } => self.holds.looked(&look, head, at).into_iter().collect(),
+            Event::Untold(mail) => {
+                self.holds.untold(&mail, at);
+                Vec::new()
+            }
             Event::Wake => self.roster.wake(at),
         }
     }

@@ -178,7 +178,9 @@ impl World {
         let concerns = |effect: &Effect| match effect {
             Effect::Presence { agent: a, .. } => *a == name(agent),
             Effect::Ignored(ignored) => ignored.to_string().contains(name(agent).as_str()),
-            Effect::Reply(_) | Effect::ChangeRoom(_) | Effect::WakeLane { .. } => false,
+            Effect::Watch { agent: a } | Effect::Unwatch { agent: a } => *a == name(agent),
+            Effect::LookAtHead(look) => look.agent == name(agent),
+            Effect::Reply(_) | Effect::ChangeRoom(_) | Effect::WakeLane { .. } | Effect::TellHeld(_) => false,
         };
         let about = self.effects.iter().filter(|(_, effect)| concerns(effect));
         about.cloned().collect()

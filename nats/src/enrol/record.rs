@@ -11,7 +11,7 @@ use wagglebus_schemas::enrolment::{Enrolment, RoomMembership};
 use wagglebus_schemas::stream::{Bucket, Stream, lane_consumer};
 use wagglebus_schemas::{AgentId, Hive, Priority, RoomName, Timestamp};
 
-use crate::provision::{ProvisionError, consumer_metadata, last_sequence};
+use crate::provision::{ProvisionError, lane, last_sequence};
 use crate::topology::joined_key;
 
 /// Writers that may come between before we give up; each attempt means that somebody else succeeded.
@@ -123,7 +123,8 @@ pub(super) async fn first_room(
     let key = joined_key(&name);
     let mut joined: Option<u64> = None;
     for &priority in Priority::ALL {
-        let metadata = consumer_metadata(js, &stream, &lane_consumer(agent, priority)).await?;
+        let found = lane(js, &stream, &lane_consumer(agent, priority)).await?;
+        let metadata = found.unwrap_or_default().metadata;
         let at = metadata.get(&key).and_then(|value| value.as_str()?.parse().ok());
         joined = [joined, at].into_iter().flatten().min();
     }

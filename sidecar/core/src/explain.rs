@@ -50,7 +50,7 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
     }
     match message.level {
         Level::Accepted => not_stored(message, now),
-        Level::Stored => format!("not seen: stored, but {}", unfetched(message.to)),
+        Level::Stored => format!("not seen: {}", unfetched(message.to)),
         Level::Fetched => on_the_way(message, ReceiptLevel::Fetched, now, |receipt, since| {
             format!(
                 "not seen: {}'s sidecar fetched it {since} ago and has not handed it over",
@@ -169,10 +169,14 @@ fn not_stored(message: &Sent<'_>, now: Timestamp) -> String {
 
 fn unfetched(to: &Recipient) -> String {
     match to.kind() {
-        RecipientKind::Agent(agent) => format!("{agent}'s sidecar has not fetched it"),
-        RecipientKind::Room(room) => format!("no member of room {room} has fetched it"),
+        RecipientKind::Agent(agent) => {
+            format!("queued at {agent}: stored, and its sidecar has not fetched it yet")
+        }
+        RecipientKind::Room(room) => {
+            format!("queued for room {room}: stored, and no member has fetched it yet")
+        }
         RecipientKind::Capability(capability) => {
-            format!("nobody with capability {capability} has fetched it")
+            format!("queued for capability {capability}: stored, and nobody has fetched it yet")
         }
     }
 }

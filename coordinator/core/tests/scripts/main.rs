@@ -82,3 +82,8 @@ fn queries() {
 fn rooms() {
     check("rooms");
 }
+
+#[test]
+fn holds() {
+    check("holds");
+}

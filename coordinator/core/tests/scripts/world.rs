@@ -1,7 +1,8 @@
 //! A machine with a clock that scripts move by hand.
 
 use serde_json::{Value, json};
-use wagglebus_coordinator_core::effect::{Ignored, RoomChange};
+use wagglebus_coordinator_core::effect::{HeldMail, Ignored, Look, RoomChange};
+use wagglebus_coordinator_core::holds::Head;
 use wagglebus_coordinator_core::inbound;
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
@@ -17,6 +18,8 @@ pub(crate) struct World {
     boot_ms: u64,
     hive: Hive,
     change: Option<RoomChange>,
+    looks: Vec<Look>,
+    told: Option<HeldMail>,
 }
 
 impl Default for World {
@@ -29,6 +32,8 @@ impl Default for World {
             boot_ms: 0,
             hive: Hive::default(),
             change: None,
+            looks: Vec::new(),
+            told: None,
         };
         world.step(Event::BusUp);
         world
@@ -67,6 +72,25 @@ impl World {
                     Ok(event) => self.step(event),
                     Err(ignored) => vec![why(&ignored)],
                 }
+            }
+            ("arrived", [agent, priority]) => self.step(Event::Arrived {
+                agent: agent.parse().unwrap(),
+                priority: priority.parse().unwrap(),
+            }),
+            // Answers all looks that are open: this message is at the head of that lane, the others are empty.
+            ("heads", ["none"]) => self.looked(|_| Ok(None)),
+            ("heads", ["no-answer"]) => self.looked(|_| Err(())),
+            ("heads", [priority, seq, sender]) => {
+                let head = Head {
+                    stream_seq: seq.parse().unwrap(),
+                    message_id: "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d".parse().unwrap(),
+                    sender: sender.parse().unwrap(),
+                };
+                self.looked(|look| Ok((look.priority.as_str() == *priority).then(|| head.clone())))
+            }
+            ("untold", []) => {
+                let mail = self.told.take().unwrap();
+                self.step(Event::Untold(mail))
             }
             ("changed", [outcome]) => {
                 let outcome = match *outcome {
@@ -111,6 +135,15 @@ impl World {
         self.step(event.unwrap())
     }
 
+    fn looked(&mut self, head: impl Fn(&Look) -> Result<Option<Head>, ()>) -> Vec<String> {
+        let looks = std::mem::take(&mut self.looks);
+        let answered = looks.into_iter().flat_map(|look| {
+            let head = head(&look);
+            self.step(Event::Looked { look, head })
+        });
+        answered.collect()
+    }
+
     fn notice(&mut self, subject: &str, body: &Value) -> Vec<String> {
         let notice = inbound::notice(&self.hive, subject, &serde_json::to_vec(body).unwrap());
         self.step(notice.unwrap().unwrap())
@@ -134,10 +167,11 @@ impl World {
             wall: Timestamp::from_unix_ms(WALL_MS + i64::try_from(self.boot_ms).unwrap()).unwrap(),
         };
         let effects = self.machine.step(now, event);
-        effects.iter().for_each(|effect| {
-            if let Effect::ChangeRoom(change) = effect {
-                self.change = Some(change.clone());
-            }
+        effects.iter().for_each(|effect| match effect {
+            Effect::ChangeRoom(change) => self.change = Some(change.clone()),
+            Effect::LookAtHead(look) => self.looks.push(look.clone()),
+            Effect::TellHeld(mail) => self.told = Some(mail.clone()),
+            _ => {}
         });
         effects.iter().map(|effect| self.picture(effect)).collect()
     }
@@ -153,6 +187,20 @@ impl World {
                 agent, room, join, ..
             }) => {
                 format!("{agent} {} {room}", if *join { "into" } else { "out of" })
+            }
+            Effect::Watch { agent } => format!("{} ms: watch {agent}", self.boot_ms),
+            Effect::Unwatch { agent } => format!("{} ms: unwatch {agent}", self.boot_ms),
+            Effect::LookAtHead(look) => {
+                format!("{} ms: look at {} {}", self.boot_ms, look.agent, look.priority)
+            }
+            Effect::TellHeld(mail) => {
+                let HeldMail {
+                    agent,
+                    sender,
+                    reason,
+                    ..
+                } = mail;
+                format!("{} ms: tell {sender}: {reason} at {agent}", self.boot_ms)
             }
             Effect::WakeLane { agent, priority } => format!("wake {agent} {priority}"),
             Effect::Reply(Reply { outcome, .. }) => match outcome {
@@ -247,7 +295,11 @@ fn heartbeat(name: &str, fields: &[&str]) -> Value {
                     value.parse().unwrap()
                 ])
             }
-            "hold" => beat["hold"] = json!({"reason": value, "since": "2026-01-02T03:04:05.000Z"}),
+            "hold" => {
+                let (reason, since) = value.split_once('@').unwrap_or((value, "05"));
+                let since = format!("2026-01-02T03:04:{since}.000Z");
+                beat["hold"] = json!({ "reason": reason, "since": since });
+            }
             "as" => beat["agent"] = json!(value),
             _ => panic!("no such field: {field}"),
         }

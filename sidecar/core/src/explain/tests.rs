@@ -73,14 +73,14 @@ fn each_level_says_what_is_missing() {
             Level::Stored,
             &[],
             10,
-            "not seen: stored, but bob's sidecar has not fetched it",
+            "not seen: queued at bob: stored, and its sidecar has not fetched it yet",
         ),
         (
             "room:dev",
             Level::Stored,
             &[],
             10,
-            "not seen: stored, but no member of room dev has fetched it",
+            "not seen: queued for room dev: stored, and no member has fetched it yet",
         ),
         (
             "bob",

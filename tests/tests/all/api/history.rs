@@ -35,7 +35,7 @@ async fn a_trace_tells_how_far_a_message_came_and_why_not_further() -> Result<()
     );
     assert_eq!(
         stored["explanation"],
-        "not seen: stored, but bob's sidecar has not fetched it"
+        "not seen: queued at bob: stored, and its sidecar has not fetched it yet"
     );
     assert_eq!(stored["message"]["acknowledged"], false);
 

@@ -1,0 +1,200 @@
+//! Mail that does not move: looks at the heads of lanes, and tells senders by `held` receipts.
+
+use std::collections::BTreeMap;
+
+use async_nats::Client;
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::task::AbortHandle;
+use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::effect::{HeldMail, Look};
+use wagglebus_coordinator_core::holds::Head;
+use wagglebus_nats::bus::{Bus, Outgoing};
+use wagglebus_nats::connect::Session;
+use wagglebus_nats::error::PublishError;
+use wagglebus_nats::head::lane_head;
+use wagglebus_nats::jetstream::JetStream;
+use wagglebus_schemas::bridge::Proof;
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::receipt::{LevelAt, Receipt, ReceiptReason};
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::subject::{Subject, filter};
+use wagglebus_schemas::{AgentId, Hive, Id, Timestamp, headers};
+
+/// Jobs that may wait: the four lanes of many agents at once.
+const WAITING_MAX: usize = 8192;
+
+/// Something to do about mail that does not move.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Look(Look),
+    Tell(HeldMail, Timestamp),
+}
+
+impl Job {
+    /// What it means to the machine that it was not done.
+    fn failed(self) -> Event {
+        match self {
+            Self::Look(look) => Event::Looked { look, head: Err(()) },
+            Self::Tell(mail, _) => Event::Untold(mail),
+        }
+    }
+}
+
+/// The way to the worker of one session, and what is watched in it.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    jobs: Sender<Job>,
+    watches: BTreeMap<AgentId, AbortHandle>,
+    client: Client,
+    hive: Hive,
+    out: Sender<Event>,
+}
+
+impl Mail {
+    /// The way, and its end for [`work`]. What is seen goes to `out`.
+    pub(crate) fn channel(client: Client, hive: Hive, out: Sender<Event>) -> (Self, Receiver<Job>) {
+        let (jobs, receiver) = mpsc::channel(WAITING_MAX);
+        let mail = Self {
+            jobs,
+            watches: BTreeMap::new(),
+            client,
+            hive,
+            out,
+        };
+        (mail, receiver)
+    }
+
+    /// Has it done. When it cannot even wait, what that means to the machine is returned.
+    pub(crate) fn ask(&self, job: Job) -> Option<Event> {
+        self.jobs
+            .try_send(job)
+            .err()
+            .map(|refused| refused.into_inner().failed())
+    }
+
+    /// Reports each message that comes for an agent. Subscribed when this returns, as far as the connection goes.
+    pub(crate) async fn watch(&mut self, agent: AgentId) {
+        let subject = filter::wakes(&self.hive, &agent);
+        // When the session is over, the next one begins anew.
+        let Ok(mut wakes) = self.client.subscribe(subject).await else {
+            return;
+        };
+        let (hive, out) = (self.hive.clone(), self.out.clone());
+        let watched = agent.clone();
+        let task = tokio::spawn(async move {
+            while let Some(wake) = wakes.next().await {
+                let Ok(Subject::WakeMessage { priority, .. }) = Subject::parse(&hive, &wake.subject) else {
+                    continue;
+                };
+                let agent = watched.clone();
+                if out.send(Event::Arrived { agent, priority }).await.is_err() {
+                    return;
+                }
+            }
+        });
+        if let Some(former) = self.watches.insert(agent, task.abort_handle()) {
+            former.abort();
+        }
+    }
+
+    /// Reports no more of them.
+    pub(crate) fn unwatch(&mut self, agent: &AgentId) {
+        if let Some(watch) = self.watches.remove(agent) {
+            watch.abort();
+        }
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        for watch in self.watches.values() {
+            watch.abort();
+        }
+    }
+}
+
+/// Works until nobody asks or listens.
+pub(crate) async fn work(
+    session: Session,
+    bus: JetStream,
+    hive: Hive,
+    mut jobs: Receiver<Job>,
+    out: Sender<Event>,
+) {
+    while let Some(job) = jobs.recv().await {
+        let event = match job {
+            Job::Look(look) => {
+                let head = lane_head(session.jetstream(), &hive, &look.agent, look.priority).await;
+                let head =
+                    head.map_err(|error| tracing::debug!(%error, agent = %look.agent, "no look at a lane"));
+                let head = head.map(|head| {
+                    head.map(|head| Head {
+                        stream_seq: head.stream_seq,
+                        message_id: head.id,
+                        sender: head.sender,
+                    })
+                });
+                Event::Looked { look, head }
+            }
+            Job::Tell(mail, at) => match tell(&bus, &hive, &mail, at).await {
+                Ok(()) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "a held receipt is not stored");
+                    Event::Untold(mail)
+                }
+            },
+        };
+        if out.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn tell(bus: &JetStream, hive: &Hive, mail: &HeldMail, at: Timestamp) -> Result<(), PublishError> {
+    let receipt = receipt(mail, at);
+    let subject = Subject::Receipt {
+        to: receipt.sender.clone(),
+        level: receipt.level,
+        from: AgentId::coordinator(),
+    };
+    let payload = serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default();
+    let outgoing = Outgoing {
+        subject: subject.build(hive),
+        id: receipt.id,
+        expected_stream: Some(Stream::Receipts.name(hive)),
+        headers: vec![
+            (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
+            (headers::CE_ID, receipt.id.to_string()),
+            (headers::CE_TYPE, "io.wagglebus.receipt.v1.receipt".to_owned()),
+            (headers::CE_SOURCE, format!("/{hive}/{}", AgentId::coordinator())),
+            (headers::CE_TIME, at.to_string()),
+        ],
+        payload,
+        expected_last_subject_seq: None,
+    };
+    bus.send(outgoing).await?.await.map(|_| ())
+}
+
+fn receipt(mail: &HeldMail, at: Timestamp) -> Receipt {
+    let level = ReceiptLevel::Held;
+    Receipt {
+        id: Id::from_uuid(uuid::Uuid::now_v7()),
+        message_id: mail.message_id,
+        sender: mail.sender.clone(),
+        agent: mail.agent.clone(),
+        level,
+        levels: vec![LevelAt { level, at }],
+        bridge: None,
+        proof: Proof::None,
+        delivery: None,
+        epoch: None,
+        at,
+        reason: Some(ReceiptReason::Held(mail.reason)),
+        since: Some(mail.since),
+        next_attempt: None,
+        result: None,
+        error: None,
+    }
+}

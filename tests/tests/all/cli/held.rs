@@ -1,0 +1,64 @@
+//! Mail that does not move: its sender is told why, and the trace says it in one sentence.
+
+use serde_json::Value;
+
+use super::{Home, until};
+
+impl Home {
+    fn explained(&self, id: &str) -> String {
+        self.json(&["trace", id])["explanation"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    fn held(&self, id: &str) -> Vec<Value> {
+        let trace = self.json(&["trace", id]);
+        let receipts = trace["receipts"].as_array().unwrap().iter();
+        receipts
+            .filter(|receipt| receipt["level"] == "held")
+            .cloned()
+            .collect()
+    }
+}
+
+#[test]
+fn the_head_of_each_lane_of_a_lost_agent_is_held_and_the_rest_is_queued() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["bob"]);
+    let send = |home: &Home, priority: &str| {
+        let sent = home.json(&["send", "bob", "are you there?", "-p", priority]);
+        sent["id"].as_str().unwrap().to_owned()
+    };
+    let before = send(&home, "normal");
+    let mut bob = home.agents.pop().unwrap();
+    bob.kill().unwrap();
+    bob.wait().unwrap();
+    until(|| home.explained(&before).contains("no_sidecar at bob"));
+    let behind = send(&home, "normal");
+    let urgent = send(&home, "urgent");
+    until(|| home.explained(&urgent).contains("no_sidecar at bob"));
+    assert!(
+        home.explained(&behind).contains("queued at bob"),
+        "{}",
+        home.explained(&behind)
+    );
+    assert!(home.held(&behind).is_empty());
+    let held = home.held(&before);
+    assert_eq!(held.len(), 1, "once per hold: {held:?}");
+    assert_eq!(
+        (&held[0]["agent"], &held[0]["proof"]),
+        (&"bob".into(), &"none".into())
+    );
+    assert!(held[0]["bridge"].is_null() && held[0]["epoch"].is_null() && held[0]["delivery"].is_null());
+
+    // Whoever was killed leaves its file behind.
+    std::fs::remove_file(home.path("run/wb/bob.json")).unwrap();
+    home.sidecars(&["bob"]);
+    for id in [&urgent, &before, &behind] {
+        let taken = home.json(&["--as", "bob", "inbox", "--take", "1", "--timeout", "10s"]);
+        let lease = taken["messages"][0]["lease"].as_str().unwrap();
+        home.json(&["--as", "bob", "ack", id, "--lease", lease]);
+        until(|| home.explained(id).starts_with("done by bob"));
+    }
+}
