@@ -171,7 +171,12 @@ impl World {
             Effect::ChangeRoom(change) => self.change = Some(change.clone()),
             Effect::LookAtHead(look) => self.looks.push(look.clone()),
             Effect::TellHeld(mail) => self.told = Some(mail.clone()),
-            _ => {}
+            Effect::Reply(_)
+            | Effect::Presence { .. }
+            | Effect::WakeLane { .. }
+            | Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::Ignored(_) => {}
         });
         effects.iter().map(|effect| self.picture(effect)).collect()
     }
