@@ -12,7 +12,7 @@ use wagglebus_schemas::api::{
 };
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::{AgentFile, Places};
-use wagglebus_schemas::{AgentId, Draft, Level, Message, RoomName};
+use wagglebus_schemas::{AgentId, Draft, Level, Message, Recipient, RoomName};
 
 use crate::discovery;
 use crate::endpoint::{Endpoint, Token};
@@ -214,6 +214,25 @@ impl Client {
     /// [`ClientError::Refused`] with `not_found`, or any other.
     pub async fn trace(&self, id: Id) -> Result<Answered<Trace>, ClientError> {
         self.read(Target::new(format!("/v1/messages/{id}/trace"))).await
+    }
+
+    /// One page of what was sent and received in the last 48 hours, in the order of the stream; `with`: only what has
+    /// this sender or recipient. `cursor` is the previous page's `next_cursor`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn messages(
+        &self,
+        with: Option<&Recipient>,
+        cursor: Option<&str>,
+    ) -> Result<Answered<Page<Message>>, ClientError> {
+        let mut target = Target::new("/v1/messages").with("limit", PAGE_ITEMS);
+        for (name, value) in [("with", with.map(Recipient::as_str)), ("cursor", cursor)] {
+            if let Some(value) = value {
+                target = target.with(name, value);
+            }
+        }
+        self.read(target).await
     }
 
     /// One page of the roster; `cursor` is the previous page's `next_cursor`.

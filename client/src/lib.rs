@@ -23,6 +23,7 @@
 //! | where is the sidecar of this agent, where is the bus? | [`discovery`] |
 //! | which process is meant by a number, and does it run? | [`process`] |
 //! | what can be asked of it? | [`Client`] |
+//! | how do I send, receive and acknowledge for agents by their names? | [`AgentMessageQueue`] |
 //! | what went wrong, and what is the exit code? | [`ClientError`] |
 
 mod client;
@@ -33,9 +34,11 @@ mod error;
 mod exchange;
 pub mod process;
 mod query;
+mod queue;
 
 pub use client::{Client, SendOptions, Take};
 pub use discovery::uid;
 pub use endpoint::{Endpoint, Token};
 pub use error::{Absence, ClientError};
 pub use exchange::{Answered, RESPONSE_BYTES_MAX};
+pub use queue::{AgentMessageQueue, QueueError};

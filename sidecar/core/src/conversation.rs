@@ -108,23 +108,24 @@ pub fn conversations(lines: impl IntoIterator<Item = Line>, now: Timestamp) -> V
     listed
 }
 
-/// At most `limit` of the items that `follows` lets through, and behind which place the next page begins.
+/// The first items, at most `limit` and `bytes_max` together as `bytes` counts them but always one, and behind which place
+/// the next page begins.
 pub fn page<T>(
     items: impl IntoIterator<Item = (Place, T)>,
     limit: usize,
-    follows: impl Fn(Place) -> bool,
+    bytes_max: usize,
+    bytes: impl Fn(&T) -> usize,
 ) -> (Vec<T>, Option<Place>) {
-    let mut rest = items.into_iter().filter(|(place, _)| follows(*place));
-    let mut last = None;
-    let shown = rest
-        .by_ref()
-        .take(limit)
-        .map(|(place, item)| {
-            last = Some(place);
-            item
-        })
-        .collect();
-    (shown, last.filter(|_| rest.next().is_some()))
+    let (mut shown, mut total, mut last) = (Vec::new(), 0_usize, None);
+    for (place, item) in items {
+        total = total.saturating_add(bytes(&item));
+        if shown.len() >= limit || (total > bytes_max && !shown.is_empty()) {
+            return (shown, last);
+        }
+        shown.push(item);
+        last = Some(place);
+    }
+    (shown, None)
 }
 
 #[cfg(test)]
@@ -193,17 +194,21 @@ mod tests {
     proptest! {
         /// Page after page, every item is shown once and in order.
         #[test]
-        fn pages_leave_nothing_out(count in 0u64..40, limit in 1usize..12) {
-            let items: Vec<_> = (0..count).map(|n| (Place::stored(n), n)).collect();
+        fn pages_leave_nothing_out(
+            sizes in proptest::collection::vec(0_usize..9, 0..40), limit in 1_usize..12, bytes_max in 0_usize..20,
+        ) {
+            let items = || (0..).zip(sizes.iter().copied()).map(|(n, size)| (Place::stored(n), size));
             let (mut shown, mut cursor) = (Vec::new(), None);
             loop {
-                let (some, next) = page(items.clone(), limit, |place| Some(place) > cursor);
+                let rest = items().filter(|(place, _)| Some(*place) > cursor);
+                let (some, next) = page(rest, limit, bytes_max, |size| *size);
                 prop_assert!(some.len() <= limit);
+                prop_assert!(some.len() <= 1 || some.iter().sum::<usize>() <= bytes_max);
                 shown.extend(some);
                 if next.is_none() { break }
                 cursor = next;
             }
-            prop_assert_eq!(shown, (0..count).collect::<Vec<_>>());
+            prop_assert_eq!(shown, sizes);
         }
     }
 }

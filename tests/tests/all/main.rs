@@ -16,5 +16,6 @@ mod hostile;
 mod ledger;
 mod messages;
 mod protocol;
+mod queue;
 mod roster;
 mod tidy;

@@ -145,6 +145,20 @@ pub(super) fn operations() -> Vec<Operation> {
         json!({"type": "string"}),
         "Only those with this agent, or in this room.",
     );
+    let messages = Operation {
+        parameters: [with.clone()].into_iter().chain(paging()).collect(),
+        answers: vec![(
+            200,
+            "Messages of the last 48 hours in the order of the stream; a page of long ones has fewer than asked for.",
+            Content::Json("MessagePage"),
+        )],
+        errors: &[InvalidQuery],
+        ..get(
+            "/v1/messages",
+            "messages",
+            "What was sent and received, in both directions",
+        )
+    };
     let conversations = Operation {
         parameters: [with].into_iter().chain(paging()).collect(),
         answers: vec![(
@@ -190,6 +204,7 @@ pub(super) fn operations() -> Vec<Operation> {
         take,
         stream,
         agents,
+        messages,
         conversations,
         conversation,
     ];

@@ -1,4 +1,4 @@
-//! `/v1/conversations`: what this agent wrote and read, by conversation, as far as its spool keeps it.
+//! `/v1/conversations` and `GET /v1/messages`: what this agent wrote and read, as far as its spool keeps it.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,9 +16,12 @@ use wagglebus_sidecar_core::record::Outcome;
 use super::answer::{Answered, Refusal, json};
 use super::item::{acknowledged, raw};
 use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, PathId, number};
-use super::state::Shared;
+use super::state::{ApiState, Shared};
 use crate::gate::Inspection;
 use crate::storage::SpoolReader;
+
+/// Most bytes of the messages of one page, unless a single one is longer: clients read answers up to some bound.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,42 +71,79 @@ pub(super) async fn list(State(api): Shared, Params(params): Params<ListParams>)
             let asked = |with: &Recipient| *with == line.from || *with == line.to;
             params.with.as_ref().is_none_or(asked).then_some(line)
         });
-        let follows = |place| before.is_none_or(|before| place < before);
-        page(conversations(lines, now), limit, follows)
+        let mut listed = conversations(lines, now);
+        listed.retain(|(place, _)| before.is_none_or(|before| *place < before));
+        page(listed, limit, usize::MAX, |_| 0)
     };
     let (items, next) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
     let next_cursor = next.map(|place| place.to_string());
     Ok(json(StatusCode::OK, &Page { items, next_cursor }))
 }
 
-pub(super) async fn messages(
+/// The messages of a conversation.
+pub(super) async fn conversation(
     State(api): Shared,
     PathId(id): PathId,
     Params(params): Params<PageParams>,
 ) -> Answered {
-    let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
-    let after = cursor(params.cursor)?;
-    let (mut kept, reader) = api
-        .gate
-        .inspect(move |inspection| (kept(inspection, Some(id)), inspection.storage.reader()))
-        .await?;
-    let read = move || {
-        kept.sort_unstable_by_key(|kept| kept.place);
-        let all = kept.into_iter().filter_map(|kept| {
-            let (message, bytes) = kept.read(&reader)?;
-            let here = message.conversation_id == id;
-            here.then(|| (kept.place, acknowledged(bytes, kept.done)))
-        });
-        page(all, limit, |place| after.is_none_or(|after| place > after))
-    };
-    let (shown, next) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
-    if shown.is_empty() && after.is_none() {
+    let first = params.cursor.is_none();
+    let belongs = move |message: &Message| message.conversation_id == id;
+    let page = history(&api, Some(id), params, belongs).await?;
+    if page.items.is_empty() && first {
         let unknown =
             format!("no message of conversation {id} was sent or received here in the last 48 hours");
         return Err(Refusal::new(ErrorCode::NotFound, unknown));
     }
-    let items = shown.iter().map(|bytes| raw(bytes)).collect::<Result<_, _>>()?;
+    shown(&page)
+}
+
+/// All messages, or those with one other.
+pub(super) async fn messages(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
+    let ListParams { with, limit, cursor } = params;
+    let belongs = move |message: &Message| {
+        let asked = |with: &Recipient| *with == message.to_agent || with.agent() == Some(&message.from_agent);
+        with.as_ref().is_none_or(asked)
+    };
+    shown(&history(&api, None, PageParams { limit, cursor }, belongs).await?)
+}
+
+/// A page of the messages that belong, in the order of the stream. Only those behind the cursor are read, so that all
+/// pages together cost one pass over the spool.
+async fn history(
+    api: &ApiState,
+    conversation: Option<Id>,
+    params: PageParams,
+    belongs: impl Fn(&Message) -> bool + Send + 'static,
+) -> Result<Page<Bytes>, Refusal> {
+    let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
+    let after = cursor(params.cursor)?;
+    let (mut kept, reader) = api
+        .gate
+        .inspect(move |inspection| (kept(inspection, conversation), inspection.storage.reader()))
+        .await?;
+    let read = move || {
+        kept.retain(|kept| after.is_none_or(|after| kept.place > after));
+        // What an agent wrote to itself was sent and received: one place, shown once.
+        kept.sort_unstable_by_key(|kept| (kept.place, !kept.done));
+        kept.dedup_by_key(|kept| kept.place);
+        let all = kept.into_iter().filter_map(|kept| {
+            let (message, bytes) = kept.read(&reader)?;
+            belongs(&message).then(|| (kept.place, acknowledged(bytes, kept.done)))
+        });
+        page(all, limit, PAGE_BYTES_MAX, Bytes::len)
+    };
+    let (items, next) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
     let next_cursor = next.map(|place| place.to_string());
+    Ok(Page { items, next_cursor })
+}
+
+fn shown(page: &Page<Bytes>) -> Answered {
+    let items = page
+        .items
+        .iter()
+        .map(|bytes| raw(bytes))
+        .collect::<Result<_, _>>()?;
+    let next_cursor = page.next_cursor.clone();
     Ok(json(StatusCode::OK, &Messages { items, next_cursor }))
 }
 

@@ -34,7 +34,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 20] {
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
     [
-        ("/v1/messages", post(messages::send)),
+        ("/v1/messages", post(messages::send).get(conversations::messages)),
         ("/v1/messages/{id}", get(history::message)),
         ("/v1/messages/{id}/trace", get(history::trace)),
         ("/v1/inbox", inbox),
@@ -44,7 +44,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 20] {
         ("/v1/inbox/{id}/nak", post(inbox::nak)),
         ("/v1/inbox/{id}/progress", post(inbox::progress)),
         ("/v1/conversations", get(conversations::list)),
-        ("/v1/conversations/{id}/messages", get(conversations::messages)),
+        (
+            "/v1/conversations/{id}/messages",
+            get(conversations::conversation),
+        ),
         ("/v1/agents", get(roster::agents)),
         ("/v1/agents/{id}", get(roster::agent)),
         ("/v1/rooms", get(rooms::list)),
