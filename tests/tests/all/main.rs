@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod ledger;
 mod messages;
+mod program;
 mod protocol;
 mod queue;
 mod roster;

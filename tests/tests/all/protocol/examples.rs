@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use wagglebus_harness::fleet::{Fleet, Options};
 
-use super::program::{Program, repository};
+use crate::program::{Program, repository};
 
 const BASH: &str = "examples/01-bash-stdio/agent.sh";
 const HTTP: &str = "examples/02-python-http/agent.py";

@@ -2,5 +2,4 @@
 
 mod examples;
 mod page;
-mod program;
 mod without_sidecar;

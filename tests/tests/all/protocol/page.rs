@@ -21,7 +21,7 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{Hive, Message, Priority, decode};
 
-use super::program::repository;
+use crate::program::repository;
 
 fn page() -> String {
     fs::read_to_string(repository("docs/protocol.md")).unwrap()

@@ -14,7 +14,7 @@ use wagglebus_schemas::message::MessageType;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::{Draft, Id, Level, Message, Priority};
 
-use super::program::{Program, WITHIN, repository};
+use crate::program::{Program, WITHIN, repository};
 
 const FOLDER: &str = "examples/04-python-protocol-agent";
 /// What a fenced process ends with (WIRE, Errors).

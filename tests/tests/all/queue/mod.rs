@@ -1,6 +1,7 @@
 //! `AgentMessageQueue` in each language, on real sidecars and a real bus.
 
 mod history;
+mod languages;
 mod rust;
 
 use wagglebus_client::AgentMessageQueue;
