@@ -100,6 +100,22 @@ fn every_dependency_comes_from_the_default_registry() {
 }
 
 #[test]
+fn package_locks_hold_hashes_and_no_addresses() {
+    let mut seen = 0;
+    for file in files()
+        .iter()
+        .filter(|file| file.path.ends_with("package-lock.json"))
+    {
+        seen += 1;
+        let found = |word: &str| file.text.matches(word).count();
+        assert_eq!((found("\"resolved\""), found("://")), (0, 0), "{}", file.path);
+        // The package itself has none.
+        assert_eq!(found("\"integrity\""), found("\"node_modules/"), "{}", file.path);
+    }
+    assert!(seen > 0, "no package lock was looked at");
+}
+
+#[test]
 fn recipes_can_be_run() {
     for path in ["run", ".ci/run"] {
         let mode = fs::metadata(root().join(path)).unwrap().permissions().mode();
