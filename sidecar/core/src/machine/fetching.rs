@@ -38,8 +38,11 @@ impl Sidecar {
             self.receipts.begin_fetch();
             cx.ask(Effect::FetchReceipt { shape });
         }
-        if self.is_draining() || self.is_fetching() {
+        if self.is_draining() {
             return;
+        }
+        if self.is_fetching() {
+            return self.fetch_urgent_beside(cx);
         }
         let (appetite, _) = self.inbox.appetite();
         let waiting = self.waiting(appetite);
@@ -49,6 +52,22 @@ impl Sidecar {
         if let Some(shape) = self.lane(lane).wanted() {
             self.lane_mut(lane).begin_fetch();
             self.fetching_for = appetite;
+            cx.ask(Effect::FetchLane { lane, shape });
+        }
+    }
+
+    /// A fetch of another lane may wait a while for a message that does not come: an urgent one must not wait with it. It
+    /// goes into the slot that only `urgent` may use, so that both find room whichever comes first.
+    fn fetch_urgent_beside(&mut self, cx: &mut Context<'_>) {
+        let lane = Priority::Urgent;
+        if self.settlements.is_bringing_back(lane) {
+            return;
+        }
+        let (_, taker) = self.inbox.appetite();
+        let free = taker.is_some_and(|taker| self.inbox.is_urgent_slot_free(taker));
+        if let Some(shape) = self.lane(lane).wanted().filter(|_| free) {
+            self.lane_mut(lane).begin_fetch();
+            self.fetching_for = Appetite::UrgentOnly;
             cx.ask(Effect::FetchLane { lane, shape });
         }
     }

@@ -184,3 +184,34 @@ fn too_many_long_polls_at_once_are_refused() {
     let (token, effects) = rig.take(1, 60_000);
     assert_eq!(refused(answer(&effects, token)), ErrorCode::RateLimited);
 }
+
+/// A fetch may wait a while for a message that does not come: an urgent one does not wait with it.
+#[test]
+fn an_urgent_is_fetched_beside_another_lane_and_both_find_room_in_either_order() {
+    let (low, urgent) = (
+        message("alice", "bob", Priority::Low, 5),
+        message("alice", "bob", Priority::Urgent, 6),
+    );
+    for urgent_first in [false, true] {
+        let mut rig = Rig::up("bob", 1);
+        rig.open(1, false, 1);
+        assert_eq!(fetching(&rig.announce(Priority::Low)), Some(Priority::Low));
+        assert_eq!(fetching(&rig.announce(Priority::Urgent)), Some(Priority::Urgent));
+        assert_eq!(fetching(&rig.announce(Priority::High)), None, "nothing else");
+        let order = if urgent_first {
+            [&urgent, &low]
+        } else {
+            [&low, &urgent]
+        };
+        for fetched in order {
+            let effects = rig.got(fetched.clone());
+            assert_eq!(handed(&effects).len(), 1, "urgent first: {urgent_first}");
+            assert!(settlements(&effects).is_empty());
+        }
+        assert_eq!(
+            fetching(&rig.announce(Priority::Urgent)),
+            None,
+            "all slots are taken"
+        );
+    }
+}

@@ -58,7 +58,7 @@ impl World {
         let node = &mut self.nodes[at];
         node.replies.clear();
         node.connected = false;
-        node.lane_fetches = 0;
+        node.lane_fetches.clear();
         if self.chance.percent(50) {
             // A stopped server executes pulls when nobody listens any more.
             let (me, now_ms) = (self.nodes[at].me().clone(), self.now_ms);

@@ -220,8 +220,10 @@ impl World {
     pub(super) fn step(&mut self, at: usize, event: Event) -> Vec<Effect> {
         let node = &mut self.nodes[at];
         node.rig.now_ms = self.now_ms;
-        if matches!(event, Event::LaneFetched { .. } | Event::BusDown) {
-            node.lane_fetches = 0;
+        if let Event::LaneFetched { lane, .. } = &event {
+            node.lane_fetches.remove(lane);
+        } else if matches!(event, Event::BusDown) {
+            node.lane_fetches.clear();
         }
         let effects = node.rig.step(event);
         if let Some((dying, records)) = self.dies_at

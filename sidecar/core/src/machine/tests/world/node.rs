@@ -1,6 +1,6 @@
 //! One machine of a world with its connection: what is on the way to the server and back.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use wagglebus_schemas::{AgentId, Id, Priority};
@@ -58,7 +58,7 @@ pub(super) struct Node {
     pub(super) items: Vec<Item>,
     pub(super) polling: Option<Token>,
     pub(super) max_take: usize,
-    pub(super) lane_fetches: usize,
+    pub(super) lane_fetches: BTreeSet<Priority>,
     pub(super) asked: Vec<(Token, Id)>,
 }
 
@@ -82,7 +82,7 @@ impl Node {
             items: Vec::new(),
             polling: None,
             max_take: 0,
-            lane_fetches: 0,
+            lane_fetches: BTreeSet::new(),
             asked: Vec::new(),
         }
     }
@@ -102,8 +102,13 @@ impl Node {
                 Op::Publish(out, body)
             }
             Effect::FetchLane { lane, .. } => {
-                self.lane_fetches += 1;
-                assert_eq!(self.lane_fetches, 1, "one fetch at a time");
+                let others = self.lane_fetches.len();
+                assert!(
+                    self.lane_fetches.insert(lane)
+                        && (others == 0 || others == 1 && lane == Priority::Urgent),
+                    "one fetch at a time, and one of urgent mail beside it: {:?}",
+                    self.lane_fetches
+                );
                 Op::Fetch(Some(lane))
             }
             Effect::FetchReceipt { .. } => Op::Fetch(None),
