@@ -7,6 +7,10 @@ use wagglebus_nats::config::ConfigChoice;
 use wagglebus_nats::context::BusOptions;
 use wagglebus_schemas::heartbeat::{Capability, Proficiency};
 use wagglebus_schemas::{AgentId, Hive};
+use wagglebus_sidecar_core::event::Inject;
+use wagglebus_sidecar_core::terminal::profile::{self, Profile};
+
+use crate::bridge::tmux::Which;
 
 /// Bridges one agent to the bus: durable messages out, one at a time and by priority in, each step proven.
 #[derive(Debug, Parser)]
@@ -101,8 +105,136 @@ impl BusArguments {
 pub(crate) enum Mode {
     /// Run the agent as a child and speak JSON lines on its standard input and output
     Stdio(StdioArguments),
+    /// Put messages into a tmux pane in which the agent already runs; its process is never touched
+    Tmux(TmuxArguments),
     /// Serve the local HTTP API only; the agent asks for its messages
     Http,
+}
+
+/// The pane and how it is used.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TmuxArguments {
+    /// The pane: an id such as %3, or session:window.pane
+    #[arg(long, value_name = "PANE", allow_hyphen_values = true)]
+    pub(crate) target: String,
+
+    /// Name of the tmux server, as for `tmux -L`; else the one of this terminal, else the user's default
+    #[arg(
+        short = 'L',
+        long = "tmux-server",
+        value_name = "NAME",
+        conflicts_with = "socket"
+    )]
+    pub(crate) name: Option<String>,
+
+    /// Socket of the tmux server, as for `tmux -S`
+    #[arg(short = 'S', long = "tmux-socket", value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// Messages as text, or lines that say that messages wait; auto: short ones as text until the agent takes one itself
+    #[arg(long, value_enum, default_value_t = InjectMode::Auto)]
+    pub(crate) inject: InjectMode,
+
+    /// What runs in the pane; else as its command says
+    #[arg(long, value_enum)]
+    pub(crate) profile: Option<ProfileName>,
+
+    /// Whether lines such as `@bob: text` that the pane prints are sent; auto: in plain and shell
+    #[arg(long, value_enum, default_value_t = ReadOutput::Auto)]
+    pub(crate) read_output: ReadOutput,
+
+    /// Milliseconds between text and Enter, instead of the profile's
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) enter_delay: Option<u64>,
+
+    /// Milliseconds without change after which the screen counts as idle, instead of the profile's
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=60_000))]
+    pub(crate) quiet: Option<u64>,
+
+    /// Go on with the attachment that is recorded, even if its program is gone: then messages are held. Without one, attach
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+impl TmuxArguments {
+    /// Which tmux server is meant.
+    pub(crate) fn which(&self) -> Which {
+        match (&self.socket, &self.name) {
+            (Some(path), _) => Which::Socket(path.clone()),
+            (None, Some(name)) => Which::Named(name.clone()),
+            (None, None) => Which::Usual,
+        }
+    }
+
+    /// Whether what the pane prints is read.
+    pub(crate) const fn reads_output(&self, profile: &Profile) -> bool {
+        match self.read_output {
+            ReadOutput::Auto => profile.reads_output,
+            ReadOutput::On => true,
+            ReadOutput::Off => false,
+        }
+    }
+}
+
+/// How messages are brought to a pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InjectMode {
+    /// Short ones as text, until the agent takes one by itself
+    Auto,
+    /// By a line that says that messages wait
+    Nudge,
+    /// As text
+    Body,
+}
+
+impl InjectMode {
+    /// As the machine knows it.
+    pub(crate) const fn inject(self) -> Inject {
+        match self {
+            Self::Auto => Inject::Auto,
+            Self::Nudge => Inject::Nudge,
+            Self::Body => Inject::Body,
+        }
+    }
+}
+
+/// What runs in a pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProfileName {
+    /// Claude Code
+    Claude,
+    /// Codex CLI
+    Codex,
+    /// aider
+    Aider,
+    /// An interactive shell, for which messages are lines that do nothing
+    Shell,
+    /// Any program that reads lines
+    Plain,
+}
+
+impl ProfileName {
+    /// What is known of it.
+    pub(crate) const fn profile(self) -> &'static Profile {
+        match self {
+            Self::Claude => &profile::CLAUDE,
+            Self::Codex => &profile::CODEX,
+            Self::Aider => &profile::AIDER,
+            Self::Shell => &profile::SHELL,
+            Self::Plain => &profile::PLAIN,
+        }
+    }
+}
+
+/// Whether a pane's output is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadOutput {
+    /// As the profile says
+    Auto,
+    /// Yes
+    On,
+    /// No
+    Off,
 }
 
 /// The child and how to speak with it.

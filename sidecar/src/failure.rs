@@ -8,6 +8,7 @@ use wagglebus_nats::context::ContextError;
 use wagglebus_schemas::lease::Lease;
 
 use crate::bridge::http::ListenError;
+use crate::bridge::tmux::AttachError;
 use crate::storage::{FolderError, RecoverError};
 
 /// Why a sidecar does not run.
@@ -34,6 +35,9 @@ pub(crate) enum Failure {
     /// Another sidecar holds the agent's lease.
     #[error("fenced: {} is held by the sidecar with pid {} on {} since {}", .0.agent, .0.pid, .0.host, .0.at)]
     Fenced(Box<Lease>),
+    /// The pane cannot be attached to.
+    #[error("cannot attach: {0}")]
+    Attach(#[from] AttachError),
     /// The state folder is in use or unusable.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -72,6 +76,7 @@ impl Failure {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::NoBus { .. } => Some("start one with `wagglebus up --detach`, or name one with --server".to_owned()),
+            Self::Attach(error) => error.hint().map(str::to_owned),
             Self::Enrol(_) => Some("look with `wagglebus doctor`".to_owned()),
             Self::Fenced(_) => Some(
                 "stop that sidecar, or take the agent over with --takeover; a crashed one is forgotten after 15 s"
@@ -100,6 +105,7 @@ impl Failure {
     pub(crate) const fn exit_code(&self) -> u8 {
         match self {
             Self::Program { .. } => 2,
+            Self::Attach(error) => error.exit_code(),
             Self::NoBus { .. } => 5,
             // 5 invites to try again later; what a person must mend is refused.
             Self::Connect(error) if error.heals() => 5,

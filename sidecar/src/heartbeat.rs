@@ -20,10 +20,10 @@ pub(crate) struct Vitals {
     pub(crate) bridges: Vec<BridgeProof>,
     /// Bytes of the spool's files.
     pub(crate) spool_bytes: u64,
-    /// The agent's process, when it is a child of ours.
+    /// The agent's process, where it is known.
     pub(crate) agent_pid: Option<u32>,
-    /// The child is gone and not yet started again.
-    pub(crate) agent_gone: bool,
+    /// The agent's process is gone and is being started again.
+    pub(crate) agent_starting: bool,
 }
 
 impl Pulse {
@@ -40,7 +40,7 @@ impl Pulse {
         self.seq = self.seq.saturating_add(1);
         let own = own_usage();
         let agent: Option<Usage> = vitals.agent_pid.and_then(usage_of);
-        let gone = vitals.agent_gone && matches!(view.state, SessionState::Idle | SessionState::Busy);
+        let gone = vitals.agent_starting && matches!(view.state, SessionState::Idle | SessionState::Busy);
         Heartbeat {
             agent: self.agent.clone(),
             epoch: view.epoch,

@@ -306,6 +306,7 @@ pub(crate) mod tests {
             consumer_failure: None,
             spool_failure: None,
             state: SessionState::Idle,
+            nudged: None,
             hold: None,
             inbox: Default::default(),
             in_flight: Vec::new(),

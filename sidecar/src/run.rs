@@ -17,7 +17,8 @@ use wagglebus_sidecar_core::effect::{Answer, Body, Effect};
 use wagglebus_sidecar_core::event::{Event, PublishOutcome, ReaderId, Token};
 use wagglebus_sidecar_core::machine::Sidecar;
 
-use crate::bridge::stdio::ChildState;
+use crate::bridge::agent::AgentProcess;
+use crate::bridge::tmux::TmuxBridge;
 use crate::clock;
 use crate::gate::{Call, GateEnds, Inspection, ReaderItem};
 use crate::heartbeat::{Pulse, Vitals};
@@ -43,8 +44,8 @@ pub(crate) struct Parts {
     pub(crate) bus_events: Events,
     pub(crate) gate: GateEnds,
     pub(crate) pulse: Pulse,
-    pub(crate) bridges: Vec<BridgeProof>,
-    pub(crate) child: Option<watch::Receiver<ChildState>>,
+    pub(crate) bridge: BridgeProof,
+    pub(crate) process: AgentProcess,
     pub(crate) hive: Hive,
     pub(crate) agent: AgentId,
     /// Tells the epoch once the lease is held, and again when it changes.
@@ -64,8 +65,8 @@ pub(crate) struct EventLoop {
     answers: BTreeMap<Token, oneshot::Sender<Answer>>,
     readers: BTreeMap<ReaderId, mpsc::Sender<ReaderItem>>,
     pulse: Pulse,
-    bridges: Vec<BridgeProof>,
-    child: Option<watch::Receiver<ChildState>>,
+    bridge: BridgeProof,
+    process: AgentProcess,
     hive: Hive,
     epoch: watch::Sender<u64>,
     compaction: Compaction,
@@ -111,8 +112,8 @@ impl EventLoop {
             answers: BTreeMap::new(),
             readers: BTreeMap::new(),
             pulse: parts.pulse,
-            bridges: parts.bridges,
-            child: parts.child,
+            bridge: parts.bridge,
+            process: parts.process,
             hive: parts.hive,
             epoch: parts.epoch,
             compaction: Compaction::default(),
@@ -306,6 +307,8 @@ impl EventLoop {
             Effect::HandOver { reader, key, handed } => {
                 self.tell_reader(reader, ReaderItem::Message { key, handed });
             }
+            Effect::Look { reader } => self.tell_reader(reader, ReaderItem::Look),
+            Effect::Nudge { reader, mail } => self.tell_reader(reader, ReaderItem::Nudge(mail)),
             Effect::Notify { receipt } => self.notify(&receipt),
             Effect::Answer { token, answer } => {
                 if let Some(waiting) = self.answers.remove(&token) {
@@ -351,15 +354,12 @@ impl EventLoop {
         let view = self.sidecar.view(now);
         self.epoch
             .send_if_modified(|epoch| std::mem::replace(epoch, view.epoch) != view.epoch);
-        let child = self.child.as_ref().map(|child| *child.borrow());
+        let bridge = view.nudged.map_or(self.bridge, TmuxBridge::proof);
         let vitals = Vitals {
-            bridges: self.bridges.clone(),
+            bridges: vec![bridge],
             spool_bytes: self.storage.bytes(),
-            agent_pid: match child {
-                Some(ChildState::Running { pid }) => pid,
-                Some(ChildState::Starting | ChildState::Gone) | None => None,
-            },
-            agent_gone: matches!(child, Some(ChildState::Starting | ChildState::Gone)),
+            agent_pid: self.process.pid(),
+            agent_starting: self.process.is_starting(),
         };
         let beat = self.pulse.next(view, vitals, now.wall);
         let from = beat.agent.clone();

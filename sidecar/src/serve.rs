@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wagglebus_nats::jetstream::JetStream;
-use wagglebus_schemas::bridge::Bridge;
-use wagglebus_schemas::heartbeat::BridgeProof;
+use wagglebus_schemas::Id;
 use wagglebus_schemas::places::AgentFile;
-use wagglebus_schemas::{Id, Level};
 use wagglebus_sidecar_core::event::Identity;
 use wagglebus_sidecar_core::machine::{Settings, Sidecar};
+use wagglebus_sidecar_core::terminal::frame::Verified;
 
 use crate::args::{Arguments, Mode};
-use crate::bridge::stdio::{Environment, StdioBridge};
+use crate::bridge::agent::{AgentBridge, Checked};
+use crate::bridge::stdio::StdioBridge;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::heartbeat::Pulse;
@@ -39,6 +39,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let setup = Setup::new(arguments)?;
     let (arguments, places) = (&setup.arguments, &setup.places);
     let folder = StateFolder::open(&setup.state_dir())?;
+    let checked = Checked::new(&setup).await?;
     let Recovered {
         storage,
         ledger,
@@ -73,31 +74,12 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let (http, token_file) = (api.url(), api.token_file());
     let serving = tokio::spawn(api.serve(shut.clone()));
 
-    // The local API serves every agent, but only what brings the agent its messages is a bridge to it.
-    let (bridge, stdio, child) = match &arguments.mode {
-        Mode::Http => (
-            BridgeProof {
-                name: Bridge::Http,
-                proves: Level::Done,
-            },
-            None,
-            None,
-        ),
-        Mode::Stdio(stdio) => {
-            let proof = BridgeProof {
-                name: Bridge::Stdio,
-                proves: StdioBridge::proves(stdio.ack),
-            };
-            let environment = Environment {
-                agent: agent.clone(),
-                hive: hive.clone(),
-                socket: socket.clone(),
-            };
-            let bridge = StdioBridge::new(gate.clone(), stdio.clone(), environment);
-            let state = bridge.state();
-            (proof, Some(bridge), Some(state))
-        }
+    let verified = if setup.is_own_bus()? {
+        Verified::Bus
+    } else {
+        Verified::Claimed
     };
+    let bridge = AgentBridge::new(checked, &setup, &gate, socket.clone(), verified);
     let (epoch, epochs) = watch::channel(0);
     let parts = Parts {
         sidecar: Sidecar::new(settings, ledger),
@@ -108,8 +90,8 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         bus_events,
         gate: gate_ends,
         pulse: Pulse::new(agent.clone(), arguments.capabilities.clone()),
-        bridges: vec![bridge],
-        child,
+        bridge: bridge.proof(),
+        process: bridge.process(),
         hive,
         agent: agent.clone(),
         epoch,
@@ -133,16 +115,14 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         },
         epochs,
     ));
-    let child_running = stdio.map(|bridge| tokio::spawn(bridge.run(slots, shut.clone())));
+    let bridge_running = tokio::spawn(bridge.run(slots, shut.clone()));
     let bridges_end = async {
         let mut signals = signals;
         signals.next().await;
         tracing::info!("shutting down");
         switch.begin();
-        if let Some(child) = child_running {
-            // The child's last words are still sent.
-            child.await.ok();
-        }
+        // The agent's last words are still sent.
+        bridge_running.await.ok();
         drain_switch.begin();
         signals.next().await;
         tracing::warn!("told twice to stop: stopping at once");

@@ -15,7 +15,8 @@ use wagglebus_schemas::places::{BusFile, Places};
 use wagglebus_schemas::subject::agent_api_prefix;
 use wagglebus_schemas::{AgentId, Hive};
 
-use crate::args::Arguments;
+use crate::args::{Arguments, TmuxArguments};
+use crate::bridge::tmux::{Attached, attach};
 use crate::failure::Failure;
 
 /// How long an enrolment waits for the administrator's connection.
@@ -67,6 +68,27 @@ impl Setup {
     pub(crate) fn state_dir(&self) -> PathBuf {
         let usual = || self.places.agent_state_dir(&self.arguments.agent);
         self.arguments.state_dir.clone().unwrap_or_else(usual)
+    }
+
+    /// Attaches to the pane that is named.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub(crate) async fn attach(&self, tmux: &TmuxArguments) -> Result<Attached, Failure> {
+        // One writer per pane, also where the user has several hives.
+        let run = self.places.run_dir();
+        let locks = run.parent().unwrap_or(run);
+        Ok(attach(tmux, &self.state_dir(), locks, &self.arguments.agent).await?)
+    }
+
+    /// Whether the bus is the running `up` of this user, which vouches for who sent what.
+    ///
+    /// # Errors
+    /// When a context cannot be used.
+    pub(crate) fn is_own_bus(&self) -> Result<bool, Failure> {
+        let options = self.arguments.bus.options();
+        let named = options.named_here(self.places.nats_context_dir(), &self.config)?;
+        Ok(named.is_none())
     }
 
     /// Connects as the agent; enrols it first where the bus is our own.

@@ -10,6 +10,7 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
 use crate::caller::{ReaderId, Token};
+use crate::inbox::pane::Mail;
 use crate::journal::Location;
 use crate::record::{Key, Out};
 
@@ -126,6 +127,20 @@ pub enum Effect {
         key: Key,
         /// The message, with its lease.
         handed: Box<Handed>,
+    },
+    /// Look at a pane and go on looking for a while, telling each time what it can be given
+    /// ([`PaneSeen`](crate::event::Event::PaneSeen)): mail may wait for it.
+    Look {
+        /// Whose reader.
+        reader: ReaderId,
+    },
+    /// Put a nudge about waiting mail into a pane as soon as that can be, in place of any former one; without mail the
+    /// former one is not needed any more.
+    Nudge {
+        /// Whose reader.
+        reader: ReaderId,
+        /// What waits.
+        mail: Mail,
     },
     /// Tell stream readers of a receipt about a message of theirs.
     Notify {

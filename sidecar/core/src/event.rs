@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::lease::Lease;
+use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName, Timestamp};
 
 pub use crate::caller::{ReaderId, Token};
 use crate::effect::Settlement;
+pub use crate::inbox::pane::{Inject, PaneKind, Standing};
 use crate::record::Key;
 
 /// A message or receipt as it was fetched.
@@ -129,6 +131,31 @@ pub struct ReaderKind {
     pub auto: bool,
     /// How long each message is leased, in milliseconds; `None`: as long as the reader lives.
     pub lease_ms: Option<u64>,
+    /// It is a terminal pane, which takes only what its screen allows.
+    pub pane: Option<PaneKind>,
+}
+
+/// What the bridge of a terminal pane tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaneNews {
+    /// A look showed this.
+    Seen(Standing),
+    /// A message that the pane was given cannot be put into it yet, for this reason; `None`: it goes on.
+    Holds {
+        /// Which.
+        key: Key,
+        /// Why.
+        reason: Option<HoldReason>,
+    },
+    /// A message that the pane was given comes back.
+    Returns {
+        /// Which.
+        key: Key,
+        /// Nothing of it was put in: this was no hand-over.
+        untouched: bool,
+    },
+    /// A nudge was put in.
+    Nudged,
 }
 
 /// A verb on a message in the agent's hands.
@@ -278,6 +305,13 @@ pub enum Event {
     RoomChanged {
         /// Which.
         room: RoomName,
+    },
+    /// A terminal pane tells something.
+    Pane {
+        /// Whose reader.
+        reader: ReaderId,
+        /// What.
+        news: PaneNews,
     },
     /// The agent settles or extends a message.
     Verb {

@@ -10,6 +10,7 @@ use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
 use wagglebus_schemas::{AgentId, Level, Recipient, Timestamp};
 
+use crate::inbox::Hand;
 use crate::ledger::InEntry;
 use crate::record::{Closed, Outcome};
 
@@ -64,6 +65,9 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
             );
             match (receipt.bridge, receipt.proof) {
                 // The receipt does not tell how the recipient's sidecar acks.
+                (Some(Bridge::TmuxBody), _) => format!(
+                    "delivered: put into {agent}'s terminal pane and entered {since} ago; a pane gives no sign beyond that"
+                ),
                 (Some(Bridge::Stdio), Proof::Write) => format!(
                     "delivered: handed to {agent} through {via} {since} ago; a program whose sidecar runs with --ack \
                      auto gives no sign beyond that"
@@ -128,6 +132,18 @@ pub fn received(me: &AgentId, entry: &InEntry, now: Timestamp) -> (Level, String
             format!("not seen: handed to {me}{handed}, and no ack since"),
         ),
     }
+}
+
+/// Says where a message stands that a bridge is still writing, and how far it came.
+pub fn in_hand(me: &AgentId, hand: &Hand, now_ms: u64) -> Option<(Level, String)> {
+    let since = duration(now_ms.saturating_sub(hand.taken_at_ms));
+    hand.is_being_written().then(|| {
+        let said = match hand.held {
+            Some(reason) => format!("not seen: {reason} at {me}; fetched {since} ago"),
+            None => format!("not seen: fetched {since} ago, and being handed to {me}"),
+        };
+        (Level::Fetched, said)
+    })
 }
 
 /// The latest receipt that reports `level`, and when it was reached.

@@ -4,6 +4,7 @@
 //! lanes; only then is one fetched.
 
 mod hand;
+pub mod pane;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wagglebus_schemas::{Id, Priority};
 
 pub use hand::{Hand, Holder};
+use pane::Pane;
 pub use request::Request;
 
 use crate::event::{ReaderId, ReaderKind, TakeRequest, Token};
@@ -24,7 +26,7 @@ pub const PROGRESS_MS: u64 = 10_000;
 pub const REQUESTS_MAX: usize = 64;
 
 /// Which lanes may be fetched from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Appetite {
     /// None: nobody asks, or all slots are taken.
     None,
@@ -51,6 +53,8 @@ pub struct Inbox {
     readers: BTreeMap<ReaderId, ReaderKind>,
     /// Readers that take nothing new.
     paused: BTreeSet<ReaderId>,
+    /// The reader that is a terminal pane.
+    pane: Option<Pane>,
     hands: BTreeMap<Key, Hand>,
 }
 
@@ -62,6 +66,7 @@ impl Inbox {
             requests: VecDeque::new(),
             readers: BTreeMap::new(),
             paused: BTreeSet::new(),
+            pane: None,
             hands: BTreeMap::new(),
         }
     }
@@ -92,6 +97,10 @@ impl Inbox {
     /// A stream reader is there.
     pub fn open(&mut self, reader: ReaderId, kind: ReaderKind) {
         self.readers.insert(reader, kind);
+        match kind.pane {
+            Some(kind) => self.pane = Some(Pane::new(reader, kind)),
+            None => self.pane.iter_mut().for_each(|pane| pane.set_fallback(false)),
+        }
     }
 
     /// A stream reader's connection is gone, or there again.
@@ -105,8 +114,13 @@ impl Inbox {
 
     /// A stream reader is gone. Returns the messages that it held.
     pub fn close(&mut self, reader: ReaderId) -> Vec<Key> {
-        self.readers.remove(&reader);
+        let was_there = self.readers.remove(&reader).is_some();
         self.paused.remove(&reader);
+        self.pane = self.pane.take().filter(|pane| pane.reader() != reader);
+        self.pane
+            .iter_mut()
+            .filter(|_| was_there)
+            .for_each(|pane| pane.set_fallback(true));
         let held = self
             .hands
             .values()
@@ -130,13 +144,16 @@ impl Inbox {
             .requests
             .iter()
             .map(|request| (self.request_appetite(request), Taker::Request(request.token())));
-        let present = self.readers.iter().filter(|(id, _)| !self.paused.contains(id));
-        let readers = present.map(|(id, kind)| {
+        let readers = self.present().map(|(id, kind)| {
             let appetite = self.room(kind.slots, |hand| hand.holder == Holder::Reader(*id));
             (appetite, Taker::Reader(*id))
         });
+        let pane = self.pane.as_ref().map(|pane| {
+            let appetite = self.pane_room().min(pane.appetite());
+            (appetite, Taker::Reader(pane.reader()))
+        });
         let mut urgent = None;
-        for (appetite, taker) in requests.chain(readers) {
+        for (appetite, taker) in requests.chain(readers).chain(pane) {
             match appetite {
                 Appetite::Any => return (Appetite::Any, Some(taker)),
                 Appetite::UrgentOnly => urgent = urgent.or(Some(taker)),
@@ -167,6 +184,41 @@ impl Inbox {
             return Appetite::Any;
         }
         self.room(self.slots, |hand| matches!(hand.holder, Holder::Lease))
+    }
+
+    /// Readers that take messages as they come: connected, and no panes.
+    fn present(&self) -> impl Iterator<Item = (&ReaderId, &ReaderKind)> {
+        let present = self.readers.iter().filter(|(id, _)| !self.paused.contains(id));
+        present.filter(|(_, kind)| kind.pane.is_none())
+    }
+
+    /// What the pane has room for, whatever its screen shows. A better reader goes before it.
+    pub fn pane_room(&self) -> Appetite {
+        let open = self
+            .pane
+            .as_ref()
+            .filter(|pane| !self.paused.contains(&pane.reader()));
+        match open {
+            Some(pane) if self.present().next().is_none() => {
+                self.room(1, |hand| hand.holder == Holder::Reader(pane.reader()))
+            }
+            Some(_) | None => Appetite::None,
+        }
+    }
+
+    /// The pane, if the agent has one.
+    pub const fn pane(&self) -> Option<&Pane> {
+        self.pane.as_ref()
+    }
+
+    /// The pane, to be changed.
+    pub const fn pane_mut(&mut self) -> Option<&mut Pane> {
+        self.pane.as_mut()
+    }
+
+    /// Lets the time take effect.
+    pub fn advance(&mut self, now_ms: u64) {
+        self.pane.iter_mut().for_each(|pane| pane.advance(now_ms));
     }
 
     fn room(&self, slots: usize, holds: impl Fn(&Hand) -> bool) -> Appetite {
@@ -291,6 +343,7 @@ impl Inbox {
         leases
             .filter_map(|hand| hand.lease_until_ms)
             .chain(requests)
+            .chain(self.pane.as_ref().and_then(|pane| pane.next_timer(now_ms)))
             .min()
     }
 

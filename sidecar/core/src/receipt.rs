@@ -49,7 +49,7 @@ impl Report<'_> {
             epoch: Some(epoch),
             at,
             reason: self.reason,
-            since: None,
+            since: self.levels.contains(&ReceiptLevel::Held).then_some(at),
             next_attempt: None,
             result: None::<Value>,
             error: None,

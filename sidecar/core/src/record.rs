@@ -182,6 +182,9 @@ pub enum Record {
         /// Until when the server keeps it back; absent: it comes again at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// It had come no further than the bridge: this was no hand-over and does not count as one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
     },
     /// The server confirmed its ack, after it had ended.
     Acked {

@@ -213,6 +213,11 @@ impl LaneWatch {
         self.check != Check::Done
     }
 
+    /// Whether something that was given back must be there, or something was announced that did not come yet.
+    pub const fn is_expected(&self) -> bool {
+        self.look.expected || self.look.hinted > self.delivered
+    }
+
     /// How many messages wait, as the server last said.
     pub const fn pending(&self) -> u64 {
         self.pending

@@ -1,4 +1,6 @@
 //! Bridges: the ways in which the agent is reached. Each goes through the gate.
 
+pub(crate) mod agent;
 pub(crate) mod http;
 pub(crate) mod stdio;
+pub(crate) mod tmux;

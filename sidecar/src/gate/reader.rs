@@ -3,7 +3,8 @@
 use tokio::sync::mpsc;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_sidecar_core::effect::Handed;
-use wagglebus_sidecar_core::event::{Event, ReaderId};
+use wagglebus_sidecar_core::event::{Event, PaneNews, ReaderId};
+use wagglebus_sidecar_core::inbox::pane::Mail;
 use wagglebus_sidecar_core::record::Key;
 
 /// A message or notice for a stream reader.
@@ -13,6 +14,10 @@ pub(crate) enum ReaderItem {
     Message { key: Key, handed: Box<Handed> },
     /// A receipt about a message of the agent's.
     Receipt(Box<Receipt>),
+    /// Mail may wait for a pane: it is to be looked at.
+    Look,
+    /// A pane is to be told of waiting mail.
+    Nudge(Mail),
 }
 
 /// A stream reader; when it is dropped, what it holds goes back.
@@ -44,6 +49,12 @@ impl Reader {
     pub(crate) fn injected(&self, key: Key) {
         let reader = self.reader;
         self.endings.send(Event::Injected { reader, key }).ok();
+    }
+
+    /// What the bridge of a pane tells.
+    pub(crate) fn pane(&self, news: PaneNews) {
+        let reader = self.reader;
+        self.endings.send(Event::Pane { reader, news }).ok();
     }
 
     /// Keeps what it holds, but takes nothing new while `paused`: its connection is gone and may come back.

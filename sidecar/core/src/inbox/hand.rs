@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{Message, Priority, Timestamp};
 
 use crate::effect::Handed;
@@ -57,6 +58,10 @@ pub struct Hand {
     /// The bridge proved the hand-over and proves no more, but the spool had no room for its end: it is written as soon
     /// as there is room, and meanwhile the message goes nowhere.
     pub unwritten_end: bool,
+    /// It came through the pane because a better reader was gone.
+    pub fallback: bool,
+    /// Why its pane cannot be given it, as last reported.
+    pub held: Option<HoldReason>,
     /// When the server must next be told that it is being worked on.
     pub progress_at_ms: u64,
     /// Since when it is in hand.

@@ -35,6 +35,8 @@ fn hand(n: u8, holder: Holder, priority: Priority) -> Hand {
         seen: false,
         in_urgent_slot: false,
         unwritten_end: false,
+        fallback: false,
+        held: None,
         progress_at_ms: PROGRESS_MS,
         taken_at_ms: 0,
     }

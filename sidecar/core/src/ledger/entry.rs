@@ -2,6 +2,7 @@
 //!
 //! Every merge is commutative and idempotent: records may arrive in any order and twice.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wagglebus_schemas::Timestamp;
@@ -76,6 +77,8 @@ pub struct InEntry {
     pub returned: u32,
     /// Until when the server keeps it back after that.
     pub returned_until: Option<Timestamp>,
+    /// Hand-overs that came no further than the bridge.
+    pub untouched: BTreeSet<u32>,
     /// How and when it ended.
     pub ended: Option<(Outcome, Timestamp)>,
     /// The server confirmed its ack.
@@ -94,7 +97,10 @@ impl InEntry {
         }
     }
 
-    pub(super) fn give_back(&mut self, delivery: u32, until: Option<Timestamp>) {
+    pub(super) fn give_back(&mut self, delivery: u32, until: Option<Timestamp>, untouched: bool) {
+        if untouched {
+            self.untouched.insert(delivery);
+        }
         // One number breaks the tie by the later time, so that order does not matter.
         if (self.returned, self.returned_until) < (delivery, until) {
             (self.returned, self.returned_until) = (delivery, until);
@@ -104,6 +110,12 @@ impl InEntry {
     /// How often it was handed over.
     pub fn deliveries(&self) -> u32 {
         self.head.as_ref().map_or(0, |head| head.delivery)
+    }
+
+    /// How often the agent may have got it: hand-overs that came further than the bridge.
+    pub fn attempts(&self) -> u32 {
+        let untouched = u32::try_from(self.untouched.len()).unwrap_or(u32::MAX);
+        self.deliveries().saturating_sub(untouched)
     }
 
     /// It is never handed over again.

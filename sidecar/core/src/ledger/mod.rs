@@ -91,8 +91,13 @@ impl Ledger {
                 }
                 self.change_in(key, |entry| entry.merge(head, location));
             }
-            Record::Returned { key, delivery, until } => {
-                self.change_in(key, |entry| entry.give_back(delivery, until));
+            Record::Returned {
+                key,
+                delivery,
+                until,
+                untouched,
+            } => {
+                self.change_in(key, |entry| entry.give_back(delivery, until, untouched));
             }
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),

@@ -88,6 +88,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         6 => end(n),
         7 => Record::Acked { key: key(n) },
         8 => Record::Returned {
+            untouched: false,
             key: key(n),
             delivery,
             until: (n % 2 == 0).then(|| at(i64::from(delivery))),

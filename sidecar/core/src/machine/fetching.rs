@@ -44,8 +44,7 @@ impl Sidecar {
         if self.is_fetching() {
             return self.fetch_urgent_beside(cx);
         }
-        let (appetite, _) = self.inbox.appetite();
-        let waiting = self.waiting(appetite);
+        let (appetite, waiting) = self.fetchable();
         let Some(lane) = self.turns.next(waiting) else {
             return;
         };
@@ -64,6 +63,8 @@ impl Sidecar {
             return;
         }
         let (_, taker) = self.inbox.appetite();
+        // A pane is looked at anew before each message.
+        let taker = taker.filter(|taker| !self.is_pane(*taker));
         let free = taker.is_some_and(|taker| self.inbox.is_urgent_slot_free(taker));
         if let Some(shape) = self.lane(lane).wanted().filter(|_| free) {
             self.lane_mut(lane).begin_fetch();
@@ -72,7 +73,7 @@ impl Sidecar {
         }
     }
 
-    fn may_fetch(&self, now: Now) -> bool {
+    pub(super) fn may_fetch(&self, now: Now) -> bool {
         self.bus_up && self.spool_failure.is_none() && !self.spool_wait.is_blocked() && self.fence.holds(now)
     }
 
@@ -81,7 +82,7 @@ impl Sidecar {
     }
 
     /// Lanes that may have mail and may be fetched from.
-    fn waiting(&self, appetite: Appetite) -> LaneSet {
+    pub(super) fn waiting(&self, appetite: Appetite) -> LaneSet {
         let allowed = |lane: &Priority| match appetite {
             Appetite::None => false,
             Appetite::UrgentOnly => *lane == Priority::Urgent,
@@ -240,11 +241,11 @@ impl Sidecar {
     pub(super) fn answer_requests(&mut self, cx: &mut Context<'_>) {
         let may_fetch = self.may_fetch(cx.now) && !self.is_draining();
         loop {
-            let (appetite, _) = self.inbox.appetite();
+            let (_, fetchable) = self.fetchable();
             let checking = self.lanes.iter().any(crate::wake::LaneWatch::is_unsettled);
             let returning = |lane: &Priority| self.settlements.is_bringing_back(*lane);
             let coming = self.is_fetching() || Priority::ALL.iter().any(returning);
-            let busy = may_fetch && (coming || checking || !self.waiting(appetite).is_empty());
+            let busy = may_fetch && (coming || checking || !fetchable.is_empty());
             let Some((token, keys)) = self.inbox.answerable(cx.now.mono_ms, !busy) else {
                 return;
             };
@@ -276,6 +277,10 @@ impl Sidecar {
             reason: None,
         };
         self.report(cx, &report);
+        self.inbox
+            .pane_mut()
+            .into_iter()
+            .for_each(crate::inbox::pane::Pane::takes_itself);
         Some(handed)
     }
 }

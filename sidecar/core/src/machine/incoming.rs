@@ -142,7 +142,8 @@ impl Sidecar {
             Some((DeadReason::Expired, why))
         } else {
             let why = format!("handed over {HAND_OVERS_MAX} times without success");
-            (delivery > HAND_OVERS_MAX).then_some((DeadReason::MaxDeliver, why))
+            let attempts = before.map_or(0, crate::ledger::InEntry::attempts);
+            (attempts >= HAND_OVERS_MAX).then_some((DeadReason::MaxDeliver, why))
         };
         if let Some((reason, why)) = dead {
             let corpse = Corpse {
@@ -158,6 +159,14 @@ impl Sidecar {
             self.return_fetched(cx, lane, fetched);
             return Ok(());
         };
+        if let Some(pane) = self.inbox.pane_mut() {
+            if taker == Taker::Reader(pane.reader()) && !pane.fits(&message) {
+                pane.leave(lane, fetched.stream_seq);
+                self.return_fetched(cx, lane, fetched);
+                return Ok(());
+            }
+            pane.was_taken(fetched.stream_seq);
+        }
         let record = Record::HandOver(HandOver {
             key: key.clone(),
             priority: lane,
@@ -188,6 +197,10 @@ impl Sidecar {
         (taker, delivery): (Taker, u32),
     ) -> Hand {
         let now_ms = cx.now.mono_ms;
+        let fallback = self
+            .inbox
+            .pane()
+            .is_some_and(|pane| taker == Taker::Reader(pane.reader()) && pane.is_fallback());
         let (holder, bridge, lease_ms) = match taker {
             Taker::Request(token) => (Holder::Lease, Bridge::Http, self.inbox.lease_ms(token)),
             Taker::Reader(reader) => {
@@ -219,6 +232,8 @@ impl Sidecar {
             seen: false,
             in_urgent_slot: false,
             unwritten_end: false,
+            fallback,
+            held: None,
             progress_at_ms: now_ms.saturating_add(PROGRESS_MS),
             taken_at_ms: now_ms,
         }
@@ -228,6 +243,9 @@ impl Sidecar {
         let (key, handed) = (hand.key.clone(), hand.handed());
         self.inbox.hold(cx.now.mono_ms, taker, hand, appetite);
         if let Taker::Reader(reader) = taker {
+            if let Some(pane) = self.inbox.pane_mut() {
+                pane.look_first();
+            }
             cx.ask(Effect::HandOver {
                 reader,
                 key,

@@ -125,6 +125,7 @@ impl Sidecar {
                 key,
                 delivery: head.delivery,
                 until: None,
+                untouched: false,
             };
             self.note(cx, returned, about);
         }

@@ -7,6 +7,7 @@ mod failures;
 mod fetching;
 mod incoming;
 mod leasing;
+mod panes;
 mod publishing;
 mod receipts;
 mod sending;
@@ -21,7 +22,6 @@ mod waiting;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Hive, Id, Priority, RoomName, Timestamp};
 
 pub use counts::Counts;
@@ -165,7 +165,10 @@ impl Sidecar {
             Event::LaneChecked { lane, state } => self.lane_checked(cx, lane, state),
             Event::ReceiptsChecked { state } => self.receipts_checked(cx, state),
             Event::ConsumerRefused { lane, why } => self.consumer_refused(cx, lane, why),
-            Event::Woken { lane, stream_seq } => self.lane_mut(lane).hint(stream_seq),
+            Event::Woken { lane, stream_seq } => {
+                self.lane_mut(lane).hint(stream_seq);
+                self.announce_to_pane(lane);
+            }
             Event::ReceiptWoken { stream_seq } => self.receipts.hint(stream_seq),
             Event::LaneFetched { lane, outcome } => self.lane_fetched(cx, lane, outcome),
             Event::ReceiptFetched { outcome } => self.receipt_fetched(cx, outcome),
@@ -198,6 +201,7 @@ impl Sidecar {
                 self.return_all(cx, keys, "its reader is gone");
             }
             Event::Injected { reader, key } => self.injected(cx, reader, &key),
+            Event::Pane { reader, news } => self.pane_told(cx, reader, news),
             Event::Verb {
                 token,
                 id,
@@ -218,12 +222,14 @@ impl Sidecar {
         if self.poll_at_ms <= now_ms {
             self.poll_at_ms = now_ms.saturating_add(SAFETY_POLL_MS);
             self.watches().for_each(LaneWatch::poll);
+            self.recount_for_pane();
         }
         if self.prune_at_ms <= now_ms {
             self.prune_at_ms = now_ms.saturating_add(PRUNE_MS);
             self.give_up_unreceipted(cx);
             self.ledger.prune(cx.now.wall);
         }
+        self.inbox.advance(now_ms);
         self.expire_leases(cx);
         self.waiters.expire(cx, &self.ledger);
     }
@@ -255,6 +261,7 @@ impl Sidecar {
                 cx.ask(Effect::Settle { ack, settlement });
             }
             self.fetch(cx);
+            self.serve_pane(cx);
         }
         self.answer_requests(cx);
         // Last, as receipts come of everything above.
@@ -382,14 +389,6 @@ impl Sidecar {
     pub fn relocated(&mut self, record: Record, location: Location) {
         self.ledger.apply(record, location);
     }
-}
-
-/// A level as a receipt says it, when receipts say it at all.
-const fn receipt_level_is_proof(level: ReceiptLevel) -> bool {
-    matches!(
-        level,
-        ReceiptLevel::Injected | ReceiptLevel::Seen | ReceiptLevel::Done
-    )
 }
 
 /// Adds milliseconds to a wall-clock time; at the end of representable time it stays.

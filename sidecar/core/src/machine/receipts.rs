@@ -9,7 +9,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 
 use super::burial::Corpse;
-use super::{Sidecar, receipt_level_is_proof, waiting};
+use super::{Sidecar, waiting};
 use crate::context::Context;
 use crate::effect::{Effect, Settlement};
 use crate::event::{FetchOutcome, Fetched};
@@ -143,4 +143,12 @@ impl Sidecar {
         }
         Ok(())
     }
+}
+
+/// A level as a receipt says it, when receipts say it at all.
+const fn receipt_level_is_proof(level: ReceiptLevel) -> bool {
+    matches!(
+        level,
+        ReceiptLevel::Injected | ReceiptLevel::Seen | ReceiptLevel::Done
+    )
 }

@@ -6,10 +6,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::{Id, Priority};
 
 use super::Sidecar;
+use super::panes::proof_of;
 use crate::context::Context;
 use crate::effect::Settlement;
 use crate::event::Fetched;
@@ -136,8 +136,9 @@ impl Sidecar {
             }
         }
         let unwritten = self.inbox.hands().filter(|hand| hand.unwritten_end);
-        for key in unwritten.map(|hand| hand.key.clone()).collect::<Vec<_>>() {
-            if let Err(error) = self.end(cx, &key, Outcome::Injected, Proof::Write) {
+        let unwritten: Vec<_> = unwritten.map(|hand| (hand.key.clone(), hand.bridge)).collect();
+        for (key, bridge) in unwritten {
+            if let Err(error) = self.end(cx, &key, Outcome::Injected, proof_of(bridge)) {
                 return self.spool_blocked(cx, Some(key.id), &error);
             }
         }

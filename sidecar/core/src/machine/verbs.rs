@@ -7,9 +7,11 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::{DELAYED_NAKS_PER_LANE_MAX, HAND_OVERS_MAX};
 use wagglebus_schemas::reason::DeadReason;
+use wagglebus_schemas::receipt::{HandOverRemark, ReceiptReason};
 use wagglebus_schemas::{Id, Level};
 
 use super::burial::Corpse;
+use super::panes::proof_of;
 use super::sending::spool_full;
 use super::{Sidecar, later};
 use crate::context::Context;
@@ -198,7 +200,8 @@ impl Sidecar {
         hand.injected = true;
         if kind.auto {
             hand.unwritten_end = true;
-            if let Err(error) = self.end(cx, key, Outcome::Injected, Proof::Write) {
+            let proof = proof_of(hand.bridge);
+            if let Err(error) = self.end(cx, key, Outcome::Injected, proof) {
                 self.spool_blocked(cx, Some(key.id), &error);
             }
             return;
@@ -215,17 +218,32 @@ impl Sidecar {
 
     /// Takes a message out of the agent's hands and lets it come again; after the last hand-over it is dead instead.
     pub(super) fn give_back(&mut self, cx: &mut Context<'_>, key: &Key, delay_ms: u64, why: &str) {
+        self.give_back_as(cx, key, delay_ms, why, false);
+    }
+
+    /// The same; what came no further than the bridge is `untouched` and does not count as a hand-over.
+    pub(super) fn give_back_as(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: &Key,
+        delay_ms: u64,
+        why: &str,
+        untouched: bool,
+    ) {
         if self.inbox.hand(key).is_some_and(|hand| hand.unwritten_end) {
             return;
         }
         let Some(hand) = self.inbox.release(key) else {
             return;
         };
-        let last = hand.delivery >= HAND_OVERS_MAX;
+        let entry = self.ledger.received(key);
+        let attempts = entry.map_or(0, crate::ledger::InEntry::attempts);
+        let last = attempts >= HAND_OVERS_MAX && !untouched;
         let returned = Record::Returned {
             key: key.clone(),
             delivery: hand.delivery,
             until: (delay_ms > 0 && !last).then(|| later(cx.now.wall, delay_ms)),
+            untouched,
         };
         self.note(cx, returned, Some(key.id));
         let mut delay_ms = delay_ms;
@@ -264,14 +282,16 @@ impl Sidecar {
 }
 
 /// What a receipt says of a message in hand.
-fn told<'a>(hand: &'a Hand, levels: &'a [ReceiptLevel], proof: Proof) -> Report<'a> {
+pub(super) fn told<'a>(hand: &'a Hand, levels: &'a [ReceiptLevel], proof: Proof) -> Report<'a> {
     Report {
         key: &hand.key,
         levels,
         bridge: Some(hand.bridge),
         proof,
         delivery: hand.delivery,
-        reason: None,
+        reason: hand
+            .fallback
+            .then_some(ReceiptReason::HandOver(HandOverRemark::Fallback)),
     }
 }
 

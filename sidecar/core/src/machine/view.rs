@@ -44,6 +44,8 @@ pub struct View {
     pub state: SessionState,
     /// Why nothing is handed over.
     pub hold: Option<Hold>,
+    /// Messages are announced in the agent's pane, and it takes them by itself; `None`: it has no pane.
+    pub nudged: Option<bool>,
     /// The inbox by lane.
     pub inbox: LaneDepths,
     /// Messages in the agent's hands.
@@ -84,6 +86,7 @@ impl Sidecar {
             spool_failure: self.spool_failure.clone(),
             state,
             hold: hold.map(|reason| Hold { reason, since }),
+            nudged: self.inbox.pane().map(crate::inbox::pane::Pane::is_nudged),
             inbox,
             in_flight: self.inbox.hands().map(|hand| hand.key.id).collect(),
             unstored: self.ledger.unstored_depth(),
@@ -108,6 +111,16 @@ impl Sidecar {
         }
         if self.is_draining() {
             return (SessionState::Draining, None);
+        }
+        if let Some(pane) = self.inbox.pane().filter(|_| self.fence.epoch() != 0) {
+            let standing = pane.standing();
+            let held = self.inbox.hands().find_map(|hand| hand.held);
+            let state = if standing.state == SessionState::Starting {
+                SessionState::Idle
+            } else {
+                standing.state
+            };
+            return (state, held.or(standing.hold));
         }
         let idle = self.inbox.hands().next().is_none();
         let full = !idle && self.inbox.appetite().0 != crate::inbox::Appetite::Any;

@@ -96,15 +96,13 @@ pub fn state(pane: &str) -> Vec<String> {
     words(&["display-message", "-p", "-t", pane, FORMAT])
 }
 
-/// Asks for a pane's state and what it printed: its screen and `history` rows above, with wrapped rows joined.
+/// Asks for a pane's state and what it printed: its screen and `history` rows above, as they stand, then with the rows
+/// joined that the terminal wrapped.
 pub fn printed(pane: &str, history: u64) -> Vec<String> {
     let start = format!("-{history}");
-    words(&[
-        "display-message",
-        "-p",
-        "-t",
-        pane,
-        FORMAT,
+    let mut arguments = state(pane);
+    arguments.extend(words(&[";", "capture-pane", "-p", "-S", &start, "-t", pane]));
+    arguments.extend(words(&[
         ";",
         "capture-pane",
         "-p",
@@ -113,7 +111,8 @@ pub fn printed(pane: &str, history: u64) -> Vec<String> {
         &start,
         "-t",
         pane,
-    ])
+    ]));
+    arguments
 }
 
 /// Leaves copy mode, a tree or the clock, then looks.

@@ -1,7 +1,6 @@
 //! Frames: how a message or a nudge is shown in a pane, so that its text can be mistaken for nothing else.
 
 use wagglebus_schemas::address::RecipientKind;
-use wagglebus_schemas::limits::CONTENT_BYTES_MAX;
 use wagglebus_schemas::{AgentId, Message};
 
 use super::fence::Fence;
@@ -12,6 +11,9 @@ use super::sanitise::clean;
 pub const LINE_BYTES_MAX: usize = 4_000;
 /// Longest body that is shown unless the user asked for bodies, in bytes of the message's content.
 pub const AUTO_BODY_BYTES_MAX: usize = 4_096;
+
+/// What a line has beside the content at most: names, marks and words, in bytes.
+const LINE_OVERHEAD_BYTES: usize = 500;
 
 /// How text is put into a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +83,6 @@ impl Framing<'_> {
         }
     }
 
-    /// Whether the message can be put into the pane at all, within a bound on its content in bytes.
-    pub fn fits(&self, fence: Fence, message: &Message, content_bytes_max: usize) -> bool {
-        message.content.len() <= content_bytes_max.min(CONTENT_BYTES_MAX)
-            && (self.form == Form::Block || self.message(fence, message, true).is_some())
-    }
-
     /// A line that says that messages wait, and how to read them.
     pub fn nudge(&self, fence: Fence, waiting: u64, urgent: u64) -> String {
         let waiting = match waiting {
@@ -144,6 +140,21 @@ impl Framing<'_> {
             Form::ShellLine => format!(": '{}'", line.replace('\'', "'\\''")),
         }
     }
+}
+
+/// Whether a message can be put into a pane as text, within a bound on its content in bytes.
+pub fn fits(form: Form, message: &Message, content_bytes_max: usize) -> bool {
+    let line = || {
+        let content = escape(&clean(&message.content));
+        let quotes = if form == Form::ShellLine {
+            content.matches('\'').count()
+        } else {
+            0
+        };
+        content.len().saturating_add(quotes.saturating_mul(3))
+    };
+    message.content.len() <= content_bytes_max
+        && (form == Form::Block || line() <= LINE_BYTES_MAX.saturating_sub(LINE_OVERHEAD_BYTES))
 }
 
 /// A text as a part of one line: LF as `\n`, TAB as `\t`, backslash doubled.

@@ -95,24 +95,22 @@ pub enum Presence {
 }
 
 impl Identity {
-    /// Who is in the foreground group, given all its processes. Shells and programs that hand on are refused unless
-    /// `anything` is allowed.
+    /// Who is in the foreground group, given all its processes. An interactive shell is refused unless it was `shell`
+    /// that the user asked for, and a program that hands the text on unless its profile was `named`.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn of(group: u32, processes: &[Process], anything: bool) -> Result<Self, Refusal> {
+    pub fn of(group: u32, processes: &[Process], shell: bool, named: bool) -> Result<Self, Refusal> {
         let leader = processes.iter().find(|process| process.pid == group);
         let leader = leader.ok_or(Refusal::Nobody)?;
         let children = run_by(leader, processes, DEPTH_MAX);
-        if !anything {
-            for process in [leader].into_iter().chain(children.iter().copied()) {
-                let name = name(process);
-                if is_interactive_shell(&process.argv) {
-                    return Err(Refusal::Shell(name.to_owned()));
-                }
-                if OPAQUE.contains(&name) {
-                    return Err(Refusal::Opaque(name.to_owned()));
-                }
+        for process in [leader].into_iter().chain(children.iter().copied()) {
+            let name = name(process);
+            if is_interactive_shell(&process.argv) && !shell {
+                return Err(Refusal::Shell(name.to_owned()));
+            }
+            if OPAQUE.contains(&name) && !named {
+                return Err(Refusal::Opaque(name.to_owned()));
             }
         }
         Ok(Self {
@@ -170,6 +168,11 @@ fn run_by<'a>(leader: &Process, processes: &'a [Process], depth: usize) -> Vec<&
     children
         .flat_map(|child| std::iter::once(child).chain(run_by(child, processes, depth.saturating_sub(1))))
         .collect()
+}
+
+/// Whether a process hands the terminal on to what it runs, which is to be looked at too.
+pub fn is_shell(argv: &[String]) -> bool {
+    SHELLS.contains(&program(argv))
 }
 
 /// The name of a process's program; a login shell has a hyphen in front.
@@ -261,18 +264,18 @@ mod tests {
 
     #[test]
     fn a_shell_and_what_hands_on_are_refused() {
-        let of = |line: &str| Identity::of(5, &[process(5, 1, 5, line)], false);
+        let of = |line: &str| Identity::of(5, &[process(5, 1, 5, line)], false, false);
         assert_eq!(of("-bash"), Err(Refusal::Shell("bash".into())));
         assert_eq!(of("/usr/bin/ssh host"), Err(Refusal::Opaque("ssh".into())));
         assert_eq!(
-            Identity::of(5, &[process(6, 5, 5, "x")], false),
+            Identity::of(5, &[process(6, 5, 5, "x")], false, false),
             Err(Refusal::Nobody)
         );
         assert!(of("claude").is_ok());
-        assert!(Identity::of(5, &[process(5, 1, 5, "-bash")], true).is_ok());
+        assert!(Identity::of(5, &[process(5, 1, 5, "-bash")], true, true).is_ok());
         let nested = [process(5, 1, 5, "sh x"), process(6, 5, 5, "bash")];
         assert_eq!(
-            Identity::of(5, &nested, false),
+            Identity::of(5, &nested, false, false),
             Err(Refusal::Shell("bash".into()))
         );
     }
@@ -283,7 +286,7 @@ mod tests {
         let inner = process(6, 5, 5, "sh -c agent");
         let agent = process(7, 6, 5, "python3 agent.py");
         let all = [script.clone(), inner.clone(), agent.clone()];
-        let identity = Identity::of(5, &all, false).unwrap();
+        let identity = Identity::of(5, &all, false, false).unwrap();
         assert_eq!(identity.children.len(), 2);
         assert_eq!(identity.argvs().next(), Some(agent.argv.as_slice()));
         assert_eq!(identity.presence(5, &all), Presence::Same);
@@ -306,7 +309,7 @@ mod tests {
     #[test]
     fn a_pid_that_was_used_again_or_executed_something_else_is_not_the_same() {
         let agent = process(5, 1, 5, "agent");
-        let identity = Identity::of(5, std::slice::from_ref(&agent), false).unwrap();
+        let identity = Identity::of(5, std::slice::from_ref(&agent), false, false).unwrap();
         let mut other = agent.clone();
         other.start = "later".into();
         assert_eq!(identity.presence(5, &[other]), Presence::Gone);
@@ -318,7 +321,7 @@ mod tests {
     #[test]
     fn a_script_that_reads_by_itself_is_occupied_while_it_runs_something() {
         let script = process(5, 1, 5, "sh loop.sh");
-        let identity = Identity::of(5, std::slice::from_ref(&script), false).unwrap();
+        let identity = Identity::of(5, std::slice::from_ref(&script), false, false).unwrap();
         let tool = process(6, 5, 5, "vi");
         assert_eq!(identity.presence(5, &[script, tool]), Presence::Occupied);
     }

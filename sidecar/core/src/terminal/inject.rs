@@ -9,7 +9,7 @@
 //! | | our text has left the input | injected: a person pressed Enter |
 //! | entered | our text has left the input | injected |
 //! | | it is still there after a while | Enter again, at most [`ENTERS_MAX`] times, never the text |
-//! | any | the program is gone | lost: it never read the text |
+//! | any | the program is gone | nothing until it is back; a restarted sidecar attaches anew |
 //!
 //! Everything else waits, and says why.
 
@@ -54,7 +54,7 @@ pub enum Act {
 pub enum End {
     /// The program has the text.
     Injected,
-    /// The program is gone, or tmux failed, and nothing shows that it read the text.
+    /// tmux failed, and nothing shows that the text ever came into the pane.
     Lost,
 }
 
@@ -159,7 +159,12 @@ impl Injection {
     fn decide(&mut self, now_ms: u64, sight: &Sight) -> Act {
         if sight.condition == Condition::Gone {
             let read = self.ends_with_its_program && matches!(self.state, State::Entered { .. });
-            return Act::End(if read { End::Injected } else { End::Lost });
+            return if read {
+                Act::End(End::Injected)
+            } else {
+                // It may only be stopped, and come back with what it was given.
+                self.wait_because(now_ms, HoldReason::AgentGone)
+            };
         }
         match self.state {
             State::Check => self.check(now_ms, sight),

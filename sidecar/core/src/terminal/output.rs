@@ -21,6 +21,36 @@ const END: &str = "end";
 /// Longest mark without white space, in bytes.
 const MARK_BYTES_MAX: usize = 24;
 
+/// The lines of a pane that are complete: those above the cursor's, the program's wrapped rows joined.
+///
+/// `rows` are the pane's rows as they stand, `joined` the same with the rows joined that the terminal wrapped, and
+/// `cursor` is the cursor's row among `rows`.
+pub fn complete<'a>(rows: &[&str], joined: &[&'a str], cursor: usize) -> Vec<&'a str> {
+    let mut complete = Vec::new();
+    let mut at: usize = 0;
+    for line in joined {
+        // Where a row was wrapped, blanks may stand in one and not in the other.
+        let mut left = unspaced(line).peekable();
+        loop {
+            let row = rows.get(at).copied().unwrap_or_default();
+            at = at.saturating_add(1);
+            let same = unspaced(row).all(|char| left.next_if_eq(&char).is_some());
+            if left.peek().is_none() || !same || at > rows.len() {
+                break;
+            }
+        }
+        if at > cursor {
+            break;
+        }
+        complete.push(*line);
+    }
+    complete
+}
+
+fn unspaced(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|char| !char.is_whitespace())
+}
+
 /// What a complete line of output asks for.
 pub type Said = Result<TextLine, TextError>;
 

@@ -112,10 +112,13 @@ fn find(inspection: &Inspection<'_>, id: Id) -> Result<Found, Refusal> {
 fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) -> Standing {
     let (ledger, now) = (inspection.sidecar.ledger(), inspection.now.wall);
     let Some(closed) = found.sent else {
-        let (level, explanation) = received(inspection, id).map_or_else(
-            || (Level::Fetched, String::new()),
-            |entry| explain::received(me, entry, now),
-        );
+        let now_ms = inspection.now.mono_ms;
+        let mut hands = inspection.sidecar.in_hand().filter(|hand| hand.key.id == id);
+        let in_hand = hands.find_map(|hand| explain::in_hand(me, hand, now_ms));
+        let entry = received(inspection, id);
+        let (level, explanation) = in_hand
+            .or_else(|| entry.map(|entry| explain::received(me, entry, now)))
+            .unwrap_or((Level::Fetched, String::new()));
         return Standing {
             receipts: Vec::new(),
             level,

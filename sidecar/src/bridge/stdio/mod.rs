@@ -65,8 +65,8 @@ impl StdioBridge {
     }
 
     /// The highest level that this bridge proves.
-    pub(crate) const fn proves(ack: AckMode) -> Level {
-        match ack {
+    pub(crate) const fn proves(&self) -> Level {
+        match self.arguments.ack {
             AckMode::Auto => Level::Injected,
             AckMode::Explicit => Level::Done,
         }
@@ -118,6 +118,7 @@ impl StdioBridge {
             slots,
             auto: self.arguments.ack == AckMode::Auto,
             lease_ms: None,
+            pane: None,
         };
         let Ok(reader) = self.gate.open(kind).await else {
             return Life::ShutDown;
@@ -184,7 +185,7 @@ async fn deliver(mut reader: Reader, to_child: ToChild) -> Option<Reader> {
             Some(frame) = frames.recv() => (frame, None),
             item = reader.next() => match item {
                 None => return None,
-                Some(ReaderItem::Receipt(_)) => continue,
+                Some(ReaderItem::Receipt(_) | ReaderItem::Look | ReaderItem::Nudge(_)) => continue,
                 Some(ReaderItem::Message { key, handed }) => {
                     let Some(mut line) = written(format, &handed.raw) else { continue };
                     line.push(b'\n');

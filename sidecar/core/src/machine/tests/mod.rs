@@ -7,6 +7,7 @@ mod burial;
 mod effects;
 mod fencing;
 mod full_disk;
+mod panes;
 mod receipts;
 mod receiving;
 mod restart;

@@ -223,6 +223,7 @@ impl Rig {
             slots,
             auto,
             lease_ms: None,
+            pane: None,
         };
         self.step(Event::ReaderOpened {
             reader: ReaderId(reader),

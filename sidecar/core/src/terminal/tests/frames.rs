@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{SECRET, fence, framed, message};
 use crate::terminal::command::{Guard, is_target, outcome};
 use crate::terminal::fence::Fence;
-use crate::terminal::frame::{Form, Framing, LINE_BYTES_MAX, Verified};
+use crate::terminal::frame::{Form, Framing, LINE_BYTES_MAX, Verified, fits};
 
 #[test]
 fn a_block_says_who_and_marks_every_line() {
@@ -59,21 +59,34 @@ fn a_claimed_sender_a_room_and_a_redelivery_are_said() {
 
 #[test]
 fn what_fits_depends_on_the_form() {
-    let me = "bob".parse().unwrap();
-    let framing = |form| Framing {
-        form,
-        verified: Verified::Bus,
-        me: &me,
-        program: "/w",
-        reads_output: false,
-    };
     let long = message(&"\\".repeat(3_000));
-    assert!(framing(Form::Block).fits(fence(), &long, usize::MAX));
-    assert!(!framing(Form::Block).fits(fence(), &long, 2_000));
-    assert!(
-        !framing(Form::Line).fits(fence(), &long, usize::MAX),
-        "doubled it is too long"
-    );
+    assert!(fits(Form::Block, &long, usize::MAX));
+    assert!(!fits(Form::Block, &long, 2_000));
+    assert!(!fits(Form::Line, &long, usize::MAX), "doubled it is too long");
+    let longest: wagglebus_schemas::AgentId = "x".repeat(63).parse().unwrap();
+    for (form, content) in [
+        (Form::Line, "x".repeat(3_500)),
+        (Form::Line, "\\".repeat(1_750)),
+        (Form::ShellLine, "'".repeat(875)),
+    ] {
+        let mut message = message(&content);
+        message.from_agent = longest.clone();
+        message.to_agent = format!("room:{longest}").parse().unwrap();
+        assert!(fits(form, &message, usize::MAX));
+        let framing = Framing {
+            form,
+            verified: Verified::Claimed,
+            me: &longest,
+            program: "/w",
+            reads_output: false,
+        };
+        assert!(
+            framing.message(fence(), &message, true).is_some(),
+            "what fits can be shown"
+        );
+        message.content.push('x');
+        assert!(!fits(form, &message, usize::MAX));
+    }
 }
 
 #[test]

@@ -172,11 +172,17 @@ fn a_mode_is_left_before_anything_is_typed_and_not_for_ever() {
 }
 
 #[test]
-fn a_program_that_is_gone_has_lost_what_it_did_not_read() {
+fn a_program_that_is_gone_gets_nothing_until_it_is_back() {
     let gone = sight(Condition::Gone, Input::Hidden);
-    assert_eq!(injection().seen(0, &gone), Act::End(End::Lost));
-    assert_eq!(pasted().seen(100, &gone), Act::End(End::Lost));
-    assert_eq!(entered().seen(300, &gone), Act::End(End::Lost));
+    for mut injection in [injection(), pasted(), entered()] {
+        for at_ms in [300, 3_000, 60_000] {
+            assert!(matches!(injection.seen(at_ms, &gone), Act::LookAt(_)));
+        }
+        assert_eq!(injection.hold(60_000), Some(HoldReason::AgentGone));
+    }
+    let mut stopped = pasted();
+    stopped.seen(300, &gone);
+    assert_eq!(stopped.seen(9_000, &OURS), Act::Enter, "it was only stopped");
     let mut line = Injection::new(0, false, 0, true);
     line.seen(0, &EMPTY);
     line.pasted(0, Some(true));

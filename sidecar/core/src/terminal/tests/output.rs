@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{fence, framed};
 use crate::terminal::frame::Form;
-use crate::terminal::output::Output;
+use crate::terminal::output::{Output, complete};
 use crate::text::TextLine;
 
 /// The contents of the drafts that these lines ask for.
@@ -18,6 +18,17 @@ fn sent(output: &mut Output, lines: &[&str]) -> Vec<String> {
         }
     }
     sent
+}
+
+#[test]
+fn a_line_is_complete_once_the_cursor_has_left_it() {
+    let rows = ["one", "", "a long li", "ne, wrap", "ped", "prompt> h"];
+    let joined = ["one", "", "a long li ne, wrapped", "prompt> h"];
+    assert_eq!(complete(&rows, &joined, 5), joined[..3]);
+    assert_eq!(complete(&rows, &joined, 4), joined[..2], "still being written");
+    assert_eq!(complete(&rows, &joined, 2), joined[..2]);
+    assert_eq!(complete(&rows, &joined, 0), [] as [&str; 0]);
+    assert_eq!(complete(&["", "", ""], &["", "", ""], 2), ["", ""]);
 }
 
 #[test]

@@ -130,6 +130,8 @@ impl Session {
         loop {
             match self.turn(&mut shutdown).await {
                 Turn::Item(Some(ReaderItem::Message { key, handed })) => self.message(key, &handed).await,
+                // For panes alone.
+                Turn::Item(Some(ReaderItem::Look | ReaderItem::Nudge(_))) => {}
                 Turn::Item(Some(ReaderItem::Receipt(receipt))) => {
                     if self.room() > FRAMES_FOR_MESSAGES {
                         let id = self.next_id();
@@ -357,5 +359,6 @@ const fn kind(slots: usize) -> ReaderKind {
         slots,
         auto: false,
         lease_ms: Some(LEASE_MS),
+        pane: None,
     }
 }

@@ -121,6 +121,7 @@ impl World {
             slots: node.rig.settings.slots,
             auto: node.mode == Mode::Auto,
             lease_ms: None,
+            pane: None,
         };
         self.step(at, Event::ReaderOpened { reader, kind });
     }

@@ -1,0 +1,160 @@
+//! The tmux bridge: messages and nudges for a program that already runs in a pane.
+//!
+//! | part | responsibility |
+//! |---|---|
+//! | [`attach`], [`attachment`] | which pane, who runs in it, and that nobody else writes into it |
+//! | [`client`], [`foreground`] | calls to tmux, and what the system tells of processes |
+//! | [`pane`] | looks and guarded acts |
+//! | [`work`], [`job`] | the loop, and one text on its way |
+//! | [`listen`] | `@` lines of what the pane prints |
+
+mod attach;
+mod attachment;
+mod client;
+mod foreground;
+mod job;
+mod listen;
+mod pane;
+mod work;
+
+use tokio::sync::watch;
+use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::heartbeat::BridgeProof;
+use wagglebus_schemas::state::SessionState;
+use wagglebus_schemas::{AgentId, Level};
+use wagglebus_sidecar_core::event::{PaneKind, ReaderKind};
+use wagglebus_sidecar_core::terminal::fence::Secret;
+use wagglebus_sidecar_core::terminal::frame::Verified;
+use wagglebus_sidecar_core::terminal::profile::{EnterDelay, Profile};
+use wagglebus_sidecar_core::terminal::screen::Condition;
+
+pub(crate) use attach::{AttachError, Attached, attach};
+pub(crate) use client::Which;
+
+use crate::args::TmuxArguments;
+use crate::gate::Gate;
+use crate::shutdown::Shutdown;
+use listen::Listener;
+use pane::Pane;
+use work::Work;
+
+/// The bridge to one pane.
+pub(crate) struct TmuxBridge {
+    gate: Gate,
+    kind: ReaderKind,
+    reads_output: bool,
+    pane: Pane,
+    settings: Settings,
+}
+
+/// What the bridge goes by.
+struct Settings {
+    me: AgentId,
+    verified: Verified,
+    /// Absolute path of `wagglebus`.
+    program: String,
+    /// The key of the fences.
+    secret: Secret,
+    /// A number that no other process of this attachment has.
+    life: u64,
+    /// The pane's program, while it is there.
+    program_state: watch::Sender<Option<u32>>,
+}
+
+impl TmuxBridge {
+    pub(crate) fn new(gate: Gate, attached: Attached, me: AgentId, verified: Verified) -> Self {
+        let arguments = &attached.arguments;
+        let profile = tuned(*attached.profile, arguments);
+        let settings = Settings {
+            me,
+            verified,
+            program: beside("wagglebus"),
+            secret: *attached.attachment.secret(),
+            life: uuid::Uuid::new_v4().as_u64_pair().0,
+            program_state: watch::Sender::new(Some(attached.attachment.identity.leader.pid)),
+        };
+        tracing::info!(
+            pane = attached.attachment.pane,
+            profile = profile.name,
+            pid = attached.attachment.identity.leader.pid,
+            "attached"
+        );
+        Self {
+            gate,
+            kind: ReaderKind {
+                bridge: Bridge::TmuxBody,
+                // The hand-over ends a message: one at a time, beside one urgent.
+                slots: 1,
+                auto: true,
+                lease_ms: None,
+                pane: Some(PaneKind {
+                    inject: arguments.inject.inject(),
+                    form: profile.form,
+                }),
+            },
+            reads_output: arguments.reads_output(&profile),
+            pane: Pane::new(attached, profile),
+            settings,
+        }
+    }
+
+    /// The process of the pane's program, while it is there.
+    pub(crate) fn program(&self) -> watch::Receiver<Option<u32>> {
+        self.settings.program_state.subscribe()
+    }
+
+    /// What the bridge proves: of a text that it was entered, of a nudge that it brought the agent to its inbox, which
+    /// proves everything.
+    pub(crate) const fn proof(nudged: bool) -> BridgeProof {
+        let (name, proves) = if nudged {
+            (Bridge::TmuxNudge, Level::Done)
+        } else {
+            (Bridge::TmuxBody, Level::Injected)
+        };
+        BridgeProof { name, proves }
+    }
+
+    /// Works until the shutdown.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let Ok(reader) = self.gate.open(self.kind).await else {
+            return;
+        };
+        let listener = self.reads_output.then(|| Listener::new(self.gate.clone()));
+        Work::new(self.settings, self.pane, reader, listener)
+            .run(shutdown)
+            .await;
+    }
+}
+
+/// A profile with what the user chose otherwise.
+fn tuned(mut profile: Profile, arguments: &TmuxArguments) -> Profile {
+    if let Some(delay_ms) = arguments.enter_delay {
+        profile.enter_delay = EnterDelay {
+            base_ms: delay_ms,
+            per_kib_ms: 0,
+            max_ms: delay_ms,
+        };
+    }
+    profile.quiet_ms = arguments.quiet.unwrap_or(profile.quiet_ms);
+    profile
+}
+
+/// The program of this name beside this one, which the agent may have nowhere on its PATH.
+fn beside(name: &str) -> String {
+    let path = std::env::current_exe().ok();
+    let path = path.and_then(|path| Some(path.parent()?.join(name)));
+    path.map_or_else(|| name.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+/// What a condition says of the agent.
+const fn told_state(condition: Condition) -> SessionState {
+    match condition {
+        Condition::Idle | Condition::HumanTyping | Condition::CannotWake | Condition::InMode => {
+            SessionState::Idle
+        }
+        Condition::Busy | Condition::Occupied => SessionState::Busy,
+        Condition::DialogOpen | Condition::Unclear => SessionState::BlockedOnHuman,
+        Condition::RateLimited => SessionState::RateLimited,
+        Condition::Gone => SessionState::Gone,
+    }
+}
