@@ -8,7 +8,7 @@ use serde_json::Value;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
-    ProgressRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
+    ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::{AgentFile, Places};
@@ -169,6 +169,25 @@ impl Client {
     pub async fn ack(&self, id: Id, request: &AckRequest) -> Result<Answered<AckAnswer>, ClientError> {
         let mut call = self.post(Target::new(format!("/v1/inbox/{id}/ack")), request, ANSWER_WITHIN)?;
         // An equal repeat has the same answer (WIRE, Inbox).
+        call.repeatable = true;
+        self.exchange.json(&call).await
+    }
+
+    /// Ends a message that was read by another way than a hand-over: it is not handed over (again), and its sender hears
+    /// `done`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `lease_lost` when it is in hand or dead, or any other.
+    pub async fn read_elsewhere(
+        &self,
+        id: Id,
+        request: &ReadRequest,
+    ) -> Result<Answered<AckAnswer>, ClientError> {
+        let mut call = self.post(
+            Target::new(format!("/v1/inbox/{id}/read")),
+            request,
+            ANSWER_WITHIN,
+        )?;
         call.repeatable = true;
         self.exchange.json(&call).await
     }

@@ -89,6 +89,19 @@ pub struct InboxPeek {
     pub in_hand: Vec<InHand>,
     /// What still lies in the stream, as last told by the server.
     pub pending: PendingCounts,
+    /// What still lies in the stream, too, but is never handed over: it has ended, because the agent has read it
+    /// elsewhere.
+    #[serde(default)]
+    pub ended: Vec<MessageKey>,
+}
+
+/// What tells a message from all others: ids of different senders may be equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct MessageKey {
+    /// Who wrote it.
+    pub from_agent: AgentId,
+    /// Its id.
+    pub id: Id,
 }
 
 /// A message that was fetched and is not settled.
@@ -150,6 +163,13 @@ pub struct AckAnswer {
     pub id: Id,
     /// The level reached.
     pub level: Level,
+}
+
+/// Body of a `read`: the message was read by another way than a hand-over, such as in the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadRequest {
+    /// Who wrote the message.
+    pub from_agent: AgentId,
 }
 
 /// Body of a nak.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::{Draft, Id, Level, RoomName};
+use wagglebus_schemas::{AgentId, Draft, Id, Level, RoomName};
 use wagglebus_sidecar_core::effect::{Answer, Handed};
 use wagglebus_sidecar_core::event::{Event, ReaderId, ReaderKind, SendRequest, TakeRequest, Token, Verb};
 use wagglebus_sidecar_core::machine::Sidecar;
@@ -209,6 +209,17 @@ impl Gate {
         done: bool,
     ) -> Result<AckAnswer, ErrorDetail> {
         let Answer::Acked(answer) = self.verb(id, lease, Verb::Ack { done }).await? else {
+            return Err(unexpected());
+        };
+        Ok(answer)
+    }
+
+    /// Ends a message that the agent has read by another way than a hand-over.
+    ///
+    /// # Errors
+    /// The refusal, as it is to be shown.
+    pub(crate) async fn read_elsewhere(&self, id: Id, from: AgentId) -> Result<AckAnswer, ErrorDetail> {
+        let Answer::Acked(answer) = self.verb(id, None, Verb::ReadElsewhere { from }).await? else {
             return Err(unexpected());
         };
         Ok(answer)

@@ -12,7 +12,7 @@ use super::normalise;
 use crate::agent::Agent;
 use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
-    ProgressRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
+    ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
 use crate::conversation::Conversation;
 use crate::draft::Draft;
@@ -138,6 +138,7 @@ fn schemas() -> Value {
     json!({
         "Draft": accepted::<Draft>(),
         "AckRequest": accepted::<AckRequest>(),
+        "ReadRequest": accepted::<ReadRequest>(),
         "NakRequest": accepted::<NakRequest>(),
         "ProgressRequest": accepted::<ProgressRequest>(),
         "SendAnswer": produced::<SendAnswer>(),

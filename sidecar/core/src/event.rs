@@ -173,6 +173,11 @@ pub enum Verb {
         /// Why, for people.
         reason: Option<String>,
     },
+    /// Read it by another way than a hand-over, and is done with it.
+    ReadElsewhere {
+        /// Who wrote it: it may have been handed over by nobody yet, so the id alone does not name it.
+        from: AgentId,
+    },
     /// Still works on it.
     Progress {
         /// The lease shall last so long from now, in milliseconds.

@@ -90,7 +90,7 @@ impl Out {
 /// The end and what tells of it are one record, so that no crash or full disk comes between them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThenAck {
-    /// The reply subject that settles it.
+    /// The reply subject that settles it; empty when the message ended before its lane brought it.
     pub ack: String,
     /// The message; absent when its bytes name none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,7 +125,7 @@ pub struct HandOver {
     pub stream_seq: u64,
     /// The reply subject that settles it.
     pub ack: String,
-    /// Which hand-over this is, from 1.
+    /// Which hand-over this is, from 1; 0 for a message that the agent had read elsewhere when its lane brought it.
     pub delivery: u32,
     /// When.
     pub at: Timestamp,

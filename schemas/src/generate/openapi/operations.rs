@@ -218,6 +218,14 @@ pub(super) fn operations() -> Vec<Operation> {
             &[NotFound, LeaseLost],
         ),
         settle(
+            "/v1/inbox/{id}/read",
+            "read",
+            "End a message that was read elsewhere before its hand-over",
+            "ReadRequest",
+            "AckAnswer",
+            &[LeaseLost, RateLimited, BusUnreachable, SpoolFull],
+        ),
+        settle(
             "/v1/inbox/{id}/nak",
             "nak",
             "Give a message back, to come again",

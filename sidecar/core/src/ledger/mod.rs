@@ -15,7 +15,9 @@ use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Level, Timestamp};
 
 pub use entry::{InEntry, OutEntry};
-pub use retention::{COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX};
+pub use retention::{
+    COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, KEPT_UNBROUGHT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX,
+};
 
 use crate::journal::Location;
 use crate::record::{Key, Out, Record, ThenAck};

@@ -8,6 +8,9 @@ use crate::record::{Out, Record};
 
 /// How long sent and done ids are remembered, in milliseconds: 48 h.
 pub const KEPT_MS: i64 = 48 * 3_600_000;
+/// How long an id is remembered that ended before its lane brought it, in milliseconds: 31 days, after which the streams
+/// have no message any more.
+pub const KEPT_UNBROUGHT_MS: i64 = 31 * 24 * 3_600_000;
 /// How many sent and done ids are remembered together.
 pub const COUNT_MAX: usize = 1_000_000;
 /// How many bytes of bodies of finished messages are kept for `trace`.
@@ -55,7 +58,11 @@ impl Ledger {
             // must not be handed over again, however long the bus is away.
             Name::In(key) => self.inn.get(key).is_none_or(|entry| {
                 let old = wall.unix_ms().saturating_sub(at.unix_ms()) >= KEPT_MS;
-                entry.is_finished() || (old && !entry.has_ended())
+                let left = entry.head.is_none()
+                    && entry.ended.is_some_and(|(_, ended)| {
+                        wall.unix_ms().saturating_sub(ended.unix_ms()) >= KEPT_UNBROUGHT_MS
+                    });
+                entry.is_finished() || left || (old && !entry.has_ended())
             }),
         }
     }

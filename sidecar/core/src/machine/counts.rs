@@ -39,7 +39,7 @@ impl Counted {
                 (_, Some(Some(Outcome::Done | Outcome::Injected))) => Some(Self::Finished),
                 _ => None,
             },
-            Record::HandOver(_) => Some(Self::HandedOver),
+            Record::HandOver(head) => (head.delivery > 0).then_some(Self::HandedOver),
             Record::Returned { .. } => Some(Self::Returned),
             Record::ReceiptIn { .. } => Some(Self::Receipt),
             Record::OutStored { .. }

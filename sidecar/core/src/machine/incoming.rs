@@ -73,6 +73,9 @@ impl Sidecar {
             // It comes again when the server did not hear our ack, or its sender published it twice. While the record
             // of its end waits to be stored, the ack waits too.
             if let Some(key) = named.filter(|key| ended && !self.ledger.is_telling(key)) {
+                if read(&subject, fetched).is_ok() {
+                    self.keep_brought(cx, lane, fetched, &key)?;
+                }
                 self.settle(cx, &fetched.ack, Settlement::Ack, Follow::Acked(key));
             }
             return Ok(());

@@ -3,6 +3,7 @@
 mod burial;
 mod counts;
 mod drain;
+mod elsewhere;
 mod failures;
 mod fetching;
 mod incoming;

@@ -168,7 +168,8 @@ impl Sidecar {
     }
 
     fn then_ack(&mut self, cx: &mut Context<'_>, head: &Out) {
-        if let Some(then) = head.then_ack.clone() {
+        // What ended before its lane brought it has nothing to ack yet: it is acked when it comes.
+        if let Some(then) = head.then_ack.clone().filter(|then| !then.ack.is_empty()) {
             let follow = match (then.key, then.outcome) {
                 (Some(key), Some(_)) => Follow::Acked(key),
                 (Some(_), None) | (None, _) => Follow::Nothing,

@@ -32,6 +32,11 @@ impl Sidecar {
         lease: Option<&str>,
         verb: Verb,
     ) {
+        if let Verb::ReadElsewhere { from } = verb {
+            let answer = self.read_elsewhere(cx, Key { from, id });
+            let answer = answer.unwrap_or_else(Answer::Error);
+            return cx.ask(Effect::Answer { token, answer });
+        }
         let answer = match self.inbox.find(id, lease).map(|hand| hand.key.clone()) {
             Some(key) => self.verb_on(cx, &key, verb),
             None => self.repeated(id, lease, &verb),
@@ -51,6 +56,7 @@ impl Sidecar {
             Verb::Ack { done: false } => self.see(cx, key),
             Verb::Nak { delay_ms, reason } => self.nak(cx, key, delay_ms, reason.as_deref()),
             Verb::Progress { extend_ms } => self.extend(cx, key, extend_ms),
+            Verb::ReadElsewhere { .. } => self.read_elsewhere(cx, key.clone()),
         }
     }
 
@@ -295,7 +301,7 @@ pub(super) fn told<'a>(hand: &'a Hand, levels: &'a [ReceiptLevel], proof: Proof)
     }
 }
 
-const fn acked(id: Id, level: Level) -> Answer {
+pub(super) const fn acked(id: Id, level: Level) -> Answer {
     Answer::Acked(AckAnswer { id, level })
 }
 

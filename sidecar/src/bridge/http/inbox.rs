@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use wagglebus_schemas::api::{AckRequest, NakRequest, PendingCounts, ProgressRequest};
+use wagglebus_schemas::api::{
+    AckRequest, MessageKey, NakRequest, PendingCounts, ProgressRequest, ReadRequest,
+};
 use wagglebus_schemas::decode;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX, NAK_REASON_BYTES_MAX};
@@ -62,6 +64,20 @@ pub(super) async fn ack(
     Ok(json(StatusCode::OK, &api.gate.ack(id, Some(lease), done).await?))
 }
 
+/// Ends a message that was read elsewhere.
+pub(super) async fn read_elsewhere(
+    State(api): Shared,
+    PathId(id): PathId,
+    Params(NoParams {}): Params<NoParams>,
+    JsonBody(body): JsonBody,
+) -> Answered {
+    let ReadRequest { from_agent } = read("read", &body)?;
+    Ok(json(
+        StatusCode::OK,
+        &api.gate.read_elsewhere(id, from_agent).await?,
+    ))
+}
+
 pub(super) async fn nak(
     State(api): Shared,
     PathId(id): PathId,
@@ -116,15 +132,21 @@ pub(super) async fn progress(
 struct Peeked<'a> {
     in_hand: Vec<Item<'a>>,
     pending: PendingCounts,
+    ended: Vec<MessageKey>,
 }
 
 /// Shows what waits and what is in hand, and takes nothing.
 pub(super) async fn peek(State(api): Shared, Params(NoParams {}): Params<NoParams>) -> Answered {
     let look = |inspection: &crate::gate::Inspection<'_>| {
         let in_hand: Vec<Handed> = inspection.sidecar.in_hand().map(Hand::handed).collect();
-        (in_hand, inspection.sidecar.view(inspection.now).inbox)
+        let ended = inspection.sidecar.ended_elsewhere().map(|key| MessageKey {
+            from_agent: key.from.clone(),
+            id: key.id,
+        });
+        let ended: Vec<MessageKey> = ended.collect();
+        (in_hand, inspection.sidecar.view(inspection.now).inbox, ended)
     };
-    let (in_hand, lanes) = api.gate.inspect(look).await?;
+    let (in_hand, lanes, ended) = api.gate.inspect(look).await?;
     let pending = PendingCounts {
         urgent: lanes.urgent.pending,
         high: lanes.high.pending,
@@ -132,7 +154,14 @@ pub(super) async fn peek(State(api): Shared, Params(NoParams {}): Params<NoParam
         low: lanes.low.pending,
     };
     let in_hand = in_hand.iter().map(Item::of).collect::<Result<_, _>>()?;
-    Ok(json(StatusCode::OK, &Peeked { in_hand, pending }))
+    Ok(json(
+        StatusCode::OK,
+        &Peeked {
+            in_hand,
+            pending,
+            ended,
+        },
+    ))
 }
 
 fn read<T: DeserializeOwned>(verb: &'static str, body: &[u8]) -> Result<T, Refusal> {

@@ -29,7 +29,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 20] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 21] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -41,6 +41,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 20] {
         ("/v1/inbox/stream", stream),
         ("/v1/inbox/peek", get(inbox::peek)),
         ("/v1/inbox/{id}/ack", post(inbox::ack)),
+        ("/v1/inbox/{id}/read", post(inbox::read_elsewhere)),
         ("/v1/inbox/{id}/nak", post(inbox::nak)),
         ("/v1/inbox/{id}/progress", post(inbox::progress)),
         ("/v1/conversations", get(conversations::list)),

@@ -1,5 +1,6 @@
 //! The local API of real sidecars on a real bus, byte for byte as WIRE has it.
 
+mod elsewhere;
 mod guard;
 mod history;
 mod inbox;

@@ -5,6 +5,7 @@
 
 mod burial;
 mod effects;
+mod elsewhere;
 mod fencing;
 mod full_disk;
 mod panes;
