@@ -23,3 +23,15 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

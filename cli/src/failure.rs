@@ -69,6 +69,11 @@ impl Failure {
         failure
     }
 
+    /// What cannot be done here: exit 6.
+    pub(crate) fn refused_text(what: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, what)
+    }
+
     /// A failure with a code of the contract.
     pub(crate) fn contract(code: ErrorCode, what: impl Into<String>) -> Self {
         Self::new(Kind::Contract(code), what)

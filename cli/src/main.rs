@@ -3,7 +3,9 @@
 mod args;
 mod demo;
 mod failure;
+mod filter;
 mod global;
+mod history;
 mod output;
 mod printable;
 mod programs;

@@ -1,17 +1,20 @@
 //! Where words go: data to stdout, chatter to stderr; a closed pipe ends a verb quietly.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::global::Global;
+use crate::printable;
 
 /// The two outlets of a verb.
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// A person reads the data.
+    terminal: bool,
     data: Box<dyn Write>,
     chatter: Box<dyn Write>,
 }
@@ -22,6 +25,7 @@ impl Output {
         Self {
             json: global.json,
             quiet: global.quiet,
+            terminal: io::stdout().is_terminal(),
             data: Box::new(io::stdout()),
             chatter: Box::new(io::stderr()),
         }
@@ -35,6 +39,14 @@ impl Output {
     /// One line of data.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> io::Result<()> {
         writeln!(self.data, "{}", text.as_ref())
+    }
+
+    /// A text of another agent: as it is where a program reads it, without hidden characters where a person does.
+    pub(crate) fn foreign(&mut self, text: &str) -> io::Result<()> {
+        if self.terminal {
+            return self.line(printable::text(text).trim_end_matches('\n'));
+        }
+        self.line(text.strip_suffix('\n').unwrap_or(text))
     }
 
     /// A record as one line of JSON.

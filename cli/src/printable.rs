@@ -1,5 +1,10 @@
 //! Text from other agents, made safe for a terminal: nothing in it can move the cursor, hide or forge a line.
 
+use wagglebus_schemas::Message;
+
+/// Characters of a content that a line of a list shows.
+const MESSAGE_CHARS: usize = 200;
+
 /// One line of at most `chars` characters; line ends become `\n`, what was cut off is marked by `…`.
 pub(crate) fn line(text: &str, chars: usize) -> String {
     let mut line = String::new();
@@ -21,18 +26,39 @@ pub(crate) fn line(text: &str, chars: usize) -> String {
     line
 }
 
+/// A message on one line.
+pub(crate) fn message(message: &Message) -> String {
+    let acknowledged = if message.acknowledged { " ✓" } else { "" };
+    format!(
+        "{} {} → {} !{} #{} {}{acknowledged}: {}",
+        message.timestamp,
+        message.from_agent,
+        message.to_agent,
+        message.priority,
+        message.message_type,
+        message.id,
+        line(&message.content, MESSAGE_CHARS)
+    )
+}
+
 /// All lines, each behind `| `, so that no content can pass for ours.
 pub(crate) fn block(text: &str) -> String {
-    let lines = text.split('\n').map(|line| {
-        let line: String = line
-            .strip_suffix('\r')
+    lines(text).map(|line| format!("| {line}\n")).collect()
+}
+
+/// All lines. Only for where nothing of ours is printed beside them.
+pub(crate) fn text(text: &str) -> String {
+    lines(text).map(|line| line + "\n").collect()
+}
+
+fn lines(text: &str) -> impl Iterator<Item = String> {
+    text.split('\n').map(|line| {
+        line.strip_suffix('\r')
             .unwrap_or(line)
             .chars()
             .map(|c| if c != '\t' && hidden(c) { '\u{fffd}' } else { c })
-            .collect();
-        format!("| {line}\n")
-    });
-    lines.collect()
+            .collect()
+    })
 }
 
 /// C0, DEL, C1, and the controls of writing direction.
@@ -60,5 +86,6 @@ mod tests {
     fn a_block_marks_every_line() {
         assert_eq!(block("a\r\n\tb\n"), "| a\n| \tb\n| \n");
         assert_eq!(block("over\rwrite\u{1b}[A"), "| over\u{fffd}write\u{fffd}[A\n");
+        assert_eq!(text("a\u{1b}[A\nb"), "a\u{fffd}[A\nb\n");
     }
 }

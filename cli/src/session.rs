@@ -70,6 +70,19 @@ impl Session {
         )
     }
 
+    /// How commands for the sender begin: `wagglebus`, and who speaks where that is not understood anyway.
+    ///
+    /// # Errors
+    /// When the sender's name is none.
+    pub(crate) fn wagglebus(&self) -> Result<String, Failure> {
+        let sender = self.sender()?;
+        Ok(if sender == AgentId::operator() {
+            "wagglebus".into()
+        } else {
+            format!("wagglebus --as {sender}")
+        })
+    }
+
     /// The sidecar of the sender.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         Ok(Client::of_agent(&self.places, &self.sender()?)?)

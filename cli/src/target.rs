@@ -35,19 +35,34 @@ impl BusArgs {
     /// When no bus is named and none runs, or the named one cannot be used.
     pub(crate) async fn connect(&self, session: &Session, user: BusUser) -> Result<Connection, Failure> {
         let places = session.places();
-        let options = BusOptions {
-            server: self.server.clone(),
-            context: self.context.clone(),
-            nkey: self.nkey.clone(),
-            creds: self.creds.clone(),
-            api_prefix: None,
-        };
-        let settings = match options.named_here(places.nats_context_dir(), session.config())? {
+        let settings = match self
+            .options()
+            .named_here(places.nats_context_dir(), session.config())?
+        {
             Some(settings) => settings.connection("wagglebus"),
             None => own(places, user)?,
         };
         let (connection, _) = connect(settings).await?;
         Ok(connection)
+    }
+
+    /// Whether a bus is named, here, by a variable or in a configuration file.
+    ///
+    /// # Errors
+    /// When the named one cannot be used.
+    pub(crate) fn is_named(&self, session: &Session) -> Result<bool, Failure> {
+        let folder = session.places().nats_context_dir();
+        Ok(self.options().named_here(folder, session.config())?.is_some())
+    }
+
+    fn options(&self) -> BusOptions {
+        BusOptions {
+            server: self.server.clone(),
+            context: self.context.clone(),
+            nkey: self.nkey.clone(),
+            creds: self.creds.clone(),
+            api_prefix: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use wagglebus_schemas::Recipient;
 use wagglebus_schemas::id::Id;
 
 use crate::failure::Failure;
@@ -33,6 +34,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("more than a day".into());
     }
     Ok(value)
+}
+
+/// To whom a message goes. A malformed name is invalid data (exit 6), as it is on the API.
+pub(crate) fn recipient(text: &str) -> Result<Recipient, Failure> {
+    text.parse()
+        .map_err(|error: wagglebus_schemas::id::NameError| Failure::invalid(error.to_string()))
 }
 
 /// The id of a message. A malformed one is invalid data (exit 6), as it is on the API.

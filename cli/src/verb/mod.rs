@@ -2,6 +2,7 @@
 
 mod ack;
 mod agents;
+mod ask;
 mod bench;
 mod completions;
 mod config;
@@ -9,13 +10,16 @@ mod demo;
 mod dlq;
 mod doctor;
 mod down;
+mod history;
 mod inbox;
 mod man;
 mod nak;
 mod program;
 mod provision;
+mod reply;
 mod room;
 mod send;
+mod sending;
 pub(crate) mod server;
 mod settle;
 pub(crate) mod status;
@@ -39,9 +43,12 @@ pub(crate) enum Verb {
     Status(status::Args),
     Demo(demo::Args),
     Send(send::Args),
+    Ask(ask::Args),
+    Reply(reply::Args),
     Inbox(inbox::Args),
     Ack(ack::Args),
     Nak(nak::Args),
+    History(history::Args),
     Trace(trace::Args),
     #[command(subcommand)]
     Dlq(dlq::Verb),
@@ -66,7 +73,10 @@ pub(crate) enum Verb {
 impl Verb {
     /// Whether it deals with signals itself, and must not just be dropped.
     pub(crate) const fn minds_signals(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Demo(_) | Self::Send(_))
+        matches!(
+            self,
+            Self::Up(_) | Self::Demo(_) | Self::Send(_) | Self::Ask(_) | Self::Reply(_)
+        )
     }
 }
 
@@ -90,9 +100,12 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Status(args) => status::run(args, session, output).await,
         Verb::Demo(args) => play(args.once, session, output).await,
         Verb::Send(args) => send::run(args, session, output).await,
+        Verb::Ask(args) => ask::run(args, session, output).await,
+        Verb::Reply(args) => reply::run(args, session, output).await,
         Verb::Inbox(args) => inbox::run(args, session, output).await,
         Verb::Ack(args) => ack::run(args, session, output).await,
         Verb::Nak(args) => nak::run(args, session, output).await,
+        Verb::History(args) => history::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,

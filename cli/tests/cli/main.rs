@@ -8,6 +8,7 @@
 
 mod alone;
 mod fake;
+mod history;
 mod home;
 mod messages;
 mod observe;

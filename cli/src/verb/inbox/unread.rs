@@ -4,7 +4,7 @@ use serde_json::Value;
 use wagglebus_client::{Client, discovery};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::topology::joined_key;
-use wagglebus_schemas::api::{InboxPeek, PendingCounts};
+use wagglebus_schemas::api::{InboxPeek, MessageKey, PendingCounts};
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::stream::{Stream, lane_consumer};
 use wagglebus_schemas::subject::Subject;
@@ -38,6 +38,17 @@ pub(in crate::verb) struct Waiting {
     pub(in crate::verb) unread: Vec<Unread>,
     /// How many were never handed over.
     pub(in crate::verb) pending: PendingCounts,
+}
+
+impl Waiting {
+    const fn count_mut(&mut self, lane: Priority) -> &mut u64 {
+        match lane {
+            Priority::Urgent => &mut self.pending.urgent,
+            Priority::High => &mut self.pending.high,
+            Priority::Normal => &mut self.pending.normal,
+            Priority::Low => &mut self.pending.low,
+        }
+    }
 }
 
 /// The inspector's view of one agent's lanes.
@@ -81,13 +92,7 @@ impl<'a> Lanes<'a> {
                 .reader
                 .position(&self.stream, &lane_consumer(&self.agent, *priority))
                 .await?;
-            let count = match priority {
-                Priority::Urgent => &mut waiting.pending.urgent,
-                Priority::High => &mut waiting.pending.high,
-                Priority::Normal => &mut waiting.pending.normal,
-                Priority::Low => &mut waiting.pending.low,
-            };
-            *count = position.waiting;
+            let mut count = position.waiting;
             let of_lane = peek
                 .in_hand
                 .iter()
@@ -101,8 +106,12 @@ impl<'a> Lanes<'a> {
             if position.waiting > 0 {
                 let stored = self.lane(&position, position.delivered, u64::MAX).await?;
                 let unread = stored.iter().filter_map(|stored| self.understand(stored));
+                let (ended, unread): (Vec<_>, Vec<_>) =
+                    unread.partition(|unread| has_ended(peek, &unread.message));
+                count = count.saturating_sub(u64::try_from(ended.len()).unwrap_or(u64::MAX));
                 waiting.unread.extend(unread);
             }
+            *waiting.count_mut(*priority) = count;
         }
         Ok(waiting)
     }
@@ -189,6 +198,12 @@ impl<'a> Lanes<'a> {
         let body = strict_json::parse(&stored.payload).ok()?;
         Some(Unread { message, body })
     }
+}
+
+/// What the agent has read elsewhere lies in the lane still, but is never handed over.
+fn has_ended(peek: &InboxPeek, message: &Message) -> bool {
+    let is = |key: &MessageKey| key.id == message.id && key.from_agent == message.from_agent;
+    peek.ended.iter().any(is)
 }
 
 /// Where a message is that was delivered and is not in hand.

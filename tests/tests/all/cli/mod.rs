@@ -1,7 +1,9 @@
 //! The command line on a bus that it runs itself: real programs, a home of its own.
 
+mod ask;
 mod config;
 mod held;
+mod history;
 mod inbox;
 mod named;
 mod room;

@@ -1,0 +1,110 @@
+//! Which messages of a history their recipients have settled, by the receipts that say so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
+use wagglebus_schemas::receipt::Receipt;
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::{AgentId, Hive, Id, Message, Timestamp, decode};
+
+use super::Kept;
+use super::back::{Look, newest};
+use crate::reader::{ReadError, Reader};
+
+/// About so many receipts are looked at; what older ones said is not known.
+const LOOKS_MAX: usize = 5_000;
+/// More pairs of sender and recipient than this are looked up by sender alone.
+const PAIRS_MAX: usize = 16;
+
+/// Sets `acknowledged` where a receipt `done` of the recipient is found.
+pub(super) async fn acknowledge(reader: &Reader, hive: &Hive, items: &mut [Kept]) -> Result<(), ReadError> {
+    let asked: BTreeMap<Id, Message> = items
+        .iter()
+        .map(|kept| (kept.message.id, kept.message.clone()))
+        .collect();
+    let oldest = items.iter().map(|kept| kept.message.timestamp.min(kept.at)).min();
+    let Some(oldest) = oldest else { return Ok(()) };
+    let subjects = subjects(hive, asked.values());
+    let look = Look {
+        stream: &Stream::Receipts.name(hive),
+        subjects: &subjects,
+        limit: LOOKS_MAX,
+        looks_max: LOOKS_MAX,
+        since: Timestamp::from_unix_ms(oldest.unix_ms().saturating_sub(1_000).max(0)).ok(),
+    };
+    let done = newest(reader, &look, |stored| {
+        let Ok(Subject::Receipt { to, from, .. }) = Subject::parse(hive, &stored.subject) else {
+            return None;
+        };
+        let receipt: Receipt = decode::record("receipt", &stored.payload, MESSAGE_BYTES_MAX).ok()?;
+        let message = asked.get(&receipt.message_id)?;
+        (message.from_agent == to && is_addressee(message, &from)).then_some(receipt.message_id)
+    });
+    let done: BTreeSet<Id> = done.await?.items.into_iter().collect();
+    for kept in items {
+        if done.contains(&kept.message.id) {
+            kept.message.acknowledged = true;
+        }
+        if let Some(body) = kept.body.as_object_mut() {
+            body.insert("acknowledged".into(), kept.message.acknowledged.into());
+        }
+    }
+    Ok(())
+}
+
+/// Only an addressee can tell; of a room each member is one.
+fn is_addressee(message: &Message, agent: &AgentId) -> bool {
+    message.to_agent.agent().is_none_or(|to| to == agent)
+}
+
+fn subjects<'a>(hive: &Hive, messages: impl Iterator<Item = &'a Message>) -> Vec<String> {
+    let pairs: BTreeSet<(&str, &str)> = messages
+        .map(|message| {
+            let to = message.to_agent.agent().map_or("*", AgentId::as_str);
+            (message.from_agent.as_str(), to)
+        })
+        .collect();
+    let pairs = if pairs.len() > PAIRS_MAX {
+        pairs.into_iter().map(|(sender, _)| (sender, "*")).collect()
+    } else {
+        pairs
+    };
+    let subject = |(sender, agent)| format!("{hive}.receipt.{sender}.done.{agent}");
+    pairs.into_iter().map(subject).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn message(from: &str, to: &str) -> Message {
+        let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
+        serde_json::from_value(
+            json!({ "id": id, "from_agent": from, "to_agent": to, "content": "",
+            "timestamp": "2026-01-02T03:04:05.000Z" }),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn each_pair_is_asked_for_once() {
+        let hive = Hive::default();
+        let messages = [
+            message("alice", "bob"),
+            message("alice", "bob"),
+            message("bob", "all"),
+        ];
+        assert_eq!(
+            subjects(&hive, messages.iter()),
+            ["wb.receipt.alice.done.bob", "wb.receipt.bob.done.*"]
+        );
+        let many: Vec<Message> = (0..20).map(|n| message("alice", &format!("agent-{n}"))).collect();
+        assert_eq!(subjects(&hive, many.iter()), ["wb.receipt.alice.done.*"]);
+        let carol = "carol".parse().unwrap();
+        assert!(is_addressee(&message("alice", "all"), &carol));
+        assert!(!is_addressee(&message("alice", "bob"), &carol));
+    }
+}

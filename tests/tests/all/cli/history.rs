@@ -1,0 +1,112 @@
+//! History out of the stream, and what `tail` chooses.
+
+use serde_json::Value;
+
+use super::Home;
+
+fn ids(lines: &str) -> Vec<String> {
+    let id = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    lines.lines().map(id).collect()
+}
+
+#[test]
+fn history_shows_both_directions_and_what_was_settled() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice", "bob"]);
+    let send = |from: &str, to: &str, text: &str, more: &[&str]| {
+        let arguments = [&["--as", from, "send", to, text], more].concat();
+        home.json(&arguments)["id"].as_str().unwrap().to_owned()
+    };
+    let question = send("alice", "bob", "is the Build red?", &["-t", "question"]);
+    let answer = send("bob", "alice", "no", &["-p", "urgent", "-t", "response"]);
+    let other = send("bob", "operator", "nothing to do with alice", &[]);
+    let (code, _, stderr) = home.run(&["--as", "bob", "ack", &question]);
+    assert_eq!(code, 0, "{stderr}");
+
+    let history = |arguments: &[&str]| {
+        let (code, stdout, stderr) = home.run(&[&["--json", "history"], arguments].concat());
+        assert_eq!(code, 0, "{stderr}");
+        (stdout, stderr)
+    };
+    // The receipt of an ack follows it.
+    super::until(|| history(&["--as", "alice"]).0.contains(r#""acknowledged":true"#));
+    let (lines, stderr) = history(&["--as", "alice"]);
+    assert_eq!(ids(&lines), [question.as_str(), &answer], "oldest first");
+    assert!(stderr.contains("2 messages from WB_MESSAGES"), "{stderr}");
+    let settled = |line: &str| serde_json::from_str::<Value>(line).unwrap()["acknowledged"].clone();
+    assert_eq!(lines.lines().map(settled).collect::<Vec<_>>(), [true, false]);
+    // Out of the spool alice knows only what she sent: the answer was never handed over.
+    let (lines, stderr) = history(&["--as", "alice", "--own"]);
+    assert_eq!(ids(&lines), [question.as_str()]);
+    assert!(stderr.contains("own spool"), "{stderr}");
+
+    for (options, expected) in [
+        (&["--with", "bob"][..], &[][..]),
+        (&["--as", "bob", "--with", "operator"], &[&other]),
+        (&["--as", "bob", "--limit", "2"], &[&answer, &other]),
+        (&["--as", "bob", "--grep", "build"], &[&question]),
+        (&["--everybody", "-p", "urgent"], &[&answer]),
+        (&["--everybody", "--since", "1h", "-t", "question"], &[&question]),
+        (&["--everybody", "--until", "1h"], &[]),
+    ] {
+        let expected: Vec<&str> = expected.iter().map(|id| id.as_str()).collect();
+        let expected = if options == ["--with", "bob"] {
+            vec![other.as_str()]
+        } else {
+            expected
+        };
+        assert_eq!(ids(&history(options).0), expected, "{options:?}");
+    }
+    let (_, stdout, _) = home.run(&[
+        "tail",
+        "--no-follow",
+        "--jsonl",
+        "--with",
+        "alice",
+        "-p",
+        "urgent",
+        "--last",
+        "1",
+    ]);
+    assert_eq!(ids(&stdout), [answer]);
+    assert_eq!(home.run(&["tail", "--no-follow", "--last", "0"]).1, "");
+}
+
+/// More messages than the first windows hold, of which few are asked for.
+#[test]
+fn what_lies_far_back_is_found() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice", "bob"]);
+    let first = home.json(&["--as", "alice", "send", "bob", "the very first"]);
+    let mut lines = String::new();
+    for n in 0..400 {
+        lines.push_str(&format!("{{\"to_agent\":\"bob\",\"content\":\"{n}\"}}\n"));
+    }
+    std::fs::write(home.path("drafts"), lines).unwrap();
+    let mut carol = home.command(wagglebus_harness::fleet::program::find("wagglebus").unwrap());
+    let script = format!("cat {}; exec cat > /dev/null", home.path("drafts").display());
+    carol.args(["sidecar", "--agent", "carol", "stdio", "--", "sh", "-c", &script]);
+    let mut carol = carol
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let count = |options: &[&str]| {
+        let (code, stdout, stderr) = home.run(&[&["--json", "history"], options].concat());
+        assert_eq!(code, 0, "{stderr}");
+        ids(&stdout)
+    };
+    super::until(|| count(&["--everybody", "--from", "carol", "--limit", "1000"]).len() == 400);
+    carol.kill().unwrap();
+    carol.wait().unwrap();
+    assert_eq!(count(&["--as", "alice"]), [first["id"].as_str().unwrap()]);
+    assert_eq!(count(&["--as", "bob", "--limit", "401"]).len(), 401);
+    assert_eq!(count(&["--everybody", "--grep", "very first"]).len(), 1);
+    let newest = count(&["--as", "bob", "--limit", "3"]);
+    assert_eq!(newest, count(&["--as", "bob", "--limit", "400"])[397..]);
+}
