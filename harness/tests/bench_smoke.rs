@@ -7,5 +7,5 @@ use wagglebus_schemas::places::Durability;
 async fn every_case_is_reported() {
     let report = run(&Plan::smoke(Durability::Relaxed), |_| {}).await.unwrap();
     println!("{}", report.table());
-    assert_eq!(report.rows.len(), 31);
+    assert_eq!(report.rows.len(), 47);
 }

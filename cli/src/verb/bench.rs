@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Rounds of each case; fewer than 7 say little
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u8).range(1..=99))]
     rounds: u8,
+    /// How many sidecars the hive has
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    agents: u16,
     /// Only these cases (may be repeated)
     #[arg(long, value_enum, value_name = "CASE")]
     only: Vec<Which>,
@@ -46,6 +49,12 @@ enum Which {
     Deliver,
     /// Urgent messages over a backlog
     Urgent,
+    /// A minute of messages between agents, each acknowledged
+    Sustained,
+    /// What comes back when, after a server and a sidecar were killed
+    Recovery,
+    /// Many sidecars on one machine
+    Hive,
 }
 
 impl From<Which> for Case {
@@ -56,6 +65,9 @@ impl From<Which> for Case {
             Which::Stdin => Self::Stdin,
             Which::Deliver => Self::Deliver,
             Which::Urgent => Self::Urgent,
+            Which::Sustained => Self::Sustained,
+            Which::Recovery => Self::Recovery,
+            Which::Hive => Self::Hive,
         }
     }
 }
@@ -70,6 +82,7 @@ pub(crate) async fn run(args: Args, output: &mut Output) -> Result<(), Failure> 
     for durability in durabilities {
         let mut plan = Plan {
             rounds: usize::from(args.rounds),
+            agents: usize::from(args.agents),
             ..Plan::full(*durability)
         };
         if !args.only.is_empty() {

@@ -6,12 +6,16 @@
 
 mod baseline;
 mod deliver;
+mod hive;
 mod idle;
 mod pair;
 mod pipe;
+mod process;
+mod recovery;
 mod report;
 mod send;
 mod stdin;
+mod sustained;
 mod urgent;
 
 use std::time::Duration;
@@ -40,11 +44,26 @@ pub enum Case {
     Deliver,
     /// Urgent messages over a backlog.
     Urgent,
+    /// A minute of messages between four agents and four others, each acknowledged.
+    Sustained,
+    /// What comes back when, after a server and a sidecar were killed.
+    Recovery,
+    /// Many sidecars on one machine.
+    Hive,
 }
 
 impl Case {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Send, Self::Stdin, Self::Deliver, Self::Urgent];
+    pub const ALL: [Self; 8] = [
+        Self::Idle,
+        Self::Send,
+        Self::Stdin,
+        Self::Deliver,
+        Self::Urgent,
+        Self::Sustained,
+        Self::Recovery,
+        Self::Hive,
+    ];
 }
 
 /// What is measured, and how long.
@@ -60,12 +79,16 @@ pub struct Plan {
     pub samples: usize,
     /// Messages in the backlog that an urgent one overtakes.
     pub backlog: usize,
+    /// How long the sustained load lasts.
+    pub sustained: Duration,
+    /// How many sidecars a hive has.
+    pub agents: usize,
     /// What the server's acks promise.
     pub durability: Durability,
 }
 
 impl Plan {
-    /// Seven rounds: about two minutes for each durability.
+    /// Seven rounds: about five minutes for each durability.
     pub fn full(durability: Durability) -> Self {
         Self {
             cases: Case::ALL.to_vec(),
@@ -73,6 +96,8 @@ impl Plan {
             round: Duration::from_millis(700),
             samples: 400,
             backlog: 10_000,
+            sustained: Duration::from_secs(60),
+            agents: 100,
             durability,
         }
     }
@@ -85,6 +110,8 @@ impl Plan {
             round: Duration::from_millis(50),
             samples: 20,
             backlog: 200,
+            sustained: Duration::from_millis(300),
+            agents: 3,
             durability,
         }
     }
@@ -129,7 +156,19 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
             }
             Case::Urgent => {
                 progress("urgent over a backlog");
-                urgent::measure(plan, &fleet, &direct, &mut report).await?;
+                urgent::measure(plan, &fleet, &direct, "", &mut report).await?;
+            }
+            Case::Sustained => {
+                progress(&format!("load for {} s", plan.sustained.as_secs_f64()));
+                sustained::measure(plan, &mut fleet, &mut report).await?;
+            }
+            Case::Recovery => {
+                progress("recovery");
+                recovery::measure(plan, &mut fleet, &mut report).await?;
+            }
+            Case::Hive => {
+                progress(&format!("{} sidecars", plan.agents));
+                hive::measure(plan, &mut fleet, &direct, &mut report).await?;
             }
         }
     }

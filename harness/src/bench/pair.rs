@@ -21,6 +21,12 @@ impl Latencies {
             .map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
     }
 
+    /// The mean, in microseconds; 0 without any.
+    pub(super) fn mean_us(&self) -> f64 {
+        let sum: f64 = self.0.iter().map(Duration::as_secs_f64).sum();
+        sum * 1e6 / f64::from(u32::try_from(self.0.len()).unwrap_or(u32::MAX).max(1))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -67,5 +73,7 @@ mod tests {
         assert!((latencies.percentile_us(50) - 100.0).abs() < 1e-6);
         assert!((latencies.percentile_us(99) - 198.0).abs() < 1e-6);
         assert!((latencies.percentile_us(100) - 200.0).abs() < 1e-6);
+        assert!((latencies.mean_us() - 100.5).abs() < 1e-6);
+        assert!(Latencies::default().mean_us().abs() < 1e-6);
     }
 }

@@ -23,6 +23,9 @@ pub enum Unit {
     /// Percent of one core.
     #[serde(rename = "%")]
     PercentOfCore,
+    /// Percent of all.
+    #[serde(rename = "percent")]
+    Percent,
     /// A count.
     #[serde(rename = "")]
     Count,
@@ -36,7 +39,7 @@ impl Unit {
             Self::Microseconds => "µs",
             Self::Milliseconds => "ms",
             Self::Mebibytes => "MiB",
-            Self::PercentOfCore => "%",
+            Self::PercentOfCore | Self::Percent => "%",
             Self::Count => "",
         }
     }
@@ -51,6 +54,9 @@ pub enum Goal {
     /// The figure less the baseline is at most this.
     #[serde(rename = "added_max")]
     AddedMax(f64),
+    /// The figure is at least this.
+    #[serde(rename = "min")]
+    Min(f64),
     /// The figure is at most this.
     #[serde(rename = "max")]
     Max(f64),
@@ -121,6 +127,7 @@ impl Report {
         let met = goal.and_then(|goal| match goal {
             Goal::RatioMin(min) => ratio.map(|ratio| ratio >= min),
             Goal::AddedMax(max) => added.map(|added| added <= max),
+            Goal::Min(min) => Some(middle >= min),
             Goal::Max(max) => Some(middle <= max),
         });
         self.rows.push(Row {
@@ -165,6 +172,7 @@ impl Row {
             None => String::new(),
             Some(Goal::RatioMin(min)) => format!("ratio ≥ {min}"),
             Some(Goal::AddedMax(max)) => format!("added ≤ {} {unit}", short(max)),
+            Some(Goal::Min(min)) => format!("≥ {} {unit}", short(min)),
             Some(Goal::Max(max)) => format!("≤ {} {unit}", short(max)),
         };
         let met = match self.met {

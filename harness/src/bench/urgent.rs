@@ -19,8 +19,15 @@ use crate::fleet::Fleet;
 /// Urgent messages of a round.
 const URGENTS: usize = 20;
 
-/// Measures how soon an urgent message is handed over, and how many low ones are handed over meanwhile.
-pub(super) async fn measure(plan: &Plan, fleet: &Fleet, direct: &Direct, report: &mut Report) -> Result<()> {
+/// Measures how soon an urgent message is handed over, and how many low ones are handed over meanwhile; `circumstance`
+/// stands behind the names of the rows.
+pub(super) async fn measure(
+    plan: &Plan,
+    fleet: &Fleet,
+    direct: &Direct,
+    circumstance: &str,
+    report: &mut Report,
+) -> Result<()> {
     let to: AgentId = "receiver".parse()?;
     direct.publish(&to, Priority::Low, plan.backlog, 512).await?;
     let lows = Arc::new(AtomicU64::new(0));
@@ -53,7 +60,7 @@ pub(super) async fn measure(plan: &Plan, fleet: &Fleet, direct: &Direct, report:
         direct.publish(&to, Priority::Low, drained, 512).await?;
     }
     receiving.abort();
-    let case = |what: &str| format!("urgent over {} low, {what}", plan.backlog);
+    let case = |what: &str| format!("urgent over {} low{circumstance}, {what}", plan.backlog);
     report.add(
         &case("p50"),
         Unit::Milliseconds,
