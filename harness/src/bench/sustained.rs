@@ -84,13 +84,6 @@ pub(super) async fn measure(plan: &Plan, fleet: &mut Fleet, report: &mut Report)
     let seconds = plan.sustained.as_secs();
     let case = |what: &str| format!("{PAIRS} agents to {PAIRS} for {seconds} s, {what}");
     report.add(
-        &case("stored"),
-        Unit::PerSecond,
-        vec![stored],
-        Vec::new(),
-        Some(Goal::Min(1_000.0)),
-    );
-    report.add(
         &case("done"),
         Unit::PerSecond,
         vec![done],
