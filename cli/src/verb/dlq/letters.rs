@@ -1,12 +1,13 @@
 //! Reads `WB_DLQ` and drops what was written twice.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, decode, strict_json};
@@ -24,6 +25,12 @@ const LETTER_BYTES_MAX: usize = 512 * 1024;
 pub(super) struct Found {
     pub(super) letter: DeadLetter,
     pub(super) body: Value,
+    /// Its sequence in `WB_DLQ`.
+    pub(super) seq: u64,
+    /// The subject under which it lies there.
+    pub(super) subject: String,
+    /// What the operator said when it was dropped (ADR 26).
+    pub(super) dropped: Option<DeadLetter>,
 }
 
 /// The letters, oldest first, and what was found beside them.
@@ -39,28 +46,56 @@ pub(super) async fn read(reader: &Reader, hive: &Hive) -> Result<(Vec<Found>, Ve
     Ok(understand(hive, &stored))
 }
 
-/// A writer that got no ack writes again under another id: doubles have the same origin and the same recipient.
+/// A writer that got no ack writes again under another id: doubles have the same origin and the same recipient. What
+/// the operator dropped is marked by a letter of the operator about the letter.
 fn understand(hive: &Hive, stored: &[Stored]) -> (Vec<Found>, Vec<String>) {
-    let mut letters = Vec::new();
+    let mut letters: Vec<Found> = Vec::new();
     let mut odd = Vec::new();
-    let mut seen: BTreeSet<(String, u64, AgentId)> = BTreeSet::new();
+    let mut places: BTreeMap<Origin, usize> = BTreeMap::new();
+    let mut dropped: BTreeMap<u64, DeadLetter> = BTreeMap::new();
+    let own = Stream::Dlq.name(hive);
     for stored in stored {
-        match letter(hive, stored) {
-            Ok(found) => {
-                let DeadLetter {
-                    stream,
-                    stream_seq,
-                    agent,
-                    ..
-                } = &found.letter;
-                if seen.insert((stream.clone(), *stream_seq, agent.clone())) {
-                    letters.push(found);
-                }
+        let found = match letter(hive, stored) {
+            Ok(found) => found,
+            Err(why) => {
+                odd.push(format!("{} {}: {why}", stored.seq, stored.subject));
+                continue;
             }
-            Err(why) => odd.push(format!("{} {}: {why}", stored.seq, stored.subject)),
+        };
+        if is_drop(&found.letter, &own) {
+            dropped.insert(found.letter.stream_seq, found.letter);
+            continue;
+        }
+        places.entry(origin(&found.letter)).or_insert_with(|| {
+            letters.push(found);
+            letters.len().saturating_sub(1)
+        });
+    }
+    // A drop names one of the doubles and means the letter.
+    for stored in stored {
+        let Some(mark) = dropped.get(&stored.seq) else {
+            continue;
+        };
+        let place = letter(hive, stored)
+            .ok()
+            .and_then(|found| places.get(&origin(&found.letter)).copied());
+        if let Some(found) = place.and_then(|place| letters.get_mut(place)) {
+            found.dropped = Some(mark.clone());
         }
     }
     (letters, odd)
+}
+
+/// What doubles have in common.
+type Origin = (String, u64, AgentId);
+
+fn origin(letter: &DeadLetter) -> Origin {
+    (letter.stream.clone(), letter.stream_seq, letter.agent.clone())
+}
+
+/// Only the operator drops letters, and nobody else can write under that name.
+fn is_drop(letter: &DeadLetter, dlq: &str) -> bool {
+    letter.stream == dlq && letter.reason == DeadReason::Operator && letter.agent == AgentId::operator()
 }
 
 /// The writer's name stands in the subject, where nobody can forge it: it must be the agent that the letter names.
@@ -72,7 +107,13 @@ fn letter(hive: &Hive, stored: &Stored) -> Result<Found, String> {
         return Err(format!("it speaks of {}, who did not write it", letter.agent));
     }
     let body = strict_json::parse(&stored.payload).map_err(|error| error.to_string())?;
-    Ok(Found { letter, body })
+    Ok(Found {
+        letter,
+        body,
+        seq: stored.seq,
+        subject: stored.subject.clone(),
+        dropped: None,
+    })
 }
 
 impl Found {
@@ -120,6 +161,12 @@ pub(super) mod tests {
                 "body_base64": original.map(|bytes| STANDARD.encode(bytes)), "at": "2026-01-02T03:04:05.000Z" })
     }
 
+    /// The letter as it was found in the stream.
+    pub(crate) fn found(original: Option<&[u8]>) -> Found {
+        let body = body("wb.msg.bob.high.alice", original);
+        letter(&Hive::default(), &stored(1, "wb.dlq.max_deliver.bob", &body)).unwrap()
+    }
+
     fn stored(seq: u64, subject: &str, body: &Value) -> Stored {
         Stored {
             seq,
@@ -127,6 +174,49 @@ pub(super) mod tests {
             time: String::new(),
             msg_id: None,
             payload: body.to_string().into(),
+        }
+    }
+
+    #[test]
+    fn what_the_operator_dropped_is_marked_and_nobody_else_can() {
+        let letter = body("wb.msg.bob.high.alice", Some(b"{}"));
+        let own = "wb.dlq.max_deliver.bob";
+        let mark = |agent: &str, stream: &str, seq: u64| {
+            let mut mark = body(own, None);
+            let new = [
+                ("agent", json!(agent)),
+                ("stream", json!(stream)),
+                ("stream_seq", json!(seq)),
+                ("reason", json!("operator")),
+            ];
+            for (key, value) in new {
+                mark[key] = value;
+            }
+            mark
+        };
+        let drops = "wb.dlq.operator.operator";
+        // The second of two doubles is named: the letter is meant.
+        let told = [
+            stored(1, own, &letter),
+            stored(2, own, &letter),
+            stored(9, drops, &mark("operator", "WB_DLQ", 2)),
+        ];
+        let (letters, odd) = understand(&Hive::default(), &told);
+        assert_eq!((letters.len(), odd.len()), (1, 0));
+        assert!(letters[0].dropped.is_some());
+        for (subject, mark) in [
+            ("wb.dlq.operator.mallory", mark("mallory", "WB_DLQ", 1)),
+            ("wb.dlq.operator.mallory", mark("operator", "WB_DLQ", 1)),
+            (drops, mark("operator", "WB_MESSAGES", 1)),
+        ] {
+            let (letters, _) = understand(
+                &Hive::default(),
+                &[stored(1, own, &letter), stored(9, subject, &mark)],
+            );
+            assert!(
+                letters.iter().all(|found| found.dropped.is_none()),
+                "{subject} {mark}"
+            );
         }
     }
 

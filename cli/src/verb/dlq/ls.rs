@@ -1,9 +1,8 @@
 //! `dlq ls`: the dead letters, newest last.
 
 use serde_json::{Value, json};
-use wagglebus_schemas::AgentId;
-use wagglebus_schemas::reason::DeadReason;
 
+use super::choice::Choice;
 use super::letters;
 use super::letters::Found;
 use crate::failure::Failure;
@@ -11,7 +10,6 @@ use crate::output::{Output, table};
 use crate::printable;
 use crate::session::Session;
 use crate::target::BusArgs;
-use crate::value;
 
 /// Characters of a detail that a row shows.
 const DETAIL_CHARS: usize = 60;
@@ -19,12 +17,11 @@ const DETAIL_CHARS: usize = 60;
 /// List the dead letters, newest last
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those of this recipient
-    #[arg(long, value_name = "AGENT")]
-    agent: Option<AgentId>,
-    /// Only those that are dead for this reason
-    #[arg(long, value_name = "REASON", value_parser = value::words::<DeadReason>(DeadReason::ALL.iter().map(|r| r.as_str())))]
-    reason: Option<DeadReason>,
+    #[command(flatten)]
+    choice: Choice,
+    /// Only those that were dropped; else only those that were not
+    #[arg(long)]
+    dropped: bool,
     /// At most this many of the newest
     #[arg(long, value_name = "N", default_value_t = 50)]
     last: usize,
@@ -34,12 +31,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let mut letters = letters(&args.bus, session, output).await?;
-    letters.retain(|found| {
-        args.agent
-            .as_ref()
-            .is_none_or(|agent| found.letter.agent == *agent)
-            && args.reason.is_none_or(|reason| found.letter.reason == reason)
-    });
+    letters.retain(|found| found.dropped.is_some() == args.dropped && args.choice.takes(found));
     let newest = letters.split_off(letters.len().saturating_sub(args.last));
     if output.json() {
         let items: Vec<Value> = newest.into_iter().map(|found| found.body).collect();
@@ -58,7 +50,7 @@ pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> 
     if !letters.is_empty() {
         output.note(format!("{} older ones: --last N", letters.len()))?;
     }
-    output.note("what it said: wagglebus dlq show ID; send it again: wagglebus dlq retry ID")?;
+    output.note("what it said: wagglebus dlq show ID; send it again: … retry ID; put it away: … drop ID")?;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! `dlq`: the dead letters: what could not be delivered, why, and another try.
 
+mod choice;
+mod drop;
+mod export;
 mod letters;
 mod ls;
 mod publish;
@@ -17,12 +20,14 @@ use crate::session::Session;
 use crate::target::BusArgs;
 use letters::{Found, read};
 
-/// Dead letters: list them, show one, or send the message again
+/// Dead letters: list them, show one, send the message again, put them away
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Ls(ls::Args),
     Show(show::Args),
     Retry(retry::Args),
+    Drop(drop::Args),
+    Export(export::Args),
 }
 
 pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
@@ -30,6 +35,8 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Ls(args) => ls::run(&args, session, output).await,
         Verb::Show(args) => show::run(&args, session, output).await,
         Verb::Retry(args) => retry::run(args, session, output).await,
+        Verb::Drop(args) => drop::run(args, session, output).await,
+        Verb::Export(args) => export::run(&args, session, output).await,
     }
 }
 

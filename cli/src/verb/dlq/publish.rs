@@ -25,25 +25,30 @@ pub(super) struct NotAcked {
 /// Publishes, a few times if need be, always under the same id.
 pub(super) async fn publish(bus: &impl Bus, hive: &Hive, renewed: &Renewed) -> Result<Stored, NotAcked> {
     let message = &renewed.message;
+    let record = Outgoing {
+        subject: renewed.subject.clone(),
+        id: message.id,
+        expected_stream: Some(Stream::Messages.name(hive)),
+        headers: vec![
+            (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
+            (headers::CE_ID, message.id.to_string()),
+            (headers::CE_TYPE, message.event_type()),
+            (headers::CE_SOURCE, format!("/{hive}/{}", message.from_agent)),
+            (headers::CE_SUBJECT, message.to_agent.to_string()),
+            (headers::CE_TIME, message.timestamp.to_string()),
+        ],
+        payload: renewed.bytes.clone().into(),
+        expected_last_subject_seq: None,
+    };
+    store(bus, record).await
+}
+
+/// Publishes a record, a few times if need be.
+pub(super) async fn store(bus: &impl Bus, record: Outgoing) -> Result<Stored, NotAcked> {
     let mut tries = 1;
     let mut maybe_stored = false;
     loop {
-        let record = Outgoing {
-            subject: renewed.subject.clone(),
-            id: message.id,
-            expected_stream: Some(Stream::Messages.name(hive)),
-            headers: vec![
-                (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
-                (headers::CE_ID, message.id.to_string()),
-                (headers::CE_TYPE, message.event_type()),
-                (headers::CE_SOURCE, format!("/{hive}/{}", message.from_agent)),
-                (headers::CE_SUBJECT, message.to_agent.to_string()),
-                (headers::CE_TIME, message.timestamp.to_string()),
-            ],
-            payload: renewed.bytes.clone().into(),
-            expected_last_subject_seq: None,
-        };
-        let error = match bus.send(record).await {
+        let error = match bus.send(record.clone()).await {
             // Not handed to the connection, and so not stored.
             Err(error) => error,
             Ok(ack) => match ack.await {
@@ -77,9 +82,8 @@ impl NotAcked {
     /// What to tell of the retry `new` of `old`: exit 4 where another retry could double it, 5 where nothing was
     /// accepted, 6 where it was refused (WIRE, Errors).
     pub(super) fn explain(&self, old: Id, new: Id) -> Failure {
-        let failure = Failure::caused(&self.error);
         if self.maybe_stored {
-            return failure
+            return Failure::caused(&self.error)
                 .coded(ErrorCode::LevelNotReached)
                 .why(format!(
                     "it may be stored as {new} all the same; a new retry would be another message"
@@ -89,6 +93,12 @@ impl NotAcked {
                     "repeat it under its id: wagglebus dlq retry --id {new} {old}"
                 ));
         }
+        self.failure()
+    }
+
+    /// What to tell when a repeat does no harm.
+    pub(super) fn failure(&self) -> Failure {
+        let failure = Failure::caused(&self.error);
         match &self.error.fault {
             PublishFault::NoAnswer(NoAnswer::PermissionDenied) => failure.coded(ErrorCode::Forbidden),
             PublishFault::NoAnswer(_) => failure.coded(ErrorCode::BusUnreachable),

@@ -104,7 +104,13 @@ mod tests {
         let letter = serde_json::from_value(body.clone()).unwrap();
         renew(
             &Hive::default(),
-            &Found { letter, body },
+            &Found {
+                letter,
+                body,
+                seq: 1,
+                subject: "wb.dlq.max_deliver.bob".into(),
+                dropped: None,
+            },
             NEW.parse().unwrap(),
             Timestamp::EPOCH,
         )

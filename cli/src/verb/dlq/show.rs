@@ -56,6 +56,9 @@ fn show(found: &Found, session: &Session, output: &mut Output) -> Result<(), Fai
         letter.delivery,
         line(&letter.detail)
     ))?;
+    if let Some(mark) = &found.dropped {
+        output.line(format!("dropped  {}: {}", mark.at, line(&mark.detail)))?;
+    }
     match found.original() {
         Some(bytes) => output.line(printable::block(&String::from_utf8_lossy(&bytes)).trim_end())?,
         None => output.line("the original bytes were not kept: they are over the bound")?,

@@ -62,6 +62,73 @@ async fn letters(fleet: &Fleet) -> Vec<Value> {
     tokio::time::timeout(WITHIN, written).await.unwrap()
 }
 
+/// Nothing is deleted: the letter is only listed no more, and everything else still knows it.
+#[tokio::test]
+async fn a_dropped_letter_is_hidden_and_stays() {
+    let fleet = hive(&["alice", "bob"]).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let bob = fleet.sidecar("bob").unwrap().client();
+    let mut ids = Vec::new();
+    for text in ["one", "two"] {
+        let sent = send(&alice, &draft("bob", Priority::High, text)).await;
+        kill(&bob).await;
+        ids.push(sent.id.to_string());
+    }
+    let listed = |arguments: &[&str]| -> Vec<Value> {
+        let (code, answer, stderr) = run(&fleet, &[&["ls"], arguments].concat());
+        assert_eq!(code, 0, "{stderr}");
+        let items = answer["items"].as_array().unwrap().iter();
+        items.map(|item| item["message_id"].clone()).collect()
+    };
+    let both = async { while letters(&fleet).await.len() < 2 {} };
+    tokio::time::timeout(WITHIN, both).await.unwrap();
+
+    let (code, _, stderr) = run(&fleet, &["drop", "--all"]);
+    assert!(
+        code == 2 && stderr.contains("2 dead letters would be dropped"),
+        "{stderr}"
+    );
+    let (code, answer, _) = run(&fleet, &["drop", "--all", "--dry-run"]);
+    assert_eq!((code, answer["items"].as_array().unwrap().len()), (0, 2));
+    let (code, answer, _) = run(&fleet, &["drop", "--all", "--older", "1h", "--yes"]);
+    assert_eq!((code, &answer["items"]), (0, &json!([])), "none is that old");
+    assert_eq!(listed(&[]), [json!(ids[0]), json!(ids[1])]);
+
+    let (code, answer, stderr) = run(&fleet, &["drop", &ids[0], "--why", "known"]);
+    assert_eq!(
+        (code, &answer["items"][0]["message_id"]),
+        (0, &json!(ids[0])),
+        "{stderr}"
+    );
+    assert_eq!(listed(&[]), [json!(ids[1])]);
+    assert_eq!(listed(&["--dropped"]), [json!(ids[0])]);
+    let (code, answer, _) = run(&fleet, &["drop", &ids[0]]);
+    assert_eq!((code, &answer["items"]), (0, &json!([])), "it is dropped already");
+    assert_eq!(run(&fleet, &["show", &ids[0]]).0, 0);
+    assert_eq!(run(&fleet, &["retry", "--dry-run", &ids[0]]).0, 0);
+    let other = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+    assert_eq!(run(&fleet, &["drop", other]).0, 3);
+    assert_eq!(run(&fleet, &["drop"]).0, 2);
+
+    let file = fleet.bus().home().join("dead.jsonl");
+    let file = file.to_str().unwrap();
+    let (code, answer, stderr) = run(&fleet, &["export", file]);
+    assert_eq!((code, &answer["letters"]), (0, &json!(2)), "{stderr}");
+    let lines: Vec<Value> = std::fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let said = |line: &Value| (line["message"]["content"].clone(), line["dropped"].is_string());
+    assert_eq!(
+        lines.iter().map(said).collect::<Vec<_>>(),
+        [("one".into(), true), ("two".into(), false)]
+    );
+    assert_eq!(lines[0]["letter"]["message_id"], ids[0]);
+    let (code, _, stderr) = run(&fleet, &["export", file]);
+    assert!(code == 1 && stderr.contains("it exists"), "{stderr}");
+}
+
 #[tokio::test]
 async fn a_dead_message_is_delivered_as_a_new_one_of_its_sender() {
     let fleet = hive(&["alice", "bob"]).await;
