@@ -140,6 +140,11 @@ impl Failure {
         self
     }
 
+    /// The reason, where one is said.
+    pub(crate) fn why_said(&self) -> Option<&str> {
+        self.0.why.as_deref()
+    }
+
     /// Adds how to fix it, with the command to type.
     #[must_use]
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {

@@ -16,6 +16,7 @@ mod man;
 mod nak;
 mod program;
 mod provision;
+mod replay;
 mod reply;
 mod room;
 mod send;
@@ -49,6 +50,7 @@ pub(crate) enum Verb {
     Ack(ack::Args),
     Nak(nak::Args),
     History(history::Args),
+    Replay(replay::Args),
     Trace(trace::Args),
     #[command(subcommand)]
     Dlq(dlq::Verb),
@@ -75,7 +77,7 @@ impl Verb {
     pub(crate) const fn minds_signals(&self) -> bool {
         matches!(
             self,
-            Self::Up(_) | Self::Demo(_) | Self::Send(_) | Self::Ask(_) | Self::Reply(_)
+            Self::Up(_) | Self::Demo(_) | Self::Send(_) | Self::Ask(_) | Self::Reply(_) | Self::Replay(_)
         )
     }
 }
@@ -106,6 +108,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Ack(args) => ack::run(args, session, output).await,
         Verb::Nak(args) => nak::run(args, session, output).await,
         Verb::History(args) => history::run(args, session, output).await,
+        Verb::Replay(args) => replay::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,

@@ -6,6 +6,7 @@ mod held;
 mod history;
 mod inbox;
 mod named;
+mod replay;
 mod room;
 mod stdio;
 mod stock;
