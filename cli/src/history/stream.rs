@@ -1,5 +1,7 @@
 //! History out of the stream, as the inspector.
 
+use std::collections::BTreeSet;
+
 use wagglebus_nats::topology::joined_key;
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::stream::{Stream, lane_consumer};
@@ -115,6 +117,9 @@ impl Archive {
             (mine(&stored, &subject) && filter.takes(&kept.message, kept.at)).then_some(kept)
         });
         let Found { mut items, more } = found.await?;
+        // A sidecar that starts again may publish a message once more, and recipients drop the double.
+        let mut seen = BTreeSet::new();
+        items.retain(|kept| seen.insert((kept.message.from_agent.clone(), kept.message.id)));
         acknowledge(&self.reader, &self.hive, &mut items).await?;
         Ok(History { items, more })
     }

@@ -1,5 +1,7 @@
 //! What waits for an agent, read from the stream by the inspector: takes nothing, counts no hand-over.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use wagglebus_client::{Client, discovery};
 use wagglebus_nats::keys::BusUser;
@@ -8,7 +10,7 @@ use wagglebus_schemas::api::{InboxPeek, MessageKey, PendingCounts};
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::stream::{Stream, lane_consumer};
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{AgentId, Level, Message, Priority, decode, strict_json};
+use wagglebus_schemas::{AgentId, Id, Level, Message, Priority, decode, strict_json};
 
 use crate::failure::Failure;
 use crate::reader::{Position, ReadError, Reader, Stored};
@@ -87,6 +89,10 @@ impl<'a> Lanes<'a> {
         peek: &InboxPeek,
     ) -> Result<Waiting, ReadError> {
         let mut waiting = Waiting::default();
+        let in_hand = peek.in_hand.iter().map(|item| &item.message);
+        let mut seen: BTreeSet<(AgentId, Id)> = in_hand
+            .map(|message| (message.from_agent.clone(), message.id))
+            .collect();
         for priority in Priority::ALL {
             let position = self
                 .reader
@@ -106,9 +112,12 @@ impl<'a> Lanes<'a> {
             if position.waiting > 0 {
                 let stored = self.lane(&position, position.delivered, u64::MAX).await?;
                 let unread = stored.iter().filter_map(|stored| self.understand(stored));
-                let (ended, unread): (Vec<_>, Vec<_>) =
-                    unread.partition(|unread| has_ended(peek, &unread.message));
-                count = count.saturating_sub(u64::try_from(ended.len()).unwrap_or(u64::MAX));
+                // A sidecar that starts again may publish a message once more; the double is never handed over either.
+                let (unread, none): (Vec<_>, Vec<_>) = unread.partition(|unread| {
+                    let Message { from_agent, id, .. } = &unread.message;
+                    !has_ended(peek, &unread.message) && seen.insert((from_agent.clone(), *id))
+                });
+                count = count.saturating_sub(u64::try_from(none.len()).unwrap_or(u64::MAX));
                 waiting.unread.extend(unread);
             }
             *waiting.count_mut(*priority) = count;

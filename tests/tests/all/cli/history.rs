@@ -1,8 +1,12 @@
 //! History out of the stream, and what `tail` chooses.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use wagglebus_nats::connect::{Credentials, Settings, connect};
 
 use super::Home;
+use crate::messages::WITHIN;
 
 fn ids(lines: &str) -> Vec<String> {
     let id = |line: &str| {
@@ -109,4 +113,45 @@ fn what_lies_far_back_is_found() {
     assert_eq!(count(&["--everybody", "--grep", "very first"]).len(), 1);
     let newest = count(&["--as", "bob", "--limit", "3"]);
     assert_eq!(newest, count(&["--as", "bob", "--limit", "400"])[397..]);
+}
+
+/// A sidecar that starts again may publish a message once more under its own id: nobody is shown it twice.
+#[tokio::test]
+async fn doubles_are_shown_once() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice"]);
+    let bus = home.file("run/wb/bus.json");
+    let mut settings = Settings::new(bus["url"].as_str().unwrap(), "test");
+    settings.credentials = Credentials::NkeyFile(bus["credentials_file"].as_str().unwrap().into());
+    let (connection, _) = connect(settings).await.unwrap();
+    let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+    let message = serde_json::json!({ "id": id, "from_agent": "bob", "to_agent": "alice", "content": "x",
+        "timestamp": "2026-01-02T03:04:05.000Z" });
+    let session = connection.session().unwrap();
+    let jetstream = session.jetstream();
+    // The server forgets ids after this time, which is 15 minutes otherwise.
+    let mut config = jetstream
+        .get_stream("WB_MESSAGES")
+        .await
+        .unwrap()
+        .cached_info()
+        .config
+        .clone();
+    config.duplicate_window = Duration::from_millis(100);
+    jetstream.update_stream(config).await.unwrap();
+    let publish = async || {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", id);
+        let subject = "wb.msg.alice.normal.bob";
+        let ack = jetstream.publish_with_headers(subject, headers, message.to_string().into());
+        ack.await.unwrap().await.unwrap()
+    };
+    publish().await;
+    let again = async { while publish().await.duplicate {} };
+    tokio::time::timeout(WITHIN, again).await.unwrap();
+    let (_, lines, _) = home.run(&["--json", "--as", "alice", "history"]);
+    assert_eq!(ids(&lines), [id]);
+    let inbox = home.json(&["--as", "alice", "inbox"]);
+    assert_eq!(inbox["messages"].as_array().unwrap().len(), 1, "{inbox}");
+    assert_eq!(inbox["pending"]["normal"], 1);
 }
