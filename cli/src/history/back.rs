@@ -14,6 +14,8 @@ use crate::reader::{ReadError, Reader, Stored};
 const WINDOW_FIRST: u64 = 64;
 /// Sequences of the largest window.
 const WINDOW_MAX: u64 = 65_536;
+/// Parts of a window that are read at once.
+const PARTS: u64 = 16;
 /// A window in which fewer messages were looked at is followed by one of twice its size.
 const SPARSE: usize = 256;
 
@@ -57,10 +59,10 @@ pub(crate) async fn newest<T>(
             return Ok(finish(found, look.limit, true));
         }
         let lower = upper.saturating_sub(size).saturating_add(1).max(1);
-        let ranges = look
-            .subjects
-            .iter()
-            .map(|subject| range(reader, look, subject, (lower, upper), &wanted));
+        let ranges = look.subjects.iter().flat_map(|subject| {
+            let (wanted, parts) = (&wanted, parts(lower, upper));
+            parts.map(move |part| range(reader, look, subject, part, wanted))
+        });
         let ranges = try_join_all(ranges).await?;
         let looked: usize = ranges.iter().map(|range| range.looked).sum();
         looks = looks.saturating_add(looked);
@@ -74,6 +76,17 @@ pub(crate) async fn newest<T>(
         }
     }
     Ok(finish(found, look.limit, false))
+}
+
+/// A window in parts that are read at once: one answer brings one message, so time goes by in waiting.
+fn parts(lower: u64, upper: u64) -> impl Iterator<Item = (u64, u64)> {
+    let length = (upper.saturating_sub(lower) / PARTS).saturating_add(1);
+    (0..PARTS)
+        .map(move |part| {
+            let first = lower.saturating_add(part.saturating_mul(length));
+            (first, upper.min(first.saturating_add(length).saturating_sub(1)))
+        })
+        .filter(|(first, last)| first <= last)
 }
 
 fn finish<T>(mut found: BTreeMap<u64, T>, limit: usize, more: bool) -> Found<T> {
@@ -133,6 +146,30 @@ async fn begins_before(reader: &Reader, look: &Look<'_>, lower: u64) -> Result<b
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_parts_are_the_window() {
+        for (lower, upper) in [
+            (1, 1),
+            (1, 15),
+            (1, 16),
+            (1, 17),
+            (65, 128),
+            (1, 65_536),
+            (7, 1_000),
+        ] {
+            let parts: Vec<(u64, u64)> = parts(lower, upper).collect();
+            assert_eq!(
+                (parts[0].0, parts[parts.len() - 1].1),
+                (lower, upper),
+                "{parts:?}"
+            );
+            assert!(
+                parts.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0),
+                "{parts:?}"
+            );
+        }
+    }
 
     #[test]
     fn only_the_newest_are_kept_and_more_is_told() {

@@ -115,6 +115,34 @@ fn what_lies_far_back_is_found() {
     assert_eq!(newest, count(&["--as", "bob", "--limit", "400"])[397..]);
 }
 
+#[test]
+fn rooms_count_from_the_time_of_joining() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["alice", "bob"]);
+    let post = |text: &str| {
+        home.json(&["--as", "bob", "send", "room:design", text])["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let before = post("before");
+    let (code, _, stderr) = home.run(&["--as", "alice", "room", "join", "design"]);
+    assert_eq!(code, 0, "{stderr}");
+    let after = post("after");
+    let history = |arguments: &[&str]| ids(&home.run(&[&["--json", "history"], arguments].concat()).1);
+    assert_eq!(history(&["--as", "alice"]), [after.as_str()]);
+    assert_eq!(
+        history(&["--as", "alice", "--with", "room:design"]),
+        [after.as_str()]
+    );
+    assert_eq!(
+        history(&["--as", "bob"]),
+        [before.as_str(), &after],
+        "what one wrote oneself"
+    );
+    assert_eq!(history(&[]), [""; 0]);
+}
+
 /// A sidecar that starts again may publish a message once more under its own id: nobody is shown it twice.
 #[tokio::test]
 async fn doubles_are_shown_once() {
