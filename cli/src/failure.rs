@@ -84,6 +84,29 @@ impl Failure {
         Self::contract(ErrorCode::InvalidMessage, what)
     }
 
+    /// Exit 3.
+    pub(crate) fn not_found(what: impl Into<String>) -> Self {
+        Self::contract(ErrorCode::NotFound, what)
+    }
+
+    /// What another program of ours said on its standard error, with its exit code.
+    pub(crate) fn of_program(code: Option<i32>, said: &str) -> Self {
+        let kind = match code {
+            Some(2) => Kind::Usage,
+            Some(3) => Kind::Contract(ErrorCode::NotFound),
+            Some(5) => Kind::Contract(ErrorCode::BusUnreachable),
+            Some(6) => Kind::Refused,
+            Some(_) | None => Kind::Failed,
+        };
+        let told = |mark: &str| said.lines().find_map(|line| line.trim_start().strip_prefix(mark));
+        let last = said.lines().last().unwrap_or("it ended without a word");
+        let failure = Self::new(kind, told("error: ").unwrap_or(last));
+        match told("fix: ") {
+            Some(fix) => failure.fix(fix),
+            None => failure,
+        }
+    }
+
     /// Exit 2.
     pub(crate) fn usage(error: &impl ToString) -> Self {
         let text = error.to_string();

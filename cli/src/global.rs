@@ -22,7 +22,7 @@ pub(crate) struct Global {
     /// This configuration file alone, or `none`; else wagglebus.toml here or above, and the user's config.toml
     #[arg(long, global = true, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
     pub(crate) config: Option<ConfigChoice>,
-    /// Speak as this agent; else WAGGLEBUS_AGENT, else operator
+    /// Speak as this agent; else WAGGLEBUS_AGENT, else whose tmux pane this is, else operator
     #[arg(long = "as", global = true, value_name = "AGENT")]
     pub(crate) sender: Option<AgentId>,
 }

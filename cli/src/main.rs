@@ -1,12 +1,14 @@
 //! The command line of wagglebus: one module per verb, data on stdout, everything else on stderr.
 
 mod args;
+mod attachment;
 mod demo;
 mod failure;
 mod filter;
 mod global;
 mod history;
 mod output;
+mod pane;
 mod printable;
 mod programs;
 mod reader;

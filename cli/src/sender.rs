@@ -9,8 +9,12 @@ use crate::failure::Failure;
 /// Names the sender for programs that an agent starts; sidecars give it to their children.
 pub(crate) const VARIABLE: &str = "WAGGLEBUS_AGENT";
 
-/// `--as`, else the variable, else `operator` (DESIGN 6). An empty variable counts as unset.
-pub(crate) fn resolve(flag: Option<&AgentId>, variable: Option<&OsStr>) -> Result<AgentId, Failure> {
+/// `--as`, else the variable, else whose pane this is, else `operator` (DESIGN 6). An empty variable counts as unset.
+pub(crate) fn resolve(
+    flag: Option<&AgentId>,
+    variable: Option<&OsStr>,
+    owner_of_pane: impl FnOnce() -> Option<AgentId>,
+) -> Result<AgentId, Failure> {
     if let Some(agent) = flag {
         return Ok(agent.clone());
     }
@@ -18,7 +22,7 @@ pub(crate) fn resolve(flag: Option<&AgentId>, variable: Option<&OsStr>) -> Resul
         Some(value) => value.to_string_lossy().parse().map_err(|error| {
             Failure::invalid(format!("{VARIABLE}: {error}")).fix("unset it, or say --as AGENT")
         }),
-        None => Ok(AgentId::operator()),
+        None => Ok(owner_of_pane().unwrap_or_else(AgentId::operator)),
     }
 }
 
@@ -27,13 +31,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_wins_over_the_variable_and_the_operator_comes_last() {
+    fn the_flag_wins_then_the_variable_then_the_pane_and_the_operator_comes_last() {
         let alice: AgentId = "alice".parse().unwrap();
-        let resolve = |flag, variable: Option<&str>| resolve(flag, variable.map(OsStr::new));
-        assert_eq!(resolve(Some(&alice), Some("bob")).unwrap().as_str(), "alice");
-        assert_eq!(resolve(None, Some("bob")).unwrap().as_str(), "bob");
-        assert_eq!(resolve(None, Some("")).unwrap(), AgentId::operator());
-        assert_eq!(resolve(None, None).unwrap(), AgentId::operator());
-        assert_eq!(resolve(None, Some("a.b")).unwrap_err().exit_code(), 6);
+        let carol: AgentId = "carol".parse().unwrap();
+        let resolve = |flag, variable: Option<&str>, pane: Option<&AgentId>| {
+            resolve(flag, variable.map(OsStr::new), || pane.cloned())
+        };
+        let pane = Some(&carol);
+        assert_eq!(
+            resolve(Some(&alice), Some("bob"), pane).unwrap().as_str(),
+            "alice"
+        );
+        assert_eq!(resolve(None, Some("bob"), pane).unwrap().as_str(), "bob");
+        assert_eq!(resolve(None, Some(""), pane).unwrap().as_str(), "carol");
+        assert_eq!(resolve(None, None, None).unwrap().as_str(), "operator");
+        assert_eq!(resolve(None, Some("a.b"), pane).unwrap_err().exit_code(), 6);
     }
 }

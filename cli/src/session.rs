@@ -7,6 +7,7 @@ use wagglebus_schemas::{AgentId, Hive};
 
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::pane::Here;
 use crate::sender;
 
 /// The surroundings of one run of the command line.
@@ -67,6 +68,7 @@ impl Session {
         sender::resolve(
             self.sender.as_ref(),
             std::env::var_os(sender::VARIABLE).as_deref(),
+            || Here::of_process()?.owner(&self.places),
         )
     }
 

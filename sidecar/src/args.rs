@@ -154,6 +154,10 @@ pub(crate) struct TmuxArguments {
     /// Go on with the attachment that is recorded, even if its program is gone: then messages are held. Without one, attach
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// Record the attachment, say what it is, and end: `wagglebus attach` looks before a sidecar runs in the background
+    #[arg(long, hide = true, conflicts_with = "resume")]
+    pub(crate) record: bool,
 }
 
 impl TmuxArguments {

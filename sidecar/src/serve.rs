@@ -40,6 +40,12 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let (arguments, places) = (&setup.arguments, &setup.places);
     let folder = StateFolder::open(&setup.state_dir())?;
     let checked = Checked::new(&setup).await?;
+    if let Checked::Tmux(attached) = &checked
+        && attached.arguments.record
+    {
+        println!("{}", attached.told());
+        return Ok(());
+    }
     let Recovered {
         storage,
         ledger,

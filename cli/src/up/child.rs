@@ -38,7 +38,7 @@ const FOREIGN: [&str; 7] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// For people.
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     /// The file.
     pub(crate) path: PathBuf,
     /// Its arguments.
@@ -51,16 +51,16 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// It runs.
-    Started { name: &'static str, pid: u32 },
+    Started { name: String, pid: u32 },
     /// It ended by itself and is started again after the time.
     Ended {
-        name: &'static str,
+        name: String,
         status: ExitStatus,
         again_in: Duration,
     },
     /// It cannot be started and is tried again after the time.
     Failed {
-        name: &'static str,
+        name: String,
         error: io::Error,
         again_in: Duration,
     },
@@ -76,10 +76,11 @@ pub(crate) async fn keep(
     let mut wait = BACKOFF_FIRST;
     while !*stop.borrow() {
         let began = Instant::now();
-        let name = program.name;
+        let name = program.name.clone();
         let event = match spawn(&program, &hive) {
             Ok(mut child) => {
                 if let Some(pid) = child.id() {
+                    let name = name.clone();
                     tell.send(Event::Started { name, pid }).ok();
                 }
                 tokio::select! {
@@ -158,7 +159,7 @@ mod tests {
 
     fn shell(folder: &tempfile::TempDir, script: &str) -> Program {
         Program {
-            name: "shell",
+            name: "shell".into(),
             path: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
             log: folder.path().join("shell.log"),

@@ -12,7 +12,9 @@
 //! | in which order, and how does it end? | [`run`] |
 //! | who may end it? | [`signals`] |
 //! | how does it go into the background? | [`detach`] |
+//! | whose panes are attached? | [`attached`] |
 
+pub(crate) mod attached;
 pub(crate) mod bus_file;
 pub(crate) mod child;
 pub(crate) mod coordinator;

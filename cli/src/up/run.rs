@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::programs::{self, COORDINATOR, SIDECAR};
 use crate::session::Session;
+use crate::up::attached::Attached;
 use crate::up::child::{self, Program, keep};
 use crate::up::furnish::{Furnished, furnish};
 use crate::up::leftovers::Record;
@@ -84,19 +86,21 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
         operator_pid: None,
         operator_ends: 0,
         brain_pid: None,
+        attached: Attached::new(places.clone(), sidecar.clone(), tell_children.clone()),
+        look: signals::attachments()?,
     };
     let mut children = JoinSet::new();
     let start_children = || {
         for program in [
             Program {
-                name: BRAIN,
+                name: BRAIN.to_owned(),
                 path: brain,
                 arguments: vec!["--ready-file".into(), coordinator::ready_file(places).into()],
                 log: logs::file(places, BRAIN),
             },
             Program {
-                name: OPERATOR,
-                path: sidecar,
+                name: OPERATOR.to_owned(),
+                path: sidecar.clone(),
                 arguments: ["--agent", "operator", "http"].map(Into::into).into(),
                 log: logs::file(places, OPERATOR),
             },
@@ -116,6 +120,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
 
     // First those who need the server, then the server, then the sign that it can be found.
     stop_children.send_replace(true);
+    bus.attached.end().await;
     while children.join_next().await.is_some() {}
     stop_server.send_replace(true);
     let gave_up = server.await.ok().and_then(Result::err);
@@ -163,6 +168,10 @@ struct Bus<'a> {
     operator_ends: u32,
     /// The coordinator, for as long as it is not known where it listens.
     brain_pid: Option<u32>,
+    /// The sidecars of attached panes.
+    attached: Attached,
+    /// Says that attachments changed.
+    look: Signal,
 }
 
 impl Bus<'_> {
@@ -208,6 +217,7 @@ impl Bus<'_> {
         coordinator::forget(self.places);
         let logged = logs::length(&logs::file(self.places, OPERATOR));
         start_children();
+        self.attach()?;
         let mut warnings = self.wait_for_children(logged).await?;
         warnings.extend(furnished.not_ours.iter().map(|path| {
             format!(
@@ -305,8 +315,17 @@ impl Bus<'_> {
                 None => Err(server_gone()),
             },
             Some(event) = self.child_events.recv() => self.on_child(&event),
+            _ = self.look.recv(), if self.file.is_some() => self.attach(),
             () = sleep(COORDINATOR_LOOK_EVERY), if self.brain_pid.is_some() => self.look_for_coordinator(),
         }
+    }
+
+    /// Makes the sidecars of attached panes be those that are wanted.
+    fn attach(&mut self) -> Result<(), Failure> {
+        for odd in self.attached.reconcile() {
+            self.output.note(format!("no attachment: {odd}"))?;
+        }
+        Ok(())
     }
 
     fn on_server(&mut self, event: ServerEvent) -> Result<(), Failure> {

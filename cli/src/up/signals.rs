@@ -66,6 +66,12 @@ impl End {
     }
 }
 
+/// The signal by which `attach` and `detach` say that attachments changed.
+pub(crate) fn attachments() -> Result<Signal, Failure> {
+    signal(SignalKind::user_defined1())
+        .map_err(|error| Failure::failed("signals cannot be received").why(error.to_string()))
+}
+
 /// A thread of its own, because the runtime would wait at its end for a read that never returns.
 fn end_of_input() -> oneshot::Receiver<Infallible> {
     let (ended, end) = oneshot::channel::<Infallible>();

@@ -3,6 +3,7 @@
 mod ack;
 mod agents;
 mod ask;
+mod attach;
 mod bench;
 mod completions;
 mod config;
@@ -43,6 +44,8 @@ pub(crate) enum Verb {
     Down(down::Args),
     Status(status::Args),
     Demo(demo::Args),
+    Attach(attach::Attach),
+    Detach(attach::Detach),
     Send(send::Args),
     Ask(ask::Args),
     Reply(reply::Args),
@@ -100,6 +103,8 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Up(args) => up::run(args, session, output).await,
         Verb::Down(args) => down::run(args, session, output).await,
         Verb::Status(args) => status::run(args, session, output).await,
+        Verb::Attach(args) => attach::attach(args, session, output).await,
+        Verb::Detach(args) => attach::detach(args, session, output).await,
         Verb::Demo(args) => play(args.once, session, output).await,
         Verb::Send(args) => send::run(args, session, output).await,
         Verb::Ask(args) => ask::run(args, session, output).await,

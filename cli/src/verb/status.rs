@@ -11,6 +11,7 @@ use wagglebus_nats::server::{Health, Monitor};
 use wagglebus_schemas::places::{AgentFile, BusFile, CoordinatorAddress, Places};
 use wagglebus_schemas::stream::Stream;
 
+use crate::attachment;
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::session::Session;
@@ -49,6 +50,8 @@ struct Sidecar {
     #[serde(flatten)]
     file: AgentFile,
     ready: bool,
+    /// The pane that it writes into.
+    pane: Option<String>,
     /// Checks that are not `ok`, with the reason.
     failing: BTreeMap<&'static str, String>,
 }
@@ -83,7 +86,11 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         files.map_err(|error| Failure::failed("the run folder cannot be read").why(error.to_string()))?;
     let mut sidecars = Vec::new();
     for file in files {
-        sidecars.push(ask(file).await);
+        let attached =
+            attachment::of(places, &file.agent).and_then(|_| attachment::pane(places, &file.agent));
+        let mut sidecar = ask(file).await;
+        sidecar.pane = attached.map(|attached| attached.pane);
+        sidecars.push(sidecar);
     }
     Ok(Status {
         bus,
@@ -150,12 +157,14 @@ async fn ask(file: AgentFile) -> Sidecar {
             Sidecar {
                 file,
                 ready: answer.value.ready,
+                pane: None,
                 failing,
             }
         }
         Err(error) => Sidecar {
             file,
             ready: false,
+            pane: None,
             failing: BTreeMap::from([("api", error.to_string())]),
         },
     }
@@ -192,7 +201,7 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
     }
     output.line("")?;
     output.table(&rows)?;
-    let mut rows = table(["SIDECAR", "PROCESS", "STATE", "SOCKET"]);
+    let mut rows = table(["SIDECAR", "PROCESS", "STATE", "PANE", "SOCKET"]);
     for sidecar in &status.sidecars {
         let failing: Vec<String> = sidecar
             .failing
@@ -208,6 +217,7 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
             sidecar.file.agent.to_string(),
             sidecar.file.pid.to_string(),
             state,
+            sidecar.pane.clone().unwrap_or_else(|| "-".to_owned()),
             sidecar.file.socket.display().to_string(),
         ]);
     }

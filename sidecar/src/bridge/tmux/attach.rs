@@ -86,6 +86,20 @@ pub(crate) struct Attached {
     pub(crate) lock: PaneLock,
 }
 
+impl Attached {
+    /// What was attached to, as one line of JSON.
+    pub(crate) fn told(&self) -> serde_json::Value {
+        let leader = &self.attachment.identity.leader;
+        serde_json::json!({
+            "pane": self.attachment.pane,
+            "socket": self.attachment.socket,
+            "profile": self.profile.name,
+            "pid": leader.pid,
+            "command": leader.argv,
+        })
+    }
+}
+
 /// What was found in a pane.
 struct Found {
     socket: PathBuf,
