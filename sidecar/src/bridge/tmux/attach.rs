@@ -28,6 +28,9 @@ pub(crate) enum AttachError {
     /// Its process has ended.
     #[error("the process of pane {0} has ended")]
     Dead(String),
+    /// What runs in it is this very command.
+    #[error("pane {0} runs this command itself")]
+    Ourselves(String),
     /// Nothing may be typed into it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -54,6 +57,7 @@ impl AttachError {
             Self::Call(CallError::NoServer(_)) => Some("name the tmux server with -L NAME or -S SOCKET"),
             Self::Call(CallError::Program(_)) => Some("install tmux, or use another mode"),
             Self::Call(CallError::Refused(_) | CallError::Silent) | Self::Record { .. } => None,
+            Self::Ourselves(_) => Some("type it in another pane; nobody can be told from a shell while this runs in it"),
             Self::Dead(_) | Self::Refused(Refusal::Nobody) => Some("start the agent in that pane first"),
             Self::Refused(Refusal::Shell(_)) => Some(
                 "it would execute what agents write: start the agent in that pane first; --profile shell shows messages \
@@ -71,7 +75,7 @@ impl AttachError {
             Self::Target(_) => 2,
             Self::NoPane(_) => 3,
             Self::Call(_) => 5,
-            Self::Dead(_) | Self::Refused(_) | Self::Lock(LockError::Taken(_)) => 6,
+            Self::Dead(_) | Self::Ourselves(_) | Self::Refused(_) | Self::Lock(LockError::Taken(_)) => 6,
             Self::Lock(LockError::Io { .. }) | Self::Record { .. } => 1,
         }
     }
@@ -171,6 +175,9 @@ async fn find(arguments: &TmuxArguments) -> Result<Found, AttachError> {
     }
     let forced = arguments.profile.map(crate::args::ProfileName::profile);
     let foreground = foreground(flags.root_pid).await.ok_or(Refusal::Nobody)?;
+    if u32::try_from(rustix::process::getpgrp().as_raw_pid()) == Ok(foreground.group) {
+        return Err(AttachError::Ourselves(flags.pane));
+    }
     let any = |profile: &Profile| profile.name == profile::SHELL.name;
     let identity = Identity::of(
         foreground.group,
