@@ -1,19 +1,20 @@
 //! `ack`: settles a message as done, or reports it as seen.
 
-use wagglebus_schemas::api::AckRequest;
+use wagglebus_schemas::api::{AckRequest, ReadRequest};
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
 use crate::value;
 use crate::verb::settle;
+use crate::verb::settle::Way;
 
 /// Settle a message as done; prints its id and the level reached
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The message
     id: String,
-    /// The lease under which it was taken; else the current one, else it is taken if it is next
+    /// The lease under which it was taken; else the current one, else it is settled where it waits
     #[arg(long)]
     lease: Option<String>,
     /// Only seen: you still work on it and keep the lease
@@ -24,16 +25,17 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let id = value::id(&args.id)?;
     let client = session.client()?;
-    let lease = settle::lease(session, &client, id, args.lease).await?;
-    let answer = client
-        .ack(
-            id,
-            &AckRequest {
-                lease,
-                done: !args.not_done,
-            },
-        )
-        .await?;
+    let done = !args.not_done;
+    let way = if done {
+        settle::way(session, &client, id, args.lease).await?
+    } else {
+        // To work on it one must have it.
+        Way::Lease(settle::lease(session, &client, id, args.lease).await?)
+    };
+    let answer = match way {
+        Way::Lease(lease) => client.ack(id, &AckRequest { lease, done }).await?,
+        Way::Elsewhere { from: from_agent } => client.read_elsewhere(id, &ReadRequest { from_agent }).await?,
+    };
     if output.json() {
         output.body(&answer.body)?;
     } else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use wagglebus_client::{Client, Take};
+use wagglebus_schemas::AgentId;
 use wagglebus_schemas::api::{InboxPeek, NakRequest};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::Id;
@@ -26,12 +27,39 @@ pub(crate) async fn lease(
     id: Id,
     given: Option<String>,
 ) -> Result<String, Failure> {
+    match way(session, client, id, given).await? {
+        Way::Lease(lease) => Ok(lease),
+        Way::Elsewhere { .. } => Err(neither(id)),
+    }
+}
+
+/// How a message can be settled.
+pub(crate) enum Way {
+    /// It is in hand, or was the next and is now.
+    Lease(String),
+    /// It waits behind others, where whoever may read the stream has read it: it can be ended there, but not given back.
+    Elsewhere {
+        /// Who wrote it.
+        from: AgentId,
+    },
+}
+
+/// As [`lease`], and for a message that waits behind others who wrote it.
+///
+/// # Errors
+/// `not_found` when the message is neither in hand nor waits.
+pub(crate) async fn way(
+    session: &Session,
+    client: &Client,
+    id: Id,
+    given: Option<String>,
+) -> Result<Way, Failure> {
     if let Some(lease) = given {
-        return Ok(lease);
+        return Ok(Way::Lease(lease));
     }
     let peek = client.peek().await?.value;
     if let Some(item) = peek.in_hand.iter().find(|item| item.message.id == id) {
-        return item.lease.clone().ok_or_else(|| {
+        return item.lease.clone().map(Way::Lease).ok_or_else(|| {
             Failure::contract(
                 ErrorCode::LeaseLost,
                 format!("{id} is in the agent's hands, but not by a lease"),
@@ -39,8 +67,15 @@ pub(crate) async fn lease(
             .fix("the agent itself settles it")
         });
     }
-    if !is_next(&look(session, client, &peek).await?, id) {
-        return Err(neither(id));
+    let waiting = look(session, client, &peek).await?;
+    let mut waits = waiting.again.iter().chain(&waiting.unread);
+    let elsewhere = waits
+        .find(|unread| unread.message.id == id)
+        .map(|unread| Way::Elsewhere {
+            from: unread.message.from_agent.clone(),
+        });
+    if !is_next(&waiting, id) {
+        return elsewhere.ok_or_else(|| neither(id));
     }
     let taken = client
         .inbox(Take {
@@ -63,7 +98,8 @@ pub(crate) async fn lease(
         };
         client.nak(item.message.id, &back).await?;
     }
-    lease.ok_or_else(|| neither(id))
+    // What is put off still was not handed over.
+    lease.map(Way::Lease).or(elsewhere).ok_or_else(|| neither(id))
 }
 
 /// What waits, as the stream has it.

@@ -1,4 +1,4 @@
-//! Settling without a lease: the next message is taken, no other one ever.
+//! Settling without a lease: the next message is taken, no other one ever; what waits behind it is settled where it lies.
 
 use serde_json::Value;
 
@@ -21,16 +21,21 @@ fn ack_takes_the_next_message_and_no_other() {
     let (second, first) = (send("two", "normal"), send("one", "high"));
     assert_eq!(deliveries(&home), [0, 0]);
 
-    for verb in ["ack", "nak"] {
-        let (code, _, stderr) = home.run(&["--as", "alice", verb, &second]);
+    for verb in [&["ack", "--not-done"][..], &["nak"]] {
+        let (code, _, stderr) = home.run(&[&["--as", "alice"], verb, &[&second]].concat());
         assert_eq!(code, 3, "{stderr}");
         assert!(stderr.contains("neither in hand nor next"), "{stderr}");
     }
     assert_eq!(deliveries(&home), [0, 0], "nothing was handed over");
 
-    for id in [first, second] {
+    for (id, left) in [(second, &[0][..]), (first, &[])] {
         let (code, stdout, stderr) = home.run(&["--as", "alice", "ack", &id]);
         assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
+        assert_eq!(
+            deliveries(&home),
+            left,
+            "only it was settled, and no other handed over"
+        );
     }
     assert_eq!(deliveries(&home), [0; 0]);
 }
@@ -73,17 +78,21 @@ fn finished_messages_are_not_unread_while_an_older_one_is_put_off() {
     assert!(stdout.contains("again"), "{stdout}{stderr}");
 
     for id in [put_off, one, last] {
-        let (code, _, stderr) = run(&["ack", id]);
+        let (code, _, stderr) = run(&["nak", id]);
         assert_eq!(code, 3, "{stderr}");
     }
+    assert_eq!(run(&["ack", one]).0, 3, "it is settled already");
     assert_eq!(listed(), expected, "nothing was handed over");
     for id in [next, last] {
         let (code, stdout, stderr) = run(&["ack", id]);
         assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
     }
     assert_eq!(listed().0, [again]);
-    let (code, _, stderr) = run(&["ack", put_off]);
+    let (code, _, stderr) = run(&["nak", put_off]);
     assert_eq!(code, 3, "it is put off still: {stderr}");
+    let (code, stdout, stderr) = run(&["ack", put_off]);
+    assert_eq!((code, stdout), (0, format!("{put_off} done\n")), "{stderr}");
+    assert_eq!(listed().0, []);
 }
 
 #[test]
