@@ -45,6 +45,10 @@ pub enum Taker {
     Reader(ReaderId),
 }
 
+/// Time without a reader or a request after which nothing is left that could bring the agent a message, in milliseconds.
+/// An agent that asks again and again is not away in between.
+pub const UNATTENDED_MS: u64 = 5_000;
+
 /// Readers, waiting requests and messages in hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inbox {
@@ -56,6 +60,8 @@ pub struct Inbox {
     /// The reader that is a terminal pane.
     pane: Option<Pane>,
     hands: BTreeMap<Key, Hand>,
+    /// When somebody last wanted a message, or had one.
+    wanted_ms: Option<u64>,
 }
 
 impl Inbox {
@@ -68,7 +74,22 @@ impl Inbox {
             paused: BTreeSet::new(),
             pane: None,
             hands: BTreeMap::new(),
+            wanted_ms: None,
         }
+    }
+
+    /// Takes note of whether somebody wants a message now, or has one.
+    pub fn notice(&mut self, now_ms: u64) {
+        let wanted = !self.requests.is_empty() || !self.readers.is_empty() || !self.hands.is_empty();
+        if wanted || self.wanted_ms.is_none() {
+            self.wanted_ms = Some(now_ms);
+        }
+    }
+
+    /// Whether nobody has asked for messages for so long that only the agent itself can change that.
+    pub fn is_unattended(&self, now_ms: u64) -> bool {
+        self.wanted_ms
+            .is_some_and(|wanted| now_ms.saturating_sub(wanted) >= UNATTENDED_MS)
     }
 
     /// A long poll begins to wait.

@@ -64,7 +64,7 @@ pub type InHand<'a> = &'a Hand;
 impl Sidecar {
     /// What the machine tells of itself now.
     pub fn view(&self, now: Now) -> View {
-        let (state, hold) = self.state();
+        let (state, hold) = self.state(now.mono_ms);
         let mut inbox = LaneDepths::default();
         for lane in Priority::ALL.iter().copied() {
             let oldest_ms = self.inbox.oldest_ms(lane, now.mono_ms);
@@ -105,7 +105,7 @@ impl Sidecar {
         self.inbox.hands()
     }
 
-    fn state(&self) -> (SessionState, Option<HoldReason>) {
+    fn state(&self, now_ms: u64) -> (SessionState, Option<HoldReason>) {
         if self.drain == Drain::Over {
             return (SessionState::Gone, None);
         }
@@ -131,14 +131,21 @@ impl Sidecar {
         } else {
             SessionState::Busy
         };
-        (state, full.then_some(HoldReason::Busy))
+        let hold = if full {
+            Some(HoldReason::Busy)
+        } else {
+            let away = state != SessionState::Starting && self.inbox.is_unattended(now_ms);
+            away.then_some(HoldReason::CannotWake)
+        };
+        (state, hold)
     }
 
     /// Sends a heartbeat when its time has come; one whose `hold`, epoch or end changed goes at once, unless one went
     /// just before.
     pub(super) fn beat(&mut self, cx: &mut Context<'_>) {
         let now_ms = cx.now.mono_ms;
-        let (state, hold) = self.state();
+        self.inbox.notice(now_ms);
+        let (state, hold) = self.state(now_ms);
         let epoch = self.fence.epoch();
         let shown = self.heartbeat_shown.as_ref();
         let told = |shown: &Shown| (shown.hold, shown.epoch, shown.state == SessionState::Draining);

@@ -57,7 +57,9 @@ impl AttachError {
             Self::Call(CallError::NoServer(_)) => Some("name the tmux server with -L NAME or -S SOCKET"),
             Self::Call(CallError::Program(_)) => Some("install tmux, or use another mode"),
             Self::Call(CallError::Refused(_) | CallError::Silent) | Self::Record { .. } => None,
-            Self::Ourselves(_) => Some("type it in another pane; nobody can be told from a shell while this runs in it"),
+            Self::Ourselves(_) => {
+                Some("type it in another pane; nobody can be told from a shell while this runs in it")
+            }
             Self::Dead(_) | Self::Refused(Refusal::Nobody) => Some("start the agent in that pane first"),
             Self::Refused(Refusal::Shell(_)) => Some(
                 "it would execute what agents write: start the agent in that pane first; --profile shell shows messages \

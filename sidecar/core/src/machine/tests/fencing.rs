@@ -2,10 +2,11 @@
 
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::lease::Lease;
+use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{Id, Level, Priority};
 
 use super::effects::{answer, fetching, handed, published, refused, settlements};
-use super::rig::{Rig, again, draft, id, key, lane_state, message};
+use super::rig::{Rig, again, draft, id, key, lane_state, message, now};
 use crate::effect::{Answer, Effect, Settlement};
 use crate::event::{Event, FetchOutcome, LeaseOutcome, ReaderId};
 use crate::fence::LEASE_MS;
@@ -346,6 +347,31 @@ fn hold_and_epoch_are_told_at_once_but_not_for_each_message() {
     assert!(told <= 1, "{told} heartbeats in no time");
     rig.take_one(message("alice", "bob", LOW, 30));
     assert_eq!(beats(&rig.pass(250)), 1);
+}
+
+/// Nobody asks for messages: only the agent itself can change that, and its senders should know.
+#[test]
+fn an_agent_that_asks_for_nothing_cannot_be_woken() {
+    let mut rig = Rig::up("bob", 1);
+    let hold = |rig: &Rig| rig.sidecar.view(now(rig.now_ms)).hold.map(|hold| hold.reason);
+    rig.pass(4_000);
+    assert_eq!(hold(&rig), None, "it may be between two questions");
+    rig.pass(4_500);
+    assert_eq!(hold(&rig), Some(HoldReason::CannotWake));
+    let since = rig.sidecar.view(now(rig.now_ms)).hold.unwrap().since;
+    rig.pass(60_000);
+    assert_eq!(
+        rig.sidecar.view(now(rig.now_ms)).hold.unwrap().since,
+        since,
+        "one hold"
+    );
+    let item = rig.take_one(message("alice", "bob", LOW, 1));
+    assert_eq!(hold(&rig), Some(HoldReason::Busy));
+    rig.ack(id(1), &item.lease);
+    assert_eq!(hold(&rig), None);
+    rig.open(1, false, 1);
+    rig.pass(60_000);
+    assert_eq!(hold(&rig), None, "a reader waits");
 }
 
 #[test]
