@@ -20,3 +20,4 @@ mod protocol;
 mod queue;
 mod roster;
 mod tidy;
+mod tmux;

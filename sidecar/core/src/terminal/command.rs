@@ -86,6 +86,8 @@ pub fn look(pane: &str) -> Vec<String> {
         "capture-pane",
         "-p",
         "-e",
+        // Blanks at the end of a row tell whether a line runs over.
+        "-N",
         "-t",
         pane,
     ])

@@ -2,9 +2,7 @@
 //!
 //! | state | a look shows | what follows |
 //! |---|---|---|
-//! | check | our text in the input (a former process put it there) | as if pasted |
-//! | | our text elsewhere | injected |
-//! | | an empty input, and the program may be given something now | paste |
+//! | check | an empty input, and the program may be given something now | paste |
 //! | pasted | our text in the input, nothing in the way, the delay is over | Enter |
 //! | | our text has left the input | injected: a person pressed Enter |
 //! | entered | our text has left the input | injected |
@@ -21,14 +19,16 @@ use super::screen::{Condition, Input, Sight};
 pub const ENTERS_MAX: u32 = 4;
 /// How often a mode of tmux is left before that is given up.
 const LEAVES_MAX: u32 = 5;
-/// Time between two looks while something is expected any moment, in milliseconds.
-const SOON_MS: u64 = 30;
+/// Time between two looks while something is expected any moment, in milliseconds: at first and at last.
+const SOON_MS: std::ops::RangeInclusive<u64> = 4..=40;
 /// How long after an act that is, in milliseconds.
 const SOON_FOR_MS: u64 = 2_000;
 /// Time between two looks otherwise, in milliseconds.
 pub const LATER_MS: u64 = 500;
 /// How long a text may take from the paste to the screen, in milliseconds.
 const ARRIVES_MS: u64 = 5_000;
+/// The same for a text that a former process pasted, in milliseconds: it had more time already.
+const RESUMED_ARRIVES_MS: u64 = 1_000;
 /// How long after Enter the text may stay in the input before Enter is pressed again, in milliseconds; doubled each time.
 const ENTER_AGAIN_MS: u64 = 1_000;
 /// How long something must have been in the way before it is told, in milliseconds.
@@ -102,9 +102,34 @@ impl Injection {
         }
     }
 
+    /// A text that a former process had pasted or, if `entered`, had begun to enter. What of it is not to be seen after a
+    /// moment never came into the pane.
+    pub const fn resumed(now_ms: u64, urgent: bool, entered: bool) -> Self {
+        let mut injection = Self::new(now_ms, urgent, 0, false);
+        injection.state = if entered {
+            State::Entered {
+                presses: 1,
+                again_at_ms: now_ms,
+            }
+        } else {
+            State::Pasted {
+                enter_at_ms: now_ms,
+                arrives_by_ms: now_ms.saturating_add(RESUMED_ARRIVES_MS),
+                certain: false,
+                arrived: false,
+            }
+        };
+        injection
+    }
+
     /// Nothing was pasted yet: another text may go first.
     pub const fn is_unbegun(&self) -> bool {
         matches!(self.state, State::Check)
+    }
+
+    /// Something urgent waits behind it: what is half done is in its way, and is finished as if it were urgent itself.
+    pub const fn hasten(&mut self) {
+        self.urgent |= !self.is_unbegun();
     }
 
     /// Why it does not go on, once that has lasted for a moment.
@@ -174,19 +199,10 @@ impl Injection {
     }
 
     fn check(&mut self, now_ms: u64, sight: &Sight) -> Act {
-        match sight.input {
-            Input::Ours | Input::Mixed => {
-                self.state = State::Pasted {
-                    enter_at_ms: now_ms,
-                    arrives_by_ms: now_ms,
-                    certain: true,
-                    arrived: true,
-                };
-                self.wait_for_text(now_ms, sight)
-            }
-            Input::Empty | Input::Foreign if sight.submitted => Act::End(End::Injected),
-            Input::Empty if self.may(sight.condition) => Act::Paste,
-            Input::Empty | Input::Foreign | Input::Hidden => self.wait(now_ms, sight),
+        if sight.input == Input::Empty && self.may(sight.condition) {
+            Act::Paste
+        } else {
+            self.wait(now_ms, sight)
         }
     }
 
@@ -261,9 +277,14 @@ impl Injection {
         self.look_again(now_ms)
     }
 
-    const fn look_again(&self, now_ms: u64) -> Act {
-        let soon = now_ms < self.acted_at_ms.saturating_add(SOON_FOR_MS) && !self.is_unbegun();
-        Act::LookAt(now_ms.saturating_add(if soon { SOON_MS } else { LATER_MS }))
+    fn look_again(&self, now_ms: u64) -> Act {
+        let since_ms = now_ms.saturating_sub(self.acted_at_ms);
+        let pause_ms = if since_ms < SOON_FOR_MS && !self.is_unbegun() {
+            (since_ms / 2).clamp(*SOON_MS.start(), *SOON_MS.end())
+        } else {
+            LATER_MS
+        };
+        Act::LookAt(now_ms.saturating_add(pause_ms))
     }
 }
 

@@ -6,7 +6,7 @@
 //! | [`fence`], [`frame`] | how a message is shown, and recognised on a screen |
 //! | [`profile`] | what is known of programs, as data |
 //! | [`identity`] | who runs in a pane, and whether they are still the same |
-//! | [`capture`], [`screen`] | what tmux tells of a pane, and what that means |
+//! | [`capture`], [`screen`], `shown` | what tmux tells of a pane, and what that means |
 //! | [`command`] | what tmux is asked to do, with what must hold at that moment |
 //! | [`inject`] | one message into a pane: pasted once, Enter after a check, verified |
 //! | [`output`] | `@` lines in what a pane prints |
@@ -21,5 +21,6 @@ pub mod output;
 pub mod profile;
 pub mod sanitise;
 pub mod screen;
+mod shown;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
 //! Reads a screen: what the program in the pane does, and what stands in its input. What is unclear is not safe.
 
 use super::capture::{Capture, Row};
-use super::fence::{Fence, find_mark, is_padding, squeeze};
+use super::fence::{Fence, is_padding, squeeze};
+use super::frame::Form;
 use super::profile::{InputRule, Profile};
+use super::shown::{Shown, has, is_selection};
 
 /// A person who pressed a key within this time may go on typing, in seconds.
 const PERSON_S: u64 = 2;
-/// Rows above the input in which a program tells what it does; those below it all count.
-const NEAR_ROWS: usize = 4;
 /// Least length of a rule that borders an input.
 const RULE_MIN: usize = 10;
 /// Most rows that an input may fill.
@@ -89,7 +89,7 @@ pub fn read(profile: &Profile, capture: &Capture, expected: Option<&Expected>, u
     } else {
         None
     };
-    let place = find_input(profile.input, capture);
+    let place = find_input(profile, capture, expected);
     let (input, outside) = match &place {
         Some(place) => (content(profile, place, expected), place.outside(&capture.rows)),
         None => (Input::Hidden, squeeze_rows(&capture.rows)),
@@ -134,9 +134,9 @@ const fn is_half_typed(input: Input) -> bool {
 }
 
 /// Where an input stands: its rows, and its text without prompt and borders, blank where it is faint.
-struct Place {
-    first: usize,
-    last: usize,
+pub(super) struct Place {
+    pub(super) first: usize,
+    pub(super) last: usize,
     text: String,
 }
 
@@ -152,26 +152,26 @@ fn squeeze_rows(rows: &[Row]) -> String {
     rows.iter().map(|row| squeeze(&row.text)).collect()
 }
 
-fn find_input(rule: InputRule, capture: &Capture) -> Option<Place> {
-    match rule {
+fn find_input(profile: &Profile, capture: &Capture, expected: Option<&Expected>) -> Option<Place> {
+    match profile.input {
         InputRule::Boxed(prompts) => find_boxed(prompts, &capture.rows),
         InputRule::Glyph(prompts) => find_glyph(prompts, &capture.rows),
-        InputRule::Cursor(prompts) => find_at_cursor(prompts, capture),
+        InputRule::Cursor(prompts) => find_at_cursor(profile, prompts, capture, expected),
     }
 }
 
-/// The lowest rows between two rules of which the first begins with a prompt.
+/// The rows between the lowest rule and the next one above it that a prompt follows: a text in the input may itself have
+/// something like a rule.
 fn find_boxed(prompts: &[char], rows: &[Row]) -> Option<Place> {
     let bottom = rows.iter().rposition(|row| is_rule(&row.text))?;
-    let above = rows.get(..bottom)?;
-    let top = above.iter().rposition(|row| is_rule(&row.text))?;
-    let (first, last) = (top.checked_add(1)?, bottom.checked_sub(1)?);
-    if last < first || last.saturating_sub(first) > INPUT_ROWS_MAX {
-        return None;
-    }
-    let text = joined(rows.get(first..=last)?);
-    let text = text.strip_prefix(prompts)?.to_owned();
-    Some(Place { first, last, text })
+    let last = bottom.checked_sub(1)?;
+    let above = rows.get(..bottom)?.iter().enumerate().rev().take(INPUT_ROWS_MAX);
+    let tops = above.filter(|(_, row)| is_rule(&row.text));
+    tops.map(|(top, _)| top.saturating_add(1)).find_map(|first| {
+        let text = joined(rows.get(first..=last)?);
+        let text = text.strip_prefix(prompts)?.to_owned();
+        Some(Place { first, last, text })
+    })
 }
 
 /// The lowest row that begins with a prompt, up to the next blank one.
@@ -191,11 +191,22 @@ fn find_glyph(prompts: &[char], rows: &[Row]) -> Option<Place> {
 }
 
 /// The cursor's line: its row, with the rows above that run over into it.
-fn find_at_cursor(prompts: &[&str], capture: &Capture) -> Option<Place> {
+fn find_at_cursor(
+    profile: &Profile,
+    prompts: &[&str],
+    capture: &Capture,
+    expected: Option<&Expected>,
+) -> Option<Place> {
     let last = capture.flags.cursor_y;
-    let width = capture.flags.width;
+    let row = capture.rows.get(last)?.solid.trim_end();
+    let ends_in_prompt = |text: &str| {
+        // The prompt's own blank at the end may have been cut off.
+        let with_blank = format!("{} ", text.trim_end());
+        let mut prompts = prompts.iter();
+        prompts.any(|prompt| with_blank.ends_with(prompt) || with_blank.trim_end().ends_with(prompt))
+    };
     let mut first = last;
-    let is_full = |row: &Row| row.text.chars().count() >= width;
+    let is_full = |row: &Row| is_full(&row.text, capture.flags.width);
     while let Some(above) = first.checked_sub(1)
         && capture.rows.get(above).is_some_and(is_full)
     {
@@ -203,15 +214,43 @@ fn find_at_cursor(prompts: &[&str], capture: &Capture) -> Option<Place> {
     }
     let rows = capture.rows.get(first..=last)?;
     let line: String = rows.iter().map(|row| row.solid.as_str()).collect();
-    let line = line.trim_end();
-    // The prompt's own blank at the end may have been cut off.
-    let with_blank = format!("{line} ");
-    let is_empty = line.is_empty()
-        || prompts
-            .iter()
-            .any(|prompt| line.ends_with(prompt) || with_blank.ends_with(prompt));
-    let text = if is_empty { String::new() } else { line.to_owned() };
+    let at_cursor = |text: &str| Place {
+        first: last,
+        last,
+        text: text.to_owned(),
+    };
+    let close = expected.map(|expected| expected.fence.squeezed_close());
+    let after = close.and_then(|close| Some(squeeze(&line).split_once(&close)?.1.to_owned()));
+    if let Some(after) = after {
+        // A line that fills its last row is followed by the next prompt, or by a blank row once it is entered; only a shell
+        // that edits its line goes to the next row by itself.
+        let entered = row.is_empty() && profile.form != Form::ShellLine;
+        let behind = after.trim_start_matches([']', '\'']);
+        if last > first && (entered || (!behind.is_empty() && ends_in_prompt(row))) {
+            return Some(at_cursor(""));
+        }
+        let text = line;
+        return Some(Place { first, last, text });
+    }
+    if row.is_empty() || ends_in_prompt(&line) {
+        return Some(at_cursor(""));
+    }
+    let text = line;
     Some(Place { first, last, text })
+}
+
+/// Whether a row is written up to its end. Before a wide character a column may stay free.
+fn is_full(row: &str, width: usize) -> bool {
+    let wide = row.chars().filter(|char| is_wide(*char)).count();
+    let cells = row.chars().count().saturating_add(wide);
+    cells.saturating_add(usize::from(wide > 0)) >= width
+}
+
+/// Whether a character fills two cells, as far as that matters here.
+const fn is_wide(char: char) -> bool {
+    matches!(char, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}'
+        | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}')
 }
 
 /// Rows as one text, without borders.
@@ -224,17 +263,6 @@ fn is_rule(text: &str) -> bool {
     let rule = |char: char| matches!(char, '─' | '━' | '╭' | '╮' | '╰' | '╯' | '┌' | '┐' | '└' | '┘');
     let drawn = text.chars().filter(|char| rule(*char)).count();
     drawn >= RULE_MIN && text.trim_start().starts_with(rule)
-}
-
-/// A numbered choice with a pointer in front: `❯ 1. Yes`.
-fn is_selection(text: &str) -> bool {
-    let text = text.trim_start_matches(is_padding);
-    let Some(choice) = text.strip_prefix(['❯', '›', '▌', '>', '→']) else {
-        return false;
-    };
-    let choice = choice.trim_start();
-    let behind = choice.trim_start_matches(|char: char| char.is_ascii_digit());
-    behind.len() < choice.len() && behind.starts_with(['.', ')'])
 }
 
 fn content(profile: &Profile, place: &Place, expected: Option<&Expected>) -> Input {
@@ -279,61 +307,4 @@ fn is_collapsed(profile: &Profile, text: &str, expected: &Expected) -> bool {
     numbers.any(|number| {
         number == expected.chars || number == expected.lines || number.saturating_add(1) == expected.lines
     })
-}
-
-/// The rows in which a program tells what it does. What stands in frames of ours is not its own.
-struct Shown<'a> {
-    /// Those that may be a dialog: below the input, or the input itself; without an input the lower half of the screen.
-    dialog: Vec<&'a str>,
-    /// Those that may tell that it works: also a few above the input.
-    status: Vec<&'a str>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(capture: &'a Capture, place: Option<&Place>, input: Input) -> Self {
-        let written = capture.rows.iter().rposition(|row| !row.text.trim().is_empty());
-        let end = written.map_or(0, |last| last.saturating_add(1));
-        let rows: Vec<&str> = capture
-            .rows
-            .iter()
-            .take(end)
-            .map(|row| row.text.as_str())
-            .collect();
-        let Some(place) = place else {
-            let half: Vec<&str> = rows
-                .into_iter()
-                .rev()
-                .take(capture.flags.height.max(2) / 2)
-                .collect();
-            return Self {
-                dialog: half.clone(),
-                status: half,
-            };
-        };
-        let below = rows.iter().skip(place.last.saturating_add(1)).copied();
-        let inside = rows
-            .iter()
-            .take(place.last.saturating_add(1))
-            .skip(place.first)
-            .copied();
-        let above = rows.iter().take(place.first).rev().copied();
-        let above = above.filter(|row| !row.trim_matches(is_padding).is_empty());
-        let own = above.take(NEAR_ROWS).filter(|row| !is_framed(row));
-        Self {
-            dialog: inside
-                .filter(|_| !matches!(input, Input::Ours | Input::Mixed))
-                .chain(below.clone())
-                .collect(),
-            status: own.chain(below).collect(),
-        }
-    }
-}
-
-fn has(row: &str, signs: &[&str]) -> bool {
-    signs.iter().any(|sign| row.contains(sign))
-}
-
-/// A row of a frame.
-fn is_framed(row: &str) -> bool {
-    row.trim_start_matches(is_padding).starts_with("| ") || find_mark(&squeeze(row)).is_some()
 }

@@ -88,6 +88,7 @@ pub(crate) struct Attached {
     pub(crate) attachment: Attachment,
     pub(crate) profile: &'static Profile,
     pub(crate) tmux: Tmux,
+    pub(crate) state_folder: PathBuf,
     pub(crate) arguments: TmuxArguments,
     pub(crate) lock: PaneLock,
 }
@@ -147,6 +148,7 @@ pub(crate) async fn attach(
     Ok(Attached {
         profile: profile::named(&attachment.profile).unwrap_or(&profile::PLAIN),
         tmux: Tmux::new(Which::Socket(attachment.socket.clone())),
+        state_folder: state_folder.to_owned(),
         arguments: arguments.clone(),
         attachment,
         lock,

@@ -7,11 +7,17 @@ use wagglebus_sidecar_core::terminal::fence::Fence;
 use wagglebus_sidecar_core::terminal::inject::Injection;
 use wagglebus_sidecar_core::terminal::screen::Expected;
 
+use super::progress::Progress;
+
 /// What a text is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {
+    /// A message that the machine handed over.
     Message(Key),
-    Nudge(Mail),
+    /// A message that a former process had begun, and that was not handed over again yet.
+    Former(Key),
+    /// A nudge; a former process's has no mail.
+    Nudge(Option<Mail>),
 }
 
 /// A text on its way into the pane.
@@ -20,44 +26,59 @@ pub(super) struct Job {
     pub(super) what: What,
     pub(super) urgent: bool,
     pub(super) fence: Fence,
+    /// Empty where a former process has pasted it.
     pub(super) text: String,
     pub(super) injection: Injection,
+    pub(super) progress: Progress,
     /// What the machine was told of its hold.
     pub(super) told: Option<HoldReason>,
-    expected: Expected,
 }
 
 impl Job {
-    /// A text that may have been put in before, by a former process, if it comes `again`.
+    /// A text to be put in.
     pub(super) fn new(
         what: What,
         urgent: bool,
-        again: bool,
+        nudge: u64,
         (fence, text): (Fence, String),
         injection: Injection,
     ) -> Self {
-        let expected = Expected {
-            fence,
-            lines: text.lines().count(),
-            chars: text.chars().count(),
-            pasted: again,
+        let key = match &what {
+            What::Message(key) | What::Former(key) => Some(key.clone()),
+            What::Nudge(_) => None,
         };
+        let size = (text.lines().count(), text.chars().count());
         Self {
             what,
             urgent,
             fence,
             text,
             injection,
+            progress: Progress::new(key, nudge, fence, urgent, size),
             told: None,
-            expected,
+        }
+    }
+
+    /// A text that a former process had begun.
+    pub(super) fn former(progress: Progress, fence: Fence, injection: Injection) -> Self {
+        Self {
+            what: progress.key.clone().map_or(What::Nudge(None), What::Former),
+            urgent: progress.urgent,
+            fence,
+            text: String::new(),
+            injection,
+            progress,
+            told: None,
         }
     }
 
     /// What is looked for on the screen.
     pub(super) const fn expected(&self) -> Expected {
         Expected {
-            pasted: self.expected.pasted || !self.injection.is_unbegun(),
-            ..self.expected
+            fence: self.fence,
+            lines: self.progress.lines,
+            chars: self.progress.chars,
+            pasted: !self.injection.is_unbegun(),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! | [`attach`], [`attachment`] | which pane, who runs in it, and that nobody else writes into it |
 //! | [`client`], [`foreground`] | calls to tmux, and what the system tells of processes |
 //! | [`pane`] | looks and guarded acts |
-//! | [`work`], [`job`] | the loop, and one text on its way |
+//! | [`work`], [`job`], [`progress`] | the loop, one text on its way, and how far it came |
 //! | [`listen`] | `@` lines of what the pane prints |
 
 mod attach;
@@ -15,16 +15,21 @@ mod foreground;
 mod job;
 mod listen;
 mod pane;
+mod progress;
 mod work;
+
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::BridgeProof;
 use wagglebus_schemas::state::SessionState;
 use wagglebus_schemas::{AgentId, Level};
-use wagglebus_sidecar_core::event::{PaneKind, ReaderKind};
+use wagglebus_sidecar_core::event::{PaneKind, ReaderKind, Standing};
+use wagglebus_sidecar_core::inbox::Appetite;
 use wagglebus_sidecar_core::terminal::fence::Secret;
 use wagglebus_sidecar_core::terminal::frame::Verified;
+use wagglebus_sidecar_core::terminal::inject::hold_reason;
 use wagglebus_sidecar_core::terminal::profile::{EnterDelay, Profile};
 use wagglebus_sidecar_core::terminal::screen::Condition;
 
@@ -55,6 +60,8 @@ struct Settings {
     program: String,
     /// The key of the fences.
     secret: Secret,
+    /// Where the progress of a text is kept.
+    state_folder: PathBuf,
     /// A number that no other process of this attachment has.
     life: u64,
     /// The pane's program, while it is there.
@@ -70,6 +77,7 @@ impl TmuxBridge {
             verified,
             program: beside("wagglebus"),
             secret: *attached.attachment.secret(),
+            state_folder: attached.state_folder.clone(),
             life: uuid::Uuid::new_v4().as_u64_pair().0,
             program_state: watch::Sender::new(Some(attached.attachment.identity.leader.pid)),
         };
@@ -146,15 +154,22 @@ fn beside(name: &str) -> String {
     path.map_or_else(|| name.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-/// What a condition says of the agent.
-const fn told_state(condition: Condition) -> SessionState {
-    match condition {
-        Condition::Idle | Condition::HumanTyping | Condition::CannotWake | Condition::InMode => {
-            SessionState::Idle
+/// What a pane in this condition can be given, and what that says of the agent.
+const fn standing_of(condition: Condition) -> Standing {
+    let (appetite, state) = match condition {
+        Condition::Idle => (Appetite::Any, SessionState::Idle),
+        Condition::Busy => (Appetite::UrgentOnly, SessionState::Busy),
+        Condition::Occupied => (Appetite::None, SessionState::Busy),
+        Condition::DialogOpen | Condition::Unclear => (Appetite::None, SessionState::BlockedOnHuman),
+        Condition::RateLimited => (Appetite::None, SessionState::RateLimited),
+        Condition::HumanTyping | Condition::CannotWake | Condition::InMode => {
+            (Appetite::None, SessionState::Idle)
         }
-        Condition::Busy | Condition::Occupied => SessionState::Busy,
-        Condition::DialogOpen | Condition::Unclear => SessionState::BlockedOnHuman,
-        Condition::RateLimited => SessionState::RateLimited,
-        Condition::Gone => SessionState::Gone,
+        Condition::Gone => (Appetite::None, SessionState::Gone),
+    };
+    Standing {
+        appetite,
+        state,
+        hold: hold_reason(condition),
     }
 }

@@ -35,6 +35,12 @@ impl Look {
     pub(super) fn is_fresh(&self, within_ms: u64) -> bool {
         clock::now().mono_ms < self.at_ms.saturating_add(within_ms)
     }
+
+    /// The same look, for a text that was never put in: what it says of another text does not count.
+    pub(super) const fn for_another(mut self) -> Self {
+        self.sight.submitted = false;
+        self
+    }
 }
 
 /// The attached pane.

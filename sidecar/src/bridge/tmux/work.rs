@@ -1,27 +1,23 @@
 //! The bridge at work: takes messages and nudges from the machine, and puts them into the pane one at a time.
 
+mod intake;
+
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::SessionState;
-use wagglebus_schemas::{Message, Priority, decode};
-use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::event::{PaneNews, Standing};
 use wagglebus_sidecar_core::inbox::Appetite;
-use wagglebus_sidecar_core::inbox::pane::Mail;
 use wagglebus_sidecar_core::record::Key;
-use wagglebus_sidecar_core::terminal::fence::Fence;
-use wagglebus_sidecar_core::terminal::frame::Framing;
-use wagglebus_sidecar_core::terminal::inject::{Act, End, Injection, LATER_MS, hold_reason};
-use wagglebus_sidecar_core::terminal::profile::InputRule;
+use wagglebus_sidecar_core::terminal::inject::{Act, End, LATER_MS, hold_reason};
 use wagglebus_sidecar_core::terminal::screen::Condition;
 
 use super::job::{Job, What};
 use super::listen::Listener;
 use super::pane::{Look, Pane};
-use super::{Settings, told_state};
+use super::progress::{ProgressFile, Stage};
+use super::{Settings, standing_of};
 use crate::clock;
 use crate::gate::{Reader, ReaderItem};
 use crate::shutdown::Shutdown;
@@ -43,6 +39,9 @@ pub(super) struct Work {
     listener: Option<Listener>,
     /// At most one message and one urgent, and a nudge.
     jobs: Vec<Job>,
+    progress: ProgressFile,
+    /// The last message that the program was given.
+    submitted: Option<Key>,
     nudges: u64,
     last: Option<Look>,
     look_until_ms: u64,
@@ -52,12 +51,15 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new(settings: Settings, pane: Pane, reader: Reader, listener: Option<Listener>) -> Self {
+        let progress = ProgressFile::new(&settings.state_folder);
         Self {
             settings,
             pane,
             reader,
             listener,
             jobs: Vec::new(),
+            progress,
+            submitted: None,
             nudges: 0,
             last: None,
             look_until_ms: 0,
@@ -68,6 +70,7 @@ impl Work {
 
     /// Works until the shutdown, or until the event loop has ended.
     pub(super) async fn run(mut self, mut shutdown: Shutdown) {
+        self.resume();
         loop {
             let now_ms = clock::now().mono_ms;
             let at = Instant::now() + Duration::from_millis(self.next_ms.saturating_sub(now_ms));
@@ -100,72 +103,6 @@ impl Work {
             ReaderItem::Receipt(_) => return,
         }
         self.next_ms = now_ms;
-    }
-
-    fn accept(&mut self, now_ms: u64, key: Key, handed: &Handed) {
-        // The machine has decoded it before, so it can be read, and has seen that it fits.
-        let message: Result<Message, _> = decode::record("message", &handed.raw, MESSAGE_BYTES_MAX);
-        let fence = Fence::of_message(&self.settings.secret, &key);
-        let text = message.as_ref().ok().and_then(|message| {
-            let framing = self.framing();
-            framing.message(fence, message, handed.redelivered)
-        });
-        let (Ok(message), Some(text)) = (message, text) else {
-            tracing::error!(id = %key.id, "a message cannot be shown in the pane; please report this");
-            return self.reader.pane(PaneNews::Returns {
-                key,
-                untouched: false,
-            });
-        };
-        let urgent = message.priority == Priority::Urgent;
-        let injection = self.injection(now_ms, urgent, &text);
-        let job = Job::new(
-            What::Message(key),
-            urgent,
-            handed.redelivered,
-            (fence, text),
-            injection,
-        );
-        self.jobs.push(job);
-    }
-
-    fn plan_nudge(&mut self, now_ms: u64, mail: Mail) {
-        let is_unbegun_nudge = |job: &Job| matches!(job.what, What::Nudge(_)) && job.injection.is_unbegun();
-        self.jobs.retain(|job| !is_unbegun_nudge(job));
-        if mail.waiting == 0 || self.jobs.iter().any(|job| matches!(job.what, What::Nudge(_))) {
-            return;
-        }
-        self.nudges = self.nudges.saturating_add(1);
-        // Unlike a message a nudge is another one after a restart.
-        let number = self.settings.life.wrapping_add(self.nudges);
-        let fence = Fence::of_nudge(&self.settings.secret, number);
-        let text = self.framing().nudge(fence, mail.waiting, mail.urgent);
-        let urgent = mail.urgent > 0;
-        let injection = self.injection(now_ms, urgent, &text);
-        self.jobs.push(Job::new(
-            What::Nudge(mail),
-            urgent,
-            false,
-            (fence, text),
-            injection,
-        ));
-    }
-
-    fn framing(&self) -> Framing<'_> {
-        Framing {
-            form: self.pane.profile().form,
-            verified: self.settings.verified,
-            me: &self.settings.me,
-            program: &self.settings.program,
-            reads_output: self.listener.is_some(),
-        }
-    }
-
-    fn injection(&self, now_ms: u64, urgent: bool, text: &str) -> Injection {
-        let profile = self.pane.profile();
-        let delay_ms = profile.enter_delay.for_bytes(text.len());
-        let reads_lines = matches!(profile.input, InputRule::Cursor(_));
-        Injection::new(now_ms, urgent, delay_ms, reads_lines)
     }
 
     /// What goes next: what is half done, else what is urgent, else messages before nudges.
@@ -231,6 +168,10 @@ impl Work {
             let now_ms = clock::now().mono_ms;
             match job.injection.seen(now_ms, &look.sight) {
                 Act::Paste => {
+                    if !self.keep(&mut job, Stage::Pasting) {
+                        self.next_ms = now_ms.saturating_add(LATER_MS);
+                        break;
+                    }
                     if let Some(listener) = &mut self.listener {
                         listener.expect(job.fence, &job.text);
                     }
@@ -241,11 +182,16 @@ impl Work {
                     job.injection.pasted(clock::now().mono_ms, pasted.0);
                     look = pasted.1;
                     if pasted.0 == Some(false) {
+                        self.progress.clear();
                         self.next_ms = now_ms.saturating_add(LATER_MS);
                         break;
                     }
                 }
                 Act::Enter => {
+                    if !self.keep(&mut job, Stage::Entering) {
+                        self.next_ms = now_ms.saturating_add(LATER_MS);
+                        break;
+                    }
                     let entered = self.pane.enter(&look, &job.expected()).await;
                     job.injection.entered(clock::now().mono_ms, entered.0);
                     look = entered.1;
@@ -276,35 +222,58 @@ impl Work {
         self.jobs.push(job);
     }
 
-    /// The look that a text goes by: a fresh one, unless the last one is fresh enough or nothing has changed since.
+    /// The look that a text goes by: a fresh one, unless the last one is from a moment ago, or shows that it must wait,
+    /// and no screen has changed since.
     async fn first_look(&mut self, job: &Job) -> Look {
         let expected = job.expected();
         let last = self.last.take().filter(|last| {
             let free = hold_reason(last.sight.condition).is_none();
-            let known = if free {
-                last.is_fresh(FRESH_MS)
-            } else {
-                self.pane.is_quiet(last)
-            };
-            job.injection.is_unbegun() && !expected.pasted && known
+            let known = self.pane.is_quiet(last) && (!free || last.is_fresh(FRESH_MS));
+            job.injection.is_unbegun() && known
         });
         match last {
-            Some(last) => last,
+            Some(last) => last.for_another(),
             None => self.pane.look(Some(&expected)).await,
         }
     }
 
-    fn ended(&mut self, job: Job, end: End) {
-        match (job.what, end) {
-            (What::Message(key), End::Injected) => self.reader.injected(key),
-            (What::Message(key), End::Lost) => {
-                tracing::warn!(id = %key.id, "a message did not arrive in the pane and comes again");
-                self.reader.pane(PaneNews::Returns {
-                    key,
-                    untouched: false,
-                });
+    /// Keeps a step before it is taken.
+    fn keep(&self, job: &mut Job, stage: Stage) -> bool {
+        job.progress.stage = stage;
+        let kept = self.progress.store(&job.progress);
+        if let Err(error) = &kept {
+            tracing::error!(%error, "nothing is put into the pane: its progress cannot be written");
+        }
+        kept.is_ok()
+    }
+
+    fn ended(&mut self, mut job: Job, end: End) {
+        match end {
+            End::Injected => {
+                self.keep(&mut job, Stage::Submitted);
+                match job.what {
+                    What::Message(key) => {
+                        self.submitted = Some(key.clone());
+                        self.reader.injected(key);
+                    }
+                    What::Former(key) => self.submitted = Some(key),
+                    What::Nudge(_) => self.reader.pane(PaneNews::Nudged),
+                }
             }
-            (What::Nudge(_), End::Injected | End::Lost) => self.reader.pane(PaneNews::Nudged),
+            End::Lost => {
+                self.progress.clear();
+                match job.what {
+                    What::Message(key) => {
+                        tracing::warn!(id = %key.id, "a message did not arrive in the pane and comes again");
+                        self.reader.pane(PaneNews::Returns {
+                            key,
+                            untouched: false,
+                        });
+                    }
+                    What::Former(_) => {}
+                    What::Nudge(_) => self.reader.pane(PaneNews::Nudged),
+                }
+            }
         }
     }
 
@@ -322,23 +291,7 @@ impl Work {
     /// Tells what the pane can be given, and again while the machine waits for that. Once it can be given everything it
     /// need not be looked at any more.
     fn tell_standing(&mut self, look: &Look) {
-        let condition = look.below_mode;
-        let standing = Standing {
-            appetite: match condition {
-                Condition::Idle => Appetite::Any,
-                Condition::Busy => Appetite::UrgentOnly,
-                Condition::Occupied
-                | Condition::DialogOpen
-                | Condition::HumanTyping
-                | Condition::RateLimited
-                | Condition::Unclear
-                | Condition::CannotWake
-                | Condition::InMode
-                | Condition::Gone => Appetite::None,
-            },
-            state: told_state(condition),
-            hold: hold_reason(condition),
-        };
+        let standing = standing_of(look.below_mode);
         if standing.appetite == Appetite::Any {
             self.look_until_ms = 0;
         }

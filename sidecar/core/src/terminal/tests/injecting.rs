@@ -93,6 +93,21 @@ fn only_an_urgent_text_interrupts_work() {
 }
 
 #[test]
+fn what_is_half_done_is_finished_when_something_urgent_waits_behind_it() {
+    let mut half_done = pasted();
+    let busy = sight(Condition::Busy, Input::Ours);
+    assert!(matches!(half_done.seen(300, &busy), Act::LookAt(_)));
+    half_done.hasten();
+    assert_eq!(half_done.seen(400, &busy), Act::Enter);
+    let mut unbegun = injection();
+    unbegun.hasten();
+    assert!(matches!(
+        unbegun.seen(0, &sight(Condition::Busy, Input::Empty)),
+        Act::LookAt(_)
+    ));
+}
+
+#[test]
 fn a_dialog_between_paste_and_enter_stops_enter() {
     let mut injection = pasted();
     for at_ms in [300, 900, 1_500] {
@@ -142,18 +157,33 @@ fn a_lost_enter_is_pressed_again_and_never_without_end() {
 
 #[test]
 fn what_a_former_process_pasted_gets_enter_only() {
-    let mut injection = injection();
-    assert_eq!(injection.seen(0, &OURS), Act::Enter);
-    let mut injection = Injection::new(0, false, 200, false);
     let submitted = Sight {
         submitted: true,
         ..EMPTY
     };
-    assert_eq!(
-        injection.seen(0, &submitted),
-        Act::End(End::Injected),
-        "it had pressed Enter, too"
+    for entered in [false, true] {
+        let resumed = || Injection::resumed(0, false, entered);
+        assert_eq!(resumed().seen(0, &OURS), Act::Enter);
+        assert_eq!(
+            resumed().seen(0, &submitted),
+            Act::End(End::Injected),
+            "it was entered"
+        );
+        let busy = sight(Condition::Busy, Input::Ours);
+        assert!(matches!(resumed().seen(0, &busy), Act::LookAt(_)));
+    }
+    let mut pasted = Injection::resumed(0, false, false);
+    assert!(
+        matches!(pasted.seen(0, &EMPTY), Act::LookAt(_)),
+        "it may not be drawn yet"
     );
+    assert_eq!(
+        pasted.seen(1_000, &EMPTY),
+        Act::End(End::Lost),
+        "it never was pasted"
+    );
+    let mut entered = Injection::resumed(0, false, true);
+    assert_eq!(entered.seen(0, &EMPTY), Act::End(End::Injected));
 }
 
 #[test]
@@ -220,7 +250,7 @@ fn a_paste_of_which_tmux_said_nothing_is_not_repeated() {
 #[test]
 fn a_half_typed_line_beside_our_text_stops_enter() {
     let mixed = sight(Condition::HumanTyping, Input::Mixed);
-    for mut injection in [injection(), pasted()] {
+    for mut injection in [pasted(), entered()] {
         assert!(matches!(injection.seen(300, &mixed), Act::LookAt(_)));
         assert!(matches!(injection.seen(1_300, &mixed), Act::LookAt(_)));
         assert_eq!(injection.hold(1_300), Some(HoldReason::HumanTyping));

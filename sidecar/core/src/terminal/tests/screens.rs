@@ -182,6 +182,17 @@ fn our_own_text_is_recognised_where_it_stands() {
         (sight.condition, sight.input, sight.submitted),
         (Condition::Idle, Input::Ours, false)
     );
+    let ruled = claude(
+        "",
+        &format!("> {}", block.replace("hello", &format!("a\n{RULE}\nb"))),
+        "",
+    );
+    let sight = look(&CLAUDE, &ruled);
+    assert_eq!(
+        (sight.condition, sight.input),
+        (Condition::Idle, Input::Ours),
+        "a rule in the text"
+    );
     for touched in [format!("> mine {block}"), format!("> {block} and more")] {
         let sight = look(&CLAUDE, &claude("", &touched, ""));
         assert_eq!(
@@ -193,6 +204,13 @@ fn our_own_text_is_recognised_where_it_stands() {
     let above = claude(&format!("> {block}\n\n● Well"), "> ", "");
     let sight = look(&CLAUDE, &above);
     assert_eq!((sight.input, sight.submitted), (Input::Empty, true));
+    // Rows of a frame are not the program's own, wherever it was wrapped.
+    let wrapped = block.replace("Do you want", "and on and on\nesc to interrupt Do you want");
+    for cut in [0, 2] {
+        let rows: Vec<&str> = wrapped.lines().skip(cut).collect();
+        let sight = look(&CLAUDE, &claude(&rows.join("\n"), "> ", ""));
+        assert_eq!(sight.condition, Condition::Idle);
+    }
     for (input, pasted, found) in [
         ("> [Pasted text #1 +12 lines]", true, Input::Ours),
         ("> [Pasted text #1 +12 lines]", false, Input::Foreign),
@@ -229,10 +247,15 @@ fn a_line_is_recognised_at_the_cursor_at_any_width() {
             );
             let mut after = screen(&format!("{}\n\u{1b}[m", wrapped(&line, width)));
             after.flags.width = width;
-            if line.chars().count() % width != 0 {
+            // A shell that edits its line stands on a blank row when the line fills its last one; entered, it prompts.
+            if form == Form::Line || line.chars().count() % width != 0 {
                 let sight = look(profile, &after);
                 assert_eq!((sight.input, sight.submitted), (Input::Empty, true), "{width}");
             }
+            let mut prompted = screen(&format!("{}\n$ ", wrapped(&line, width)));
+            prompted.flags.width = width;
+            let sight = look(profile, &prompted);
+            assert_eq!((sight.input, sight.submitted), (Input::Empty, true), "{width}");
         }
     }
 }

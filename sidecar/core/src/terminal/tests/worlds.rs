@@ -71,6 +71,8 @@ fn run(urgent: bool, whims: &[Whim]) -> Result<(), TestCaseError> {
     let mut condition = Condition::Idle;
     let mut injection = Injection::new(0, urgent, 100, false);
     let (mut now_ms, mut pastes, mut presses) = (0, 0, 0);
+    // What is written to disk before each step: begun, and begun to enter.
+    let mut stage: Option<bool> = None;
     let peace = std::iter::repeat_n(Whim::LeftInPeace, 400);
     for whim in whims.iter().copied().chain(peace) {
         let (mut refuses, mut swallows, mut lags) = (false, false, false);
@@ -84,7 +86,10 @@ fn run(urgent: bool, whims: &[Whim]) -> Result<(), TestCaseError> {
             Whim::Refuses => refuses = true,
             Whim::SwallowsEnter => swallows = true,
             Whim::Restart => {
-                injection = Injection::new(now_ms, urgent, 100, false);
+                injection = stage.map_or_else(
+                    || Injection::new(now_ms, urgent, 100, false),
+                    |entered| Injection::resumed(now_ms, urgent, entered),
+                );
                 presses = 0;
             }
             // A process that starts takes longer than a program that draws.
@@ -106,14 +111,17 @@ fn run(urgent: bool, whims: &[Whim]) -> Result<(), TestCaseError> {
         match injection.seen(now_ms, &sight) {
             Act::Paste => {
                 prop_assert!(allowed && input == Input::Empty, "{sight:?}");
+                stage = Some(false);
                 if !refuses {
                     pastes += 1;
                     pane.ours += 1;
                 }
                 injection.pasted(now_ms, Some(!refuses));
+                stage = stage.filter(|_| !refuses);
             }
             Act::Enter => {
                 prop_assert!(allowed && input == Input::Ours, "{sight:?}");
+                stage = Some(true);
                 if !refuses {
                     presses += 1;
                     if !swallows {

@@ -1,0 +1,11 @@
+//! Messages into real panes of a real tmux: nothing outside of a frame, one submit each, and nothing where it is not safe.
+
+mod bodies;
+mod crashes;
+mod heartbeats;
+mod holds;
+mod nudges;
+mod output;
+mod stage;
+mod starts;
+mod targets;
