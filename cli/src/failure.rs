@@ -12,6 +12,7 @@ use wagglebus_nats::context::ContextError;
 use wagglebus_nats::error::NoAnswer;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 
+use crate::printable;
 use crate::reader::ReadError;
 
 /// Why a verb did not do what it was asked to.
@@ -183,7 +184,6 @@ impl Failure {
         let kind = match text("code")?.as_str() {
             "usage" => Kind::Usage,
             "interrupted" => Kind::Interrupted,
-            "refused" => Kind::Refused,
             code => code.parse().map_or(Kind::Failed, Kind::Contract),
         };
         let mut failure = Self::new(kind, text("message")?);
@@ -233,7 +233,8 @@ impl Failure {
             let text = if json {
                 format!("{}\n", self.json())
             } else {
-                self.text()
+                // Names of files and words of others may be in it.
+                printable::text(self.text().trim_end())
             };
             // Without stderr there is nowhere left to say it; the exit code still does.
             io::stderr().write_all(text.as_bytes()).ok();
@@ -256,7 +257,7 @@ impl Failure {
         let report = &self.0;
         let code = match report.kind {
             Kind::Contract(code) => code.as_str(),
-            Kind::Refused => "refused",
+            Kind::Refused => ErrorCode::Forbidden.as_str(),
             Kind::Failed | Kind::ReaderGone => "failed",
             Kind::Usage => "usage",
             Kind::Interrupted => "interrupted",

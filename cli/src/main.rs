@@ -70,7 +70,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         output.finish()?;
         return Ok(());
     }
-    let session = Session::new(&cli.global)?;
+    let session = Session::new(&cli.global, cli.verb.needs_no_config())?;
+    for why in session.config().passed_over() {
+        output.note(format!("passed over: {why}"))?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

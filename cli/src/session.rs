@@ -1,7 +1,7 @@
 //! What a verb works with: where things are, and who speaks.
 
 use wagglebus_client::{Client, uid};
-use wagglebus_nats::config::{Config, ConfigChoice};
+use wagglebus_nats::config::{Config, ConfigChoice, ConfigError, ConfigPlaces};
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Hive};
 
@@ -16,15 +16,21 @@ pub(crate) struct Session {
     places: Places,
     hive_given: bool,
     config: Config,
+    config_failure: Option<ConfigError>,
     config_choice: Option<ConfigChoice>,
     sender: Option<AgentId>,
 }
 
 impl Session {
-    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+    /// With `tolerant` a configuration file that cannot be used counts as absent, and the reason is kept.
+    pub(crate) fn new(global: &Global, tolerant: bool) -> Result<Self, Failure> {
         let places = |hive| Places::from_env(hive, uid()).map_err(|error| Failure::failed(error.to_string()));
-        let user_file = places(Hive::default())?.user_config_file();
-        let config = Config::load(global.config.as_ref(), user_file)?;
+        let lies = ConfigPlaces::of(&places(Hive::default())?);
+        let (config, config_failure) = match Config::load(global.config.as_ref(), lies) {
+            Ok(config) => (config, None),
+            Err(error) if tolerant => (Config::default(), Some(error)),
+            Err(error) => return Err(error.into()),
+        };
         let hive = global
             .hive
             .clone()
@@ -33,6 +39,7 @@ impl Session {
             places: places(hive.unwrap_or_default())?,
             hive_given: global.hive.is_some(),
             config,
+            config_failure,
             config_choice: global.config.clone(),
             sender: global.sender.clone(),
         })
@@ -46,6 +53,11 @@ impl Session {
     /// What the configuration files say.
     pub(crate) const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Why the configuration files say nothing.
+    pub(crate) const fn config_failure(&self) -> Option<&ConfigError> {
+        self.config_failure.as_ref()
     }
 
     /// Which configuration file was asked for.

@@ -61,7 +61,7 @@ impl BusArgs {
             context: self.context.clone(),
             nkey: self.nkey.clone(),
             creds: self.creds.clone(),
-            api_prefix: None,
+            ..BusOptions::default()
         }
     }
 }

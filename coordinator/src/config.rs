@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
-use wagglebus_nats::config;
+use wagglebus_nats::config::{self, ConfigPlaces};
 use wagglebus_nats::connect::{Credentials, Settings};
 use wagglebus_nats::context::{BusOptions, StockSettings};
 use wagglebus_nats::keys::BusUser;
@@ -28,8 +28,11 @@ pub(crate) struct Config {
 impl Config {
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
         // Without a home there are no contexts and no file of the user; a context that is named is missed by its name.
-        let user_file = places(Hive::default()).map(|places| places.user_config_file());
-        let files = config::Config::load(args.config.as_ref(), user_file.unwrap_or_default())?;
+        let lies = places(Hive::default()).map(|places| ConfigPlaces::of(&places));
+        let files = config::Config::load(args.config.as_ref(), lies.unwrap_or_default())?;
+        for why in files.passed_over() {
+            tracing::warn!("passed over: {why}");
+        }
         let said = || files.coordinator_listen().map(|said| said.value);
         let listen = args.listen.or_else(said).unwrap_or(ANY_PORT);
         if !listen.ip().is_loopback() {
@@ -61,7 +64,7 @@ fn settings(
         context: args.context.clone(),
         nkey: args.nkey.clone(),
         creds: args.creds.clone(),
-        api_prefix: None,
+        ..BusOptions::default()
     };
     let contexts = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
     let stock = match options.named_here(contexts, files)? {

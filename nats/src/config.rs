@@ -10,17 +10,21 @@
 //! that does (see [`crate::context`]).
 
 mod find;
+mod trust;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 use wagglebus_schemas::Hive;
 
+use crate::connect::TlsFiles;
 use crate::context::BusOptions;
 
-pub use find::{ConfigChoice, PROJECT_FILE, Surroundings};
+pub use find::{ConfigChoice, ConfigPlaces, PROJECT_FILE, Surroundings};
+pub use trust::{trust, untrust};
 
 /// Longest file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -48,11 +52,17 @@ pub enum ConfigError {
         /// What the system said.
         reason: String,
     },
-    /// Somebody else decides what it says, and could so lead us to a bus of theirs.
+    /// It names a bus, and the user has not looked at it since it was written.
     #[error(
-        "{}: {reason}, so that others could lead this program to their bus; mend that, or set WAGGLEBUS_CONFIG=none",
+        "{0} names a bus and is not trusted as it is now; look at it, then: wagglebus config trust {0}; or set WAGGLEBUS_CONFIG=none",
         path.display()
     )]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else decides what it says, and could so lead us to a bus of theirs.
+    #[error("{}: {reason}: others could lead this program to their bus", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -62,36 +72,58 @@ pub enum ConfigError {
 }
 
 /// What one file says. A key that is absent says nothing; one that is not listed here is an error.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Content {
     hive: Option<Hive>,
-    bus: BusContent,
+    bus: Spanned<BusContent>,
     sidecar: SidecarContent,
     coordinator: CoordinatorContent,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self {
+            hive: None,
+            bus: Spanned::new(0..0, BusContent::default()),
+            sidecar: SidecarContent::default(),
+            coordinator: CoordinatorContent::default(),
+        }
+    }
+}
+
+impl Content {
+    /// Whether messages would go where this file says.
+    fn names_a_bus(&self) -> bool {
+        *self.bus.get_ref() != BusContent::default()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct BusContent {
-    server: Option<String>,
-    context: Option<String>,
+    server: Option<Spanned<String>>,
+    context: Option<Spanned<String>>,
     nkey: Option<PathBuf>,
     creds: Option<PathBuf>,
     api_prefix: Option<String>,
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    tls_first: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SidecarContent {
-    slots: Option<u16>,
-    listen: Option<SocketAddr>,
+    slots: Option<Spanned<u16>>,
+    listen: Option<Spanned<SocketAddr>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct CoordinatorContent {
-    listen: Option<SocketAddr>,
+    listen: Option<Spanned<SocketAddr>>,
 }
 
 /// Which file it is.
@@ -144,6 +176,8 @@ pub struct Said<T> {
 pub struct Config {
     /// The first counts first.
     files: Vec<(Origin, Content)>,
+    /// What was found and does not count.
+    passed_over: Vec<ConfigError>,
 }
 
 impl Config {
@@ -151,8 +185,13 @@ impl Config {
     ///
     /// # Errors
     /// When one of them is there and cannot be used.
-    pub fn load(choice: Option<&ConfigChoice>, user_file: PathBuf) -> Result<Self, ConfigError> {
-        Surroundings::of_process(choice, user_file).load()
+    pub fn load(choice: Option<&ConfigChoice>, places: ConfigPlaces) -> Result<Self, ConfigError> {
+        Surroundings::of_process(choice, places).load()
+    }
+
+    /// Project files that lie in the way and do not count, with the reason.
+    pub fn passed_over(&self) -> &[ConfigError] {
+        &self.passed_over
     }
 
     /// Where the files lie, the first first.
@@ -167,29 +206,41 @@ impl Config {
 
     /// How many messages an agent works on at once, beside one urgent.
     pub fn sidecar_slots(&self) -> Option<Said<u16>> {
-        self.first(|content| content.sidecar.slots)
+        self.first(|content| content.sidecar.slots.as_ref().map(|slots| *slots.get_ref()))
     }
 
     /// Where sidecars listen beside their sockets.
     pub fn sidecar_listen(&self) -> Option<Said<SocketAddr>> {
-        self.first(|content| content.sidecar.listen)
+        self.first(|content| content.sidecar.listen.as_ref().map(|listen| *listen.get_ref()))
     }
 
     /// Where coordinators listen.
     pub fn coordinator_listen(&self) -> Option<Said<SocketAddr>> {
-        self.first(|content| content.coordinator.listen)
+        self.first(|content| {
+            content
+                .coordinator
+                .listen
+                .as_ref()
+                .map(|listen| *listen.get_ref())
+        })
     }
 
     /// The bus of the first file that names one.
     pub fn bus(&self) -> Option<Said<BusOptions>> {
         self.first(|content| {
-            let bus = content.bus.clone();
+            let bus = content.bus.get_ref().clone();
             (bus.server.is_some() || bus.context.is_some()).then_some(BusOptions {
-                server: bus.server,
-                context: bus.context,
+                server: bus.server.map(Spanned::into_inner),
+                context: bus.context.map(Spanned::into_inner),
                 nkey: bus.nkey,
                 creds: bus.creds,
                 api_prefix: bus.api_prefix,
+                tls: TlsFiles {
+                    required: false,
+                    first: bus.tls_first,
+                    ca: bus.ca,
+                    identity: bus.cert.zip(bus.key),
+                },
             })
         })
     }
@@ -204,58 +255,80 @@ impl Config {
 
 /// Reads one file's text. `home` is what `~/` means in a path; other relative paths begin at the file's folder.
 fn parse(path: &Path, text: &str, home: Option<&Path>) -> Result<Content, ConfigError> {
-    let invalid = |at: usize, reason: String| {
+    let invalid = |at: usize, reason: &str| {
         let before = text.get(..at).unwrap_or(text);
         ConfigError::Invalid {
             path: path.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-            reason,
+            // The file may be a stranger's, and this is shown on a terminal.
+            reason: reason.replace(char::is_control, "\u{fffd}"),
         }
     };
     let mut content: Content = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        invalid(at, error.message().trim_end().replace('\n', ", "))
+        invalid(at, &error.message().trim_end().replace('\n', ", "))
     })?;
-    // Only single values have a place of their own; what several say together is told at the head of their table.
-    let table = |name: &str| text.find(&format!("[{name}]")).unwrap_or_default();
-    let bus = &mut content.bus;
-    if bus.nkey.is_some() && bus.creds.is_some() {
-        return Err(invalid(
-            table("bus"),
-            "nkey and creds exclude each other".to_owned(),
-        ));
+    let at = content.bus.span().start;
+    let bus = content.bus.get_mut();
+    for text in [&bus.server, &bus.context].into_iter().flatten() {
+        check_text(text).map_err(|reason| invalid(text.span().start, reason))?;
     }
-    if *bus != BusContent::default() && bus.server.is_none() && bus.context.is_none() {
-        return Err(invalid(
-            table("bus"),
-            "a key or a prefix for no bus; name it with server or context".to_owned(),
-        ));
-    }
-    if content
+    check_bus(bus).map_err(|reason| invalid(at, reason))?;
+    if let Some(slots) = content
         .sidecar
         .slots
-        .is_some_and(|slots| !(1..=256).contains(&slots))
+        .as_ref()
+        .filter(|slots| !(1..=256).contains(slots.get_ref()))
     {
-        return Err(invalid(table("sidecar"), "slots are 1 to 256".to_owned()));
+        return Err(invalid(slots.span().start, "slots are 1 to 256"));
     }
-    let listens = [
-        ("sidecar", content.sidecar.listen),
-        ("coordinator", content.coordinator.listen),
-    ];
-    for (name, listen) in listens {
-        if listen.is_some_and(|address| !address.ip().is_loopback()) {
-            return Err(invalid(table(name), "listen is a loopback address".to_owned()));
+    for listen in [&content.sidecar.listen, &content.coordinator.listen]
+        .into_iter()
+        .flatten()
+    {
+        if !listen.get_ref().ip().is_loopback() {
+            return Err(invalid(listen.span().start, "listen is a loopback address"));
         }
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
-    for key in [&mut bus.nkey, &mut bus.creds].into_iter().flatten() {
-        *key = match (key.strip_prefix("~"), home) {
+    let files = [
+        &mut bus.nkey,
+        &mut bus.creds,
+        &mut bus.ca,
+        &mut bus.cert,
+        &mut bus.key,
+    ];
+    for file in files.into_iter().flatten() {
+        *file = match (file.strip_prefix("~"), home) {
             (Ok(rest), Some(home)) => home.join(rest),
-            _ => folder.join(&*key),
+            _ => folder.join(&*file),
         };
     }
     Ok(content)
+}
+
+fn check_text(text: &Spanned<String>) -> Result<(), &'static str> {
+    if text.get_ref().contains(char::is_control) {
+        return Err("no control characters, please");
+    }
+    if text.get_ref().contains('@') {
+        return Err("no user or password in an address; name a file with nkey or creds, or a context");
+    }
+    Ok(())
+}
+
+fn check_bus(bus: &BusContent) -> Result<(), &'static str> {
+    if bus.nkey.is_some() && bus.creds.is_some() {
+        return Err("nkey and creds exclude each other");
+    }
+    if bus.cert.is_some() != bus.key.is_some() {
+        return Err("cert and key belong together");
+    }
+    if *bus != BusContent::default() && bus.server.is_none() && bus.context.is_none() {
+        return Err("credentials, a prefix or TLS for no bus; name it with server or context");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

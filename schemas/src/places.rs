@@ -137,6 +137,11 @@ impl Places {
         self.config.join("wagglebus").join("config.toml")
     }
 
+    /// Records of trust in project files, `<state>/wagglebus/trusted-config`; the same for all hives.
+    pub fn trusted_config_dir(&self) -> PathBuf {
+        self.state.with_file_name("trusted-config")
+    }
+
     /// The state folder of an agent's sidecar: spool, lock, state id.
     pub fn agent_state_dir(&self, agent: &AgentId) -> PathBuf {
         self.state.join("agents").join(agent.as_str())

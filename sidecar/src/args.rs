@@ -96,6 +96,7 @@ impl BusArguments {
             nkey: self.nkey.clone(),
             creds: self.creds.clone(),
             api_prefix: self.api_prefix.clone(),
+            ..BusOptions::default()
         }
     }
 }

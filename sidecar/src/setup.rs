@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use wagglebus_nats::conf::ServerFiles;
-use wagglebus_nats::config::Config;
+use wagglebus_nats::config::{Config, ConfigPlaces};
 use wagglebus_nats::connect::{Connection, Credentials, Events, Settings, connect};
 use wagglebus_nats::enrol::{Applicant, Enroller, RunningServer};
 use wagglebus_nats::keys::BusUser;
@@ -37,8 +37,11 @@ impl Setup {
     /// When a file or a place is unusable.
     pub(crate) fn new(arguments: Arguments) -> Result<Self, Failure> {
         let places = |hive| Places::from_env(hive, rustix::process::getuid().as_raw());
-        let user_file = places(Hive::default())?.user_config_file();
-        let config = Config::load(arguments.config.as_ref(), user_file)?;
+        let lies = ConfigPlaces::of(&places(Hive::default())?);
+        let config = Config::load(arguments.config.as_ref(), lies)?;
+        for why in config.passed_over() {
+            tracing::warn!("passed over: {why}");
+        }
         let hive = arguments
             .hive
             .clone()

@@ -125,10 +125,10 @@ fn only_what_time_heals_is_unreachable() {
     let context = ContextError::Name { name: "../x".into() };
     for (failure, exit, code) in [
         (Failure::from(auth), 6, "unauthorized"),
-        (Failure::from(tls), 6, "refused"),
+        (Failure::from(tls), 6, "forbidden"),
         (Failure::from(away), 5, "bus_unreachable"),
-        (Failure::from(context), 6, "refused"),
-        (Failure::from(ReadError::Refused(reason)), 6, "refused"),
+        (Failure::from(context), 6, "forbidden"),
+        (Failure::from(ReadError::Refused(reason)), 6, "forbidden"),
         (
             Failure::from(ReadError::NoAnswer(NoAnswer::PermissionDenied)),
             6,

@@ -76,6 +76,14 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
+    /// Whether it works without configuration, and so helps to mend it.
+    pub(crate) const fn needs_no_config(&self) -> bool {
+        if let Self::Config(verb) = self {
+            return verb.mends();
+        }
+        matches!(self, Self::Version(_))
+    }
+
     /// Whether it deals with signals itself, and must not just be dropped.
     pub(crate) const fn minds_signals(&self) -> bool {
         matches!(

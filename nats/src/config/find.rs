@@ -2,14 +2,37 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::fs::OFlags;
+use wagglebus_schemas::places::Places;
+
+use super::trust::is_trusted;
 use super::{CONFIG_BYTES_MAX, Config, ConfigError, Origin, Scope, parse};
 
 /// The name of a project's file.
 pub const PROJECT_FILE: &str = "wagglebus.toml";
+
+/// Where this user's part lies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigPlaces {
+    /// The user's file.
+    pub user_file: PathBuf,
+    /// The folder of the records of trust in project files.
+    pub trusted: PathBuf,
+}
+
+impl ConfigPlaces {
+    /// As for all hives.
+    pub fn of(places: &Places) -> Self {
+        Self {
+            user_file: places.user_config_file(),
+            trusted: places.trusted_config_dir(),
+        }
+    }
+}
 
 /// Which file was asked for: `--config`, `WAGGLEBUS_CONFIG`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +71,8 @@ pub struct Surroundings {
     pub choice: Option<ConfigChoice>,
     /// The working folder; `None` when it is gone.
     pub folder: Option<PathBuf>,
-    /// The user's file.
-    pub user_file: PathBuf,
+    /// The user's file, and the folder of the records of trust.
+    pub places: ConfigPlaces,
     /// What `~/` means in a file.
     pub home: Option<PathBuf>,
     /// The user's id: a project's file must be theirs or root's.
@@ -58,12 +81,12 @@ pub struct Surroundings {
 
 impl Surroundings {
     /// Those of this process.
-    pub fn of_process(choice: Option<&ConfigChoice>, user_file: PathBuf) -> Self {
+    pub fn of_process(choice: Option<&ConfigChoice>, places: ConfigPlaces) -> Self {
         let unset = ConfigChoice::File(PathBuf::new());
         Self {
             choice: choice.filter(|choice| **choice != unset).cloned(),
             folder: std::env::current_dir().ok(),
-            user_file,
+            places,
             home: std::env::home_dir(),
             uid: rustix::process::geteuid().as_raw(),
         }
@@ -83,10 +106,10 @@ impl Surroundings {
                 self.add(&mut config, Scope::Given, path, &text)?;
             }
             None => {
-                if let Some((path, text)) = self.project()? {
+                if let Some((path, text)) = self.project(&mut config.passed_over)? {
                     self.add(&mut config, Scope::Project, path, &text)?;
                 }
-                let path = self.user_file.clone();
+                let path = self.places.user_file.clone();
                 match read(&path, None) {
                     Ok(text) => self.add(&mut config, Scope::User, path, &text)?,
                     Err(Unusable::Io(error)) if is_absent(&error) => {}
@@ -99,12 +122,24 @@ impl Surroundings {
 
     fn add(&self, config: &mut Config, scope: Scope, path: PathBuf, text: &str) -> Result<(), ConfigError> {
         let content = parse(&path, text, self.home.as_deref())?;
+        if scope == Scope::Project && content.names_a_bus() && !is_trusted(&self.places.trusted, &path, text)
+        {
+            return Err(ConfigError::Untrusted { path });
+        }
         config.files.push((Origin { scope, path }, content));
         Ok(())
     }
 
-    /// The nearest project file, upwards from the working folder.
-    fn project(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    /// The nearest project file that is ours, upwards from the working folder.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn project_file(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let found = self.project(&mut Vec::new())?;
+        Ok(found.map(|(path, _)| path))
+    }
+
+    fn project(&self, passed_over: &mut Vec<ConfigError>) -> Result<Option<(PathBuf, String)>, ConfigError> {
         for folder in self.folder.iter().flat_map(|folder| folder.ancestors()) {
             let path = folder.join(PROJECT_FILE);
             match read(&path, Some(self.uid)) {
@@ -112,11 +147,18 @@ impl Surroundings {
                 // A folder that we may pass and not look into has no file of ours.
                 Err(Unusable::Io(error))
                     if is_absent(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
+                // A stranger's file in a folder that all share must neither lead nor stop us.
+                Err(error @ Unusable::Foreign(_)) => passed_over.push(error.at(&path)),
                 Err(error) => return Err(error.at(&path)),
             }
         }
         Ok(None)
     }
+}
+
+/// The text of a file, whoever wrote it.
+pub(super) fn read_own(path: &Path) -> Result<String, ConfigError> {
+    read(path, None).map_err(|error| error.at(path))
 }
 
 fn is_absent(error: &io::Error) -> bool {
@@ -147,11 +189,16 @@ impl Unusable {
 /// Reads a file; with an `owner`, only one that nobody else but root may have written.
 fn read(path: &Path, owner: Option<u32>) -> Result<String, Unusable> {
     // A pipe without a writer would hold us up for ever.
-    if !std::fs::metadata(path).map_err(Unusable::Io)?.is_file() {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path);
+    let file = file.map_err(Unusable::Io)?;
+    let metadata = file.metadata().map_err(Unusable::Io)?;
+    if !metadata.is_file() {
         return Err(Unusable::Io(io::Error::other("it is no regular file")));
     }
-    let file = std::fs::File::open(path).map_err(Unusable::Io)?;
-    let metadata = file.metadata().map_err(Unusable::Io)?;
     if let Some(owner) = owner {
         if metadata.uid() != owner && metadata.uid() != 0 {
             return Err(Unusable::Foreign(format!(

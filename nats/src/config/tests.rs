@@ -30,7 +30,10 @@ impl Tree {
         Surroundings {
             choice: None,
             folder: Some(self.folder.path().join("a/b")),
-            user_file: self.folder.path().join("user.toml"),
+            places: ConfigPlaces {
+                user_file: self.folder.path().join("user.toml"),
+                trusted: self.folder.path().join("trusted"),
+            },
             home: None,
             uid: rustix::process::geteuid().as_raw(),
         }
@@ -41,13 +44,30 @@ impl Tree {
 fn every_key_is_read() {
     let content = read(
         "hive = 'team'\n[bus]\nserver = 'nats://h:1'\ncontext = 'c'\nnkey = 'k.nk'\napi_prefix = 'X'\n\
+         ca = 'ca.pem'\ncert = 'me.pem'\nkey = 'me.key'\ntls_first = true\n\
          [sidecar]\nslots = 2\nlisten = '127.0.0.1:0'\n[coordinator]\nlisten = '[::1]:1'\n",
     )
     .unwrap();
-    assert_eq!(content.hive.unwrap().as_str(), "team");
-    assert_eq!(content.bus.nkey.unwrap(), Path::new("/p/k.nk"));
-    assert_eq!(content.sidecar.slots, Some(2));
-    assert!(content.coordinator.listen.unwrap().is_ipv6());
+    let config = Config {
+        files: vec![(
+            Origin {
+                scope: Scope::User,
+                path: "/p/x".into(),
+            },
+            content,
+        )],
+        ..Config::default()
+    };
+    assert_eq!(config.hive().unwrap().value.as_str(), "team");
+    let bus = config.bus().unwrap().value;
+    assert_eq!(bus.nkey.unwrap(), Path::new("/p/k.nk"));
+    assert!(bus.tls.first);
+    assert_eq!(
+        bus.tls.identity.unwrap(),
+        ("/p/me.pem".into(), "/p/me.key".into())
+    );
+    assert_eq!(config.sidecar_slots().unwrap().value, 2);
+    assert!(config.coordinator_listen().unwrap().value.is_ipv6());
 }
 
 #[test]
@@ -59,7 +79,7 @@ fn paths_begin_at_the_file_or_at_home() {
         ("~bob/a", "/p/~bob/a"),
     ] {
         let content = read(&format!("[bus]\nserver = 'h'\ncreds = '{given}'")).unwrap();
-        assert_eq!(content.bus.creds.unwrap(), Path::new(meant));
+        assert_eq!(content.bus.get_ref().creds.as_deref(), Some(Path::new(meant)));
     }
 }
 
@@ -72,14 +92,14 @@ fn a_mistake_is_told_with_its_line() {
         ("hive = 'No'\n", (1, 8), "hive"),
         ("[sidecar]\nslots = 'two'\n", (2, 9), "invalid type"),
         ("hive = \n", (1, 8), ""),
-        ("# é\n[sidecar]\nslots = 0\n", (2, 1), "1 to 256"),
+        ("# [sidecar] é\n\n[sidecar]\nslots = 0\n", (4, 9), "1 to 256"),
         ("[bus]\nnkey = 'a'\n", (1, 1), "no bus"),
         (
             "[bus]\nserver = 'a'\nnkey = 'a'\ncreds = 'b'\n",
             (1, 1),
             "exclude",
         ),
-        ("[coordinator]\nlisten = '0.0.0.0:1'\n", (1, 1), "loopback"),
+        ("[coordinator]\nlisten = '0.0.0.0:1'\n", (2, 10), "loopback"),
     ] {
         match read(text) {
             Err(ConfigError::Invalid {
@@ -102,6 +122,7 @@ fn the_nearest_project_file_counts_before_the_users() {
     assert_eq!(tree.surroundings().load().unwrap(), Config::default());
     tree.write("user.toml", "hive = 'user'\n[sidecar]\nslots = 7\n");
     let far = tree.write("wagglebus.toml", "hive = 'far'\n[bus]\nserver = 'nats://far:1'\n");
+    trust(&tree.surroundings().places.trusted, &far).unwrap();
     let config = tree.surroundings().load().unwrap();
     assert_eq!(config.hive().unwrap().value.as_str(), "far");
     assert_eq!(
@@ -147,23 +168,68 @@ fn what_was_asked_for_counts_alone() {
 }
 
 #[test]
-fn a_project_file_that_others_may_write_is_not_followed() {
+fn a_project_file_of_a_stranger_is_passed_over_and_one_further_up_counts() {
     let tree = Tree::new();
-    let path = tree.write("a/wagglebus.toml", "hive = 'evil'");
-    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-    mode(0o666);
-    assert!(matches!(
-        tree.surroundings().load(),
-        Err(ConfigError::Foreign { .. })
-    ));
-    mode(0o644);
-    assert!(tree.surroundings().load().is_ok());
-    if tree.surroundings().uid != 0 {
-        let stranger = Surroundings {
-            uid: tree.surroundings().uid + 1,
-            ..tree.surroundings()
-        };
-        assert!(matches!(stranger.load(), Err(ConfigError::Foreign { .. })));
+    let near = tree.write("a/wagglebus.toml", "hive = 'evil'");
+    tree.write("wagglebus.toml", "hive = 'ours'");
+    std::fs::set_permissions(&near, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let config = tree.surroundings().load().unwrap();
+    assert_eq!(config.hive().unwrap().value.as_str(), "ours");
+    assert!(
+        matches!(config.passed_over(), [ConfigError::Foreign { path, .. }] if *path == near),
+        "{config:?}"
+    );
+    std::fs::set_permissions(&near, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(
+        tree.surroundings().load().unwrap().hive().unwrap().value.as_str(),
+        "evil"
+    );
+}
+
+/// A folder that was cloned is the user's own, but nobody has looked at its file.
+#[test]
+fn a_project_file_names_a_bus_only_once_it_is_trusted_and_until_it_changes() {
+    let tree = Tree::new();
+    let text = "[bus]\nserver = 'nats://evil:1'\nnkey = '/home/me/.local/state/admin.nk'\n";
+    let path = tree.write("wagglebus.toml", text);
+    let trusted = tree.surroundings().places.trusted;
+    let load = || tree.surroundings().load();
+    assert_eq!(load(), Err(ConfigError::Untrusted { path: path.clone() }));
+    trust(&trusted, &path).unwrap();
+    assert_eq!(
+        load().unwrap().bus().unwrap().value.server.as_deref(),
+        Some("nats://evil:1")
+    );
+    tree.write("wagglebus.toml", &format!("{text}# changed\n"));
+    assert!(matches!(load(), Err(ConfigError::Untrusted { .. })), "it changed");
+    tree.write("wagglebus.toml", text);
+    assert!(load().is_ok());
+    tree.write("a/wagglebus.toml", text);
+    assert!(
+        matches!(load(), Err(ConfigError::Untrusted { .. })),
+        "trust is in one place"
+    );
+    std::fs::remove_file(tree.folder.path().join("a/wagglebus.toml")).unwrap();
+    assert!(untrust(&trusted, &path).unwrap() && !untrust(&trusted, &path).unwrap());
+    assert!(load().is_err());
+    tree.write("wagglebus.toml", "hive = 'h'\n[sidecar]\nslots = 2\n");
+    assert!(load().is_ok(), "what names no bus needs no trust");
+    tree.write("user.toml", text);
+    assert!(load().is_ok(), "nor does the user's own file");
+}
+
+#[test]
+fn what_goes_to_a_terminal_has_no_controls_and_no_password() {
+    for (text, part) in [
+        ("\"\\u001b[2J\" = 1\n", "\u{fffd}"),
+        ("[bus]\nserver = \"nats://\\u001b[31mx:1\"\n", "control"),
+        ("[bus]\nserver = \"nats://me:secret@h:1\"\n", "password"),
+    ] {
+        let told = read(text).unwrap_err().to_string();
+        assert!(
+            told.contains(part) && !told.contains('\u{1b}') && !told.contains("secret"),
+            "{told}"
+        );
     }
 }
 

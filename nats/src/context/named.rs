@@ -25,6 +25,8 @@ pub struct BusOptions {
     pub creds: Option<PathBuf>,
     /// `--api-prefix`, `WAGGLEBUS_API_PREFIX`: beginning of the JetStream API.
     pub api_prefix: Option<String>,
+    /// Transport security, which only files, contexts and `NATS_*` say.
+    pub tls: TlsFiles,
 }
 
 /// What surrounds a program and may name a bus.
@@ -95,6 +97,7 @@ impl Environment {
             nkey: self.get("WAGGLEBUS_NKEY").map(PathBuf::from),
             creds: self.get("WAGGLEBUS_CREDS").map(PathBuf::from),
             api_prefix: self.get("WAGGLEBUS_API_PREFIX"),
+            tls: TlsFiles::default(),
         }
     }
 
@@ -194,6 +197,7 @@ impl BusOptions {
             urls,
             credentials,
             api_prefix: self.api_prefix.clone(),
+            tls: self.tls.clone(),
             ..StockSettings::default()
         })
     }

@@ -1,7 +1,7 @@
 //! Tables of stock settings.
 
 use super::*;
-use crate::config::{Config, ConfigChoice, Surroundings};
+use crate::config::{Config, ConfigChoice, ConfigPlaces, Surroundings};
 
 const DIR: &str = "conf/nats/context";
 
@@ -271,7 +271,7 @@ fn a_file_names_the_bus_when_nothing_else_does() {
         let surroundings_of_files = Surroundings {
             choice: Some(ConfigChoice::File(path.clone())),
             folder: None,
-            user_file: PathBuf::new(),
+            places: ConfigPlaces::default(),
             home: None,
             uid: 0,
         };

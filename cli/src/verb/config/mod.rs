@@ -3,6 +3,7 @@
 mod paths;
 mod settings;
 mod show;
+mod trust;
 mod validate;
 
 use clap::Subcommand;
@@ -18,6 +19,18 @@ pub(crate) enum Verb {
     Diff(show::Diff),
     Paths(paths::Args),
     Validate(validate::Args),
+    Trust(trust::Trust),
+    Untrust(trust::Untrust),
+}
+
+impl Verb {
+    /// Whether it helps to mend files that cannot be used.
+    pub(crate) const fn mends(&self) -> bool {
+        match self {
+            Self::Paths(_) | Self::Validate(_) | Self::Trust(_) | Self::Untrust(_) => true,
+            Self::Show(_) | Self::Diff(_) => false,
+        }
+    }
 }
 
 pub(crate) fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
@@ -26,5 +39,7 @@ pub(crate) fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<
         Verb::Diff(args) => show::diff(&args, session, output),
         Verb::Paths(args) => paths::run(&args, session, output),
         Verb::Validate(args) => validate::run(&args, session, output),
+        Verb::Trust(args) => trust::trust(args, session, output),
+        Verb::Untrust(args) => trust::untrust(args, session, output),
     }
 }

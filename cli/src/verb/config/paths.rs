@@ -6,8 +6,12 @@ use wagglebus_nats::config::{PROJECT_FILE, Scope};
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
+use crate::printable;
 use crate::session::Session;
 use crate::up::logs;
+
+/// Characters of a path that are shown.
+const PATH_CHARS: usize = 400;
 
 /// List every file and folder that wagglebus reads or writes here
 #[derive(Debug, clap::Args)]
@@ -27,6 +31,7 @@ pub(super) fn run(_: &Args, session: &Session, output: &mut Output) -> Result<()
             project.unwrap_or_else(|| PROJECT_FILE.into()),
         ),
         ("user's configuration", places.user_config_file()),
+        ("trust in project files", places.trusted_config_dir()),
         ("contexts of the stock NATS CLI", places.nats_context_dir()),
         ("sockets and who runs", places.run_dir().to_owned()),
         ("address of the running bus", places.bus_file()),
@@ -38,6 +43,9 @@ pub(super) fn run(_: &Args, session: &Session, output: &mut Output) -> Result<()
         ("logs", logs::folder(places)),
         ("cache: nats-server", places.cache_dir().to_owned()),
     ]);
+    if let Some(failure) = session.config_failure() {
+        output.note(format!("note: {failure}"))?;
+    }
     if output.json() {
         let listed: Vec<_> = listed
             .iter()
@@ -48,7 +56,11 @@ pub(super) fn run(_: &Args, session: &Session, output: &mut Output) -> Result<()
     let mut rows = table(["WHAT", "PATH", "EXISTS"]);
     for (what, path) in listed {
         let exists = if path.exists() { "yes" } else { "no" };
-        rows.add_row([what.to_owned(), path.display().to_string(), exists.to_owned()]);
+        rows.add_row([
+            what.to_owned(),
+            printable::line(&path.display().to_string(), PATH_CHARS),
+            exists.to_owned(),
+        ]);
     }
     Ok(output.table(&rows)?)
 }

@@ -127,7 +127,7 @@ fn bus(named: Option<Named>, running: Option<String>) -> [Setting; 3] {
         Credentials::Token(_) => Some("token (not shown)".to_owned()),
     };
     [
-        part(KEYS[0], Some(connection.urls.join(",")), Part::Urls, None),
+        part(KEYS[0], Some(without_secrets(&connection.urls)), Part::Urls, None),
         part(KEYS[1], credentials, Part::Credentials, None),
         part(
             KEYS[2],
@@ -136,6 +136,18 @@ fn bus(named: Option<Named>, running: Option<String>) -> [Setting; 3] {
             Some(JETSTREAM_API),
         ),
     ]
+}
+
+/// Addresses without the user and password that one may bring.
+fn without_secrets(urls: &[String]) -> String {
+    let bare = |url: &String| match url.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            format!("{scheme}{}***@{host}", if scheme.is_empty() { "" } else { "://" })
+        }
+        None => url.clone(),
+    };
+    urls.iter().map(bare).collect::<Vec<_>>().join(",")
 }
 
 fn setting(key: &'static str, (value, origin): (String, String), default: Option<String>) -> Setting {
@@ -198,6 +210,17 @@ mod tests {
                 shown[1].value.is_some() && !format!("{shown:?}").contains("hush"),
                 "{shown:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown_either() {
+        for (url, shown) in [
+            ("nats://me:hush@h:1", "nats://***@h:1"),
+            ("hush@h:1", "***@h:1"),
+            ("nats://h:1", "nats://h:1"),
+        ] {
+            assert_eq!(without_secrets(&[url.to_owned()]), shown);
         }
     }
 

@@ -2,9 +2,13 @@
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
+use crate::printable;
 use crate::session::Session;
 
 use super::settings::{Setting, settings};
+
+/// Characters of a value that are shown.
+const VALUE_CHARS: usize = 400;
 
 /// Show every setting as it counts now; highest first: options, WAGGLEBUS_*, NATS_*, project file, user file, built in
 #[derive(Debug, clap::Args)]
@@ -26,7 +30,11 @@ pub(super) fn show(args: &Show, session: &Session, output: &mut Output) -> Resul
     if args.origin {
         let mut rows = table(["KEY", "VALUE", "ORIGIN"]);
         for setting in settings {
-            rows.add_row([setting.key.to_owned(), shown(setting.value), setting.origin]);
+            rows.add_row([
+                setting.key.to_owned(),
+                shown(setting.value),
+                shown(Some(setting.origin)),
+            ]);
         }
         return Ok(output.table(&rows)?);
     }
@@ -49,11 +57,17 @@ pub(super) fn diff(_: &Diff, session: &Session, output: &mut Output) -> Result<(
     let mut rows = table(["KEY", "DEFAULT", "VALUE", "ORIGIN"]);
     for setting in settings {
         let (default, value) = (shown(setting.default), shown(setting.value));
-        rows.add_row([setting.key.to_owned(), default, value, setting.origin]);
+        rows.add_row([
+            setting.key.to_owned(),
+            default,
+            value,
+            shown(Some(setting.origin)),
+        ]);
     }
     Ok(output.table(&rows)?)
 }
 
+/// What a file or variable says may be a stranger's, and goes to a terminal.
 fn shown(value: Option<String>) -> String {
-    value.unwrap_or_else(|| "-".to_owned())
+    value.map_or_else(|| "-".to_owned(), |value| printable::line(&value, VALUE_CHARS))
 }

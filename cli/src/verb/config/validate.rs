@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use wagglebus_nats::config::{Config, ConfigChoice};
+use wagglebus_nats::config::{Config, ConfigChoice, ConfigPlaces};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -18,10 +18,10 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let given = args.file.clone().map(ConfigChoice::File);
-    let loaded = match &given {
-        Some(_) => &Config::load(given.as_ref(), PathBuf::new())?,
-        // A mistake in one of these has ended us before.
-        None => session.config(),
+    let loaded = match (&given, session.config_failure()) {
+        (Some(_), _) => &Config::load(given.as_ref(), ConfigPlaces::default())?,
+        (None, Some(failure)) => return Err(failure.clone().into()),
+        (None, None) => session.config(),
     };
     let paths: Vec<_> = loaded.origins().map(|origin| &origin.path).collect();
     if output.json() {

@@ -190,7 +190,7 @@ mod tests {
             status: 503,
             text: "maximum bytes exceeded".into(),
         };
-        for (maybe_stored, code, name) in [(false, 6, "refused"), (true, 4, "level_not_reached")] {
+        for (maybe_stored, code, name) in [(false, 6, "forbidden"), (true, 4, "level_not_reached")] {
             let error = PublishError {
                 subject: "wb.msg.bob.high.alice".into(),
                 fault: fault.clone(),

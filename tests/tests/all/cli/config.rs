@@ -25,6 +25,14 @@ impl<'a> Files<'a> {
         path
     }
 
+    /// A project file that the user has looked at.
+    fn trusted(&self, text: &str) -> PathBuf {
+        let path = self.project(text);
+        let (code, said) = self.run("wagglebus", &["config", "trust"], &[]);
+        assert_eq!(code, 0, "{said}");
+        path
+    }
+
     fn user(&self, text: &str) {
         fs::write(self.home.path("config/wagglebus/config.toml"), text).unwrap();
     }
@@ -60,7 +68,7 @@ fn options_beat_variables_beat_the_projects_file_beats_the_users() {
     assert_eq!(hive(&[], &[]), ("wb".to_owned(), "built in".to_owned()));
     files.user("hive = 'user'\n[bus]\nserver = 'nats://user:1'\ncreds = '~/user.creds'\n");
     assert_eq!(hive(&[], &[]).0, "user");
-    let project = files.project("hive = 'project'\n[bus]\nserver = 'nats://project:1'\n");
+    let project = files.trusted("hive = 'project'\n[bus]\nserver = 'nats://project:1'\n");
     assert_eq!(
         hive(&[], &[]),
         (
@@ -98,10 +106,10 @@ fn the_running_bus_is_meant_where_no_file_names_another() {
     assert_eq!(files.run("wagglebus", &tail, &[]).0, 0);
     files.user("[bus]\nserver = 'nats://127.0.0.1:1'\n");
     assert_eq!(files.run("wagglebus", &tail, &[]).0, 5);
-    files.project("[bus]\ncontext = 'wagglebus'\n");
+    files.trusted("[bus]\ncontext = 'wagglebus'\n");
     let (code, said) = files.run("wagglebus", &tail, &[]);
     assert_eq!(code, 0, "{said}");
-    files.project("[bus]\nserver = 'nats://127.0.0.1:1'\nnkey = 'no-such.nk'\n");
+    files.trusted("[bus]\nserver = 'nats://127.0.0.1:1'\nnkey = 'no-such.nk'\n");
     for (name, arguments) in [
         ("wagglebus", &tail[..]),
         ("wagglebus-coordinator", &[]),
@@ -139,9 +147,50 @@ fn a_mistake_in_a_file_ends_every_program_with_its_line() {
     }
     let (code, said) = files.run("wagglebus", &["agents"], &[("WAGGLEBUS_CONFIG", "none")]);
     assert_eq!(code, 0, "{said}");
+    // What helps to mend it works all the same.
+    let other = home.path("other.toml");
+    fs::write(&other, "[sidecar]\nslots = 2\n").unwrap();
+    for arguments in [
+        &["config", "paths"][..],
+        &["config", "validate", other.to_str().unwrap()],
+        &["version"],
+    ] {
+        let (code, said) = files.run("wagglebus", arguments, &[]);
+        assert_eq!(code, 0, "{arguments:?}: {said}");
+    }
     files.project("hive = 'wb'\n");
     let (code, said) = files.run("wagglebus", &["config", "validate"], &[]);
     assert!(code == 0 && said.contains(": valid"), "{said}");
+}
+
+/// The folder was written by somebody who wants to know who we are.
+#[test]
+fn no_program_shows_itself_to_a_bus_of_a_project_file_that_nobody_trusts() {
+    let (home, _) = Home::up();
+    let files = Files::new(&home);
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let address = stranger.local_addr().unwrap();
+    let key = home.path("state/wagglebus/wb/keys");
+    files.project(&format!(
+        "[bus]\nserver = 'nats://{address}'\nnkey = '{}'\n",
+        key.display()
+    ));
+    for (name, arguments) in [
+        ("wagglebus", &["tail", "--no-follow"][..]),
+        ("wagglebus", &["agents"]),
+        ("wagglebus-coordinator", &[]),
+        ("wagglebus-sidecar", &["--agent", "alice", "http"]),
+    ] {
+        let (code, said) = files.run(name, arguments, &[]);
+        assert!(
+            code == 6 && said.contains("wagglebus config trust"),
+            "{name}: {code} {said}"
+        );
+    }
+    assert!(stranger.accept().is_err(), "nobody came");
+    let (code, said) = files.run("wagglebus", &["--config", "none", "agents"], &[]);
+    assert_eq!(code, 0, "{said}");
 }
 
 /// A sidecar's slots from a file: with two, it hands over two messages at once.

@@ -67,7 +67,12 @@ fn the_head_of_each_lane_of_a_lost_agent_is_held_and_the_rest_is_queued() {
 fn an_agent_that_works_is_busy_and_one_that_asks_for_nothing_cannot_be_woken() {
     let (mut home, _) = Home::up();
     home.sidecars(&["worker", "sleeper"]);
-    let send = |to: &str| home.json(&["send", to, "please"])["id"].as_str().unwrap().to_owned();
+    let send = |to: &str| {
+        home.json(&["send", to, "please"])["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let (first, sleeping) = (send("worker"), send("sleeper"));
     let taken = home.json(&["--as", "worker", "inbox", "--take", "1", "--timeout", "10s"]);
     assert_eq!(taken["messages"][0]["message"]["id"], first.as_str());

@@ -121,6 +121,9 @@ fn up_leads_its_own_programs_to_no_other_bus() {
     std::fs::create_dir(&folder).unwrap();
     let file = "[bus]\nserver = 'nats://elsewhere:1'\n[coordinator]\nlisten = '127.0.0.1:1'\n";
     std::fs::write(folder.join("wagglebus.toml"), file).unwrap();
+    let mut trust = home.command(program::find("wagglebus").unwrap());
+    let trust = trust.current_dir(&folder).args(["config", "trust"]);
+    assert!(trust.output().unwrap().status.success());
     let output = up.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(home.json(&["inbox"])["messages"].as_array().unwrap().len(), 0);
