@@ -41,4 +41,4 @@ pub use discovery::uid;
 pub use endpoint::{Endpoint, Token};
 pub use error::{Absence, ClientError};
 pub use exchange::{Answered, RESPONSE_BYTES_MAX};
-pub use queue::{AgentMessageQueue, QueueError};
+pub use queue::{AgentMessageQueue, QueueError, Received};

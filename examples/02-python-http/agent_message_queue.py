@@ -1,4 +1,4 @@
-"""A queue of messages between agents, in four methods, over the HTTP API of their sidecars. Standard library only.
+"""A queue of messages between agents by their names, over the HTTP API of their sidecars. Standard library only.
 
     queue = AgentMessageQueue()
     sent = await queue.send_message("alice", "bob", "the build is red", priority="high")
@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from typing import Any, Optional
 
 ANSWER_WITHIN = 10.0  # seconds, beside what the sidecar is asked to wait
 POLL_MAX = 60.0  # seconds: longest single poll; a longer wait is several
-HAND_OVERS_MAX = 10_000  # a sidecar has far fewer in hand: what is forgotten was settled or has expired
+REMEMBERED_MAX = 10_000  # messages; a sidecar has far fewer in hand: what is forgotten was settled or has expired
 
 
 class QueueError(Exception):
@@ -62,7 +61,9 @@ class AgentMessageQueue:
         """`socket`: use this sidecar for all calls instead of looking for the agent's own. `max_messages` (1 to 32) are
         received at once, and come again unless acknowledged within `lease` seconds (5 to 3600)."""
         self._socket, self._max, self._lease = socket, max_messages, lease
-        self._handed: collections.OrderedDict[str, tuple] = collections.OrderedDict()  # id: agent, lease
+        # By id, then by agent and sender: a post in a room is handed over to each member, and ids of different senders
+        # may be equal. The lease, and whether the hand-over is open.
+        self._handed: dict[str, dict[tuple, tuple]] = {}
 
     async def send_message(
         self, from_agent: str, to_agent: str, message: str, priority: str = "normal", **fields: Any
@@ -95,22 +96,60 @@ class AgentMessageQueue:
             if items or left <= POLL_MAX:
                 break
         for item in items:
-            self._handed[item["message"]["id"]] = (agent_id, item["lease"])
-        while len(self._handed) > HAND_OVERS_MAX:
-            self._handed.popitem(last=False)
+            message = item["message"]
+            known = self._handed.setdefault(message["id"], {})
+            known[agent_id, message["from_agent"]] = (item["lease"], True)
+        while len(self._handed) > REMEMBERED_MAX:
+            del self._handed[next(iter(self._handed))]
         return [item["message"] for item in items]
 
-    async def acknowledge_message(self, message_id: str) -> dict:
+    async def acknowledge_message(self, message_id: str, agent_id: Optional[str] = None) -> dict:
         """The message is done and never comes again; a repeat has the same answer.
 
+        What several agents received, such as a post in a room, is settled for all of them, or for `agent_id` only.
         Raises `UnknownMessage` for a message that was not received through this queue, and a `QueueError` with the code
         `lease_lost` when it was not acknowledged in time and was handed over again.
         """
-        if message_id not in self._handed:
+        return await self._settle(message_id, agent_id, "ack", {}, ends=True, repeatable=True)
+
+    async def nak_message(
+        self, message_id: str, delay: float = 1.0, reason: Optional[str] = None, agent_id: Optional[str] = None
+    ) -> dict:
+        """Gives the message back unsettled: it comes again after `delay` seconds (at most 3600). `reason` is for people.
+        Raises as `acknowledge_message` does."""
+        body = {"delay_ms": round(delay * 1000), **({} if reason is None else {"reason": reason})}
+        return await self._settle(message_id, agent_id, "nak", body, ends=True, repeatable=False)
+
+    async def extend_message(self, message_id: str, lease: int = 60, agent_id: Optional[str] = None) -> dict:
+        """Keeps a message that is still worked on for `lease` seconds from now on (5 to 3600); returns
+        `lease_expires_at`. Raises as `acknowledge_message` does."""
+        return await self._settle(message_id, agent_id, "progress", {"extend": lease}, ends=False, repeatable=True)
+
+    async def _settle(
+        self, message_id: str, agent_id: Optional[str], verb: str, body: dict, ends: bool, repeatable: bool
+    ) -> dict:
+        """Calls for each open hand-over that is meant, else for those that are over: a repeat has the answer of the first
+        time. Raises the first failure, after all were tried."""
+        known = self._handed.get(message_id, {})
+        meant = {key: over for key, over in known.items() if agent_id in (None, key[0])}
+        if not meant:
             raise UnknownMessage(f"message {message_id} was not received through this queue", "not_found",
                                  message_id=message_id)
-        agent, lease = self._handed[message_id]
-        return await self._call(agent, "POST", f"/v1/inbox/{message_id}/ack", {"lease": lease}, repeatable=True)
+        meant = {key: over for key, over in meant.items() if over[1]} or meant
+        answers, failures = [], []
+        for key, (lease, _) in meant.items():
+            over = ends
+            try:
+                target = f"/v1/inbox/{message_id}/{verb}"
+                answers.append(await self._call(key[0], "POST", target, {"lease": lease, **body}, repeatable=repeatable))
+            except QueueError as error:
+                failures.append(error)
+                over = error.code == "lease_lost"
+            if over and known[key][0] == lease:
+                known[key] = (lease, False)
+        if failures:
+            raise failures[0]
+        return answers[0]
 
     async def get_conversation_history(self, agent1: str, agent2: str) -> list:
         """All messages of the last 48 hours between two agents, in both directions, by time.

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Tries the queue on the running sidecars of two agents: test_agent_message_queue.py alice bob"""
+"""Tries the queue on the running sidecars of three agents: test_agent_message_queue.py alice bob carol
+
+The first two are in room:design."""
 
 import asyncio
 import sys
@@ -19,7 +21,7 @@ async def fails(kind: type, call) -> QueueError:
     raise AssertionError(f"{kind.__name__} expected, not {answer}")
 
 
-async def main(one: str, other: str) -> None:
+async def main(one: str, other: str, poster: str) -> None:
     queue = AgentMessageQueue()
     sent = await queue.send_message(one, other, "quo vadis? 🐝", priority="high", message_type="question")
     assert sent["level"] == "stored" and uuid.UUID(sent["id"]).version == 7, sent
@@ -70,6 +72,39 @@ async def main(one: str, other: str) -> None:
             await queue.acknowledge_message(message["id"])
             received.append(message["content"])
     assert received == ["1", "3", "5"], received
+    while len(received) < 6:
+        for message in await queue.receive_messages(one, timeout=WITHIN):
+            await queue.acknowledge_message(message["id"])
+            received.append(message["content"])
+    await room(queue, one, other, poster)
+
+
+async def room(queue: AgentMessageQueue, one: str, other: str, poster: str) -> None:
+    """A post in a room is one id in the hands of each member."""
+
+    async def post() -> str:
+        sent = await queue.send_message(poster, "room:design", "to all of you")
+        for agent in (one, other):
+            (message,) = await queue.receive_messages(agent, timeout=WITHIN)
+            assert message["id"] == sent["id"], message
+        return sent["id"]
+
+    both = await post()
+    for _ in range(2):
+        await queue.acknowledge_message(both)
+
+    single = await post()
+    await queue.acknowledge_message(single, agent_id=one)
+    late = await queue.extend_message(single, 1800)
+    soon = await queue.extend_message(single, 30, agent_id=other)
+    assert late["lease_expires_at"] > soon["lease_expires_at"], (late, soon)
+    assert await queue.nak_message(single, delay=0, reason="not now") == {"id": single}
+    error = await fails(QueueError, queue.acknowledge_message(single, other))
+    assert error.code == "lease_lost", error
+    (message,) = await queue.receive_messages(other, timeout=WITHIN)
+    assert message["id"] == single, message
+    await queue.acknowledge_message(single)
+    await fails(UnknownMessage, queue.acknowledge_message(single, poster))
 
 
 if __name__ == "__main__":

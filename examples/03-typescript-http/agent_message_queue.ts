@@ -1,4 +1,4 @@
-// A queue of messages between agents, in four methods, over the HTTP API of their sidecars. Nothing but Node.
+// A queue of messages between agents by their names, over the HTTP API of their sidecars. Nothing but Node.
 //
 //     const queue = new AgentMessageQueue();
 //     const sent = await queue.send_message("alice", "bob", "the build is red", "high");
@@ -45,6 +45,14 @@ export interface Acknowledged {
   level: string;
 }
 
+export interface Returned {
+  id: string;
+}
+
+export interface Extended {
+  lease_expires_at: string;
+}
+
 export interface Options {
   /** Use this sidecar for all calls instead of looking for the agent's own. */
   socket?: string;
@@ -89,8 +97,15 @@ export class Lost extends QueueError {}
 const ANSWER_WITHIN = 10;
 /** Seconds: the longest single poll; a longer wait is several. */
 const POLL_MAX = 60;
-/** A sidecar has far fewer in hand: what is forgotten was settled or has expired. */
-const HAND_OVERS_MAX = 10_000;
+/** Messages; a sidecar has far fewer in hand: what is forgotten was settled or has expired. */
+const REMEMBERED_MAX = 10_000;
+
+interface HandOver {
+  agent: string;
+  lease: string;
+  /** Neither settled nor lost. */
+  open: boolean;
+}
 
 interface Call {
   method: "GET" | "POST";
@@ -113,7 +128,11 @@ export class AgentMessageQueue {
   /** Messages of one page of history, at most 500. */
   page = 500;
   readonly #options: Options;
-  readonly #handed = new Map<string, { agent: string; lease: string }>();
+  /**
+   * By id, then by agent and sender: a post in a room is handed over to each member, and ids of different senders may be
+   * equal.
+   */
+  readonly #handed = new Map<string, Map<string, HandOver>>();
 
   constructor(options: Options = {}) {
     this.#options = options;
@@ -153,26 +172,35 @@ export class AgentMessageQueue {
       const answer = await this.#call(agent_id, { method: "GET", target, wait, signal });
       const { messages } = answer as { messages: { message: Message; lease: string }[] };
       if (messages.length === 0 && left > POLL_MAX) continue;
-      for (const item of messages) this.#remember(item.message.id, agent_id, item.lease);
+      for (const { message, lease } of messages) this.#remember(message, agent_id, lease);
       return messages.map((item) => item.message);
     }
   }
 
   /**
-   * The message is done and never comes again; a repeat has the same answer. Fails with `UnknownMessage` when it was
-   * not received through this queue, and with the code `lease_lost` when it was not acknowledged in time and was handed
-   * over again.
+   * The message is done and never comes again; a repeat has the same answer. What several agents received, such as a post
+   * in a room, is settled for all of them, or for `agent_id` only. Fails with `UnknownMessage` when it was not received
+   * through this queue, and with the code `lease_lost` when it was not acknowledged in time and was handed over again.
    */
-  async acknowledge_message(message_id: string): Promise<Acknowledged> {
-    const found = this.#handed.get(message_id);
-    if (!found) {
-      const error = new UnknownMessage(`message ${message_id} was not received through this queue`, "not_found");
-      error.message_id = message_id;
-      throw error;
-    }
-    const target = `/v1/inbox/${message_id}/ack`;
-    const call: Call = { method: "POST", target, body: { lease: found.lease }, repeatable: true };
-    return (await this.#call(found.agent, call)) as Acknowledged;
+  async acknowledge_message(message_id: string, agent_id?: string): Promise<Acknowledged> {
+    return (await this.#settle(message_id, agent_id, "ack", {})) as Acknowledged;
+  }
+
+  /**
+   * Gives the message back unsettled: it comes again after `delay` seconds (at most 3600). `reason` is for people. Fails
+   * as `acknowledge_message` does.
+   */
+  async nak_message(message_id: string, delay = 1, reason?: string, agent_id?: string): Promise<Returned> {
+    const body = { delay_ms: Math.round(delay * 1000), ...(reason === undefined ? {} : { reason }) };
+    return (await this.#settle(message_id, agent_id, "nak", body)) as Returned;
+  }
+
+  /**
+   * Keeps a message that is still worked on for `lease` whole seconds from now on (5 to 3600), and says until when that
+   * is. Fails as `acknowledge_message` does.
+   */
+  async extend_message(message_id: string, lease = 60, agent_id?: string): Promise<Extended> {
+    return (await this.#settle(message_id, agent_id, "progress", { extend: lease })) as Extended;
   }
 
   /**
@@ -208,10 +236,39 @@ export class AgentMessageQueue {
     }
   }
 
-  #remember(id: string, agent: string, lease: string): void {
-    this.#handed.set(id, { agent, lease });
+  #remember({ id, from_agent }: Message, agent: string, lease: string): void {
+    const known = this.#handed.get(id) ?? new Map<string, HandOver>();
+    this.#handed.set(id, known.set(`${agent} ${from_agent}`, { agent, lease, open: true }));
     const [oldest] = this.#handed.keys();
-    if (this.#handed.size > HAND_OVERS_MAX && oldest !== undefined) this.#handed.delete(oldest);
+    if (this.#handed.size > REMEMBERED_MAX && oldest !== undefined) this.#handed.delete(oldest);
+  }
+
+  /**
+   * Calls for each open hand-over that is meant, else for those that are over: a repeat has the answer of the first time.
+   * Fails with the first failure, after all were tried.
+   */
+  async #settle(id: string, agent: string | undefined, verb: "ack" | "nak" | "progress", body: object): Promise<unknown> {
+    const known = [...(this.#handed.get(id)?.values() ?? [])];
+    const meant = known.filter((over) => agent === undefined || over.agent === agent);
+    const open = meant.filter((over) => over.open);
+    const answers: unknown[] = [];
+    const failures: unknown[] = [];
+    for (const over of open.length > 0 ? open : meant) {
+      const target = `/v1/inbox/${id}/${verb}`;
+      const call: Call = { method: "POST", target, body: { lease: over.lease, ...body }, repeatable: verb !== "nak" };
+      try {
+        answers.push(await this.#call(over.agent, call));
+        if (verb !== "progress") over.open = false;
+      } catch (error) {
+        if (error instanceof QueueError && error.code === "lease_lost") over.open = false;
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    if (answers.length > 0) return answers[0];
+    const error = new UnknownMessage(`message ${id} was not received through this queue`, "not_found");
+    error.message_id = id;
+    throw error;
   }
 
   /** One request; a broken one is made again only where that changes nothing. */

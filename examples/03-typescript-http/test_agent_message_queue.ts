@@ -1,4 +1,5 @@
-// Tries the queue on the running sidecars of two agents: node test_agent_message_queue.ts alice bob
+// Tries the queue on the running sidecars of three agents, of which the first two are in room:design:
+// node test_agent_message_queue.ts alice bob carol
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -7,8 +8,8 @@ import { AgentMessageQueue, NoSidecar, QueueError, UnknownAgent, UnknownMessage 
 
 const WITHIN = 30; // seconds
 
-const [one, other] = process.argv.slice(2);
-assert(one !== undefined && other !== undefined, "the names of two agents are needed");
+const [one, other, poster] = process.argv.slice(2);
+assert(one !== undefined && other !== undefined && poster !== undefined, "the names of three agents are needed");
 
 async function fails<E extends Error>(kind: new (...given: never[]) => E, call: Promise<unknown>): Promise<E> {
   const error = await call.then(() => undefined, (error: unknown) => error);
@@ -74,4 +75,34 @@ while (taken.length < 3) {
   }
 }
 assert.deepEqual(taken, ["1", "3", "5"]);
+while (taken.length < 6) {
+  for (const message of await queue.receive_messages(one, WITHIN)) {
+    await queue.acknowledge_message(message.id);
+    taken.push(message.content);
+  }
+}
+
+// A post in a room is one id in the hands of each member.
+async function post(from: string, members: string[]): Promise<string> {
+  const sent = await queue.send_message(from, "room:design", "to all of you");
+  for (const member of members) {
+    const posts = await queue.receive_messages(member, WITHIN);
+    assert.deepEqual(posts.map((message) => message.id), [sent.id]);
+  }
+  return sent.id;
+}
+const both = await post(poster, [one, other]);
+for (let times = 0; times < 2; times += 1) await queue.acknowledge_message(both);
+
+const single = await post(poster, [one, other]);
+await queue.acknowledge_message(single, one);
+const late = await queue.extend_message(single, 1800);
+const soon = await queue.extend_message(single, 30, other);
+assert(late.lease_expires_at > soon.lease_expires_at);
+assert.deepEqual(await queue.nak_message(single, 0, "not now"), { id: single });
+const lost = await fails(QueueError, queue.acknowledge_message(single, other));
+assert.equal(lost.code, "lease_lost");
+assert.deepEqual((await queue.receive_messages(other, WITHIN)).map((message) => message.id), [single]);
+await queue.acknowledge_message(single);
+await fails(UnknownMessage, queue.acknowledge_message(single, poster));
 console.log("ok: sent, received, acknowledged, remembered");

@@ -9,7 +9,8 @@ use wagglebus_harness::fleet::Fleet;
 use wagglebus_schemas::message::MessageType;
 use wagglebus_schemas::{Draft, Level, Priority};
 
-use super::open;
+use super::rust::in_hand;
+use super::{join_design, open};
 use crate::program::{Program, WITHIN, repository};
 
 /// The newest thing that the TypeScript examples need of Node: they are run as they are.
@@ -28,6 +29,13 @@ async fn passes(program: Program) {
         said.contains("ok: sent, received, acknowledged, remembered\n"),
         "{said}"
     );
+}
+
+/// What was received is settled, by each who received it.
+async fn nothing_in_hand(fleet: &Fleet) {
+    for agent in ["alice", "bob"] {
+        assert_eq!(in_hand(fleet, agent).await, [], "{agent}");
+    }
 }
 
 /// The Node of `$WAGGLEBUS_NODE`, else of the path, else the one that `./run` fetched.
@@ -57,16 +65,20 @@ fn typescript(name: &str) -> String {
 
 #[tokio::test]
 async fn python() {
-    let (fleet, _) = open().await;
+    let (mut fleet, _) = open().await;
+    join_design(&mut fleet).await;
     let test = "examples/02-python-http/test_agent_message_queue.py";
-    passes(start(&fleet, test, &["alice", "bob"]).await).await;
+    passes(start(&fleet, test, &["alice", "bob", "carol"]).await).await;
+    nothing_in_hand(&fleet).await;
 }
 
 #[tokio::test]
 async fn typescript_queue() {
-    let (fleet, _) = open().await;
+    let (mut fleet, _) = open().await;
+    join_design(&mut fleet).await;
     let test = typescript("test_agent_message_queue.ts");
-    passes(start(&fleet, &node(), &[&test, "alice", "bob"]).await).await;
+    passes(start(&fleet, &node(), &[&test, "alice", "bob", "carol"]).await).await;
+    nothing_in_hand(&fleet).await;
 }
 
 #[tokio::test]

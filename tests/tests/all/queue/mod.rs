@@ -18,3 +18,16 @@ async fn open() -> (Fleet, AgentMessageQueue) {
     let queue = AgentMessageQueue::new(fleet.bus().places().clone());
     (fleet, queue)
 }
+
+/// Adds carol, and puts alice and bob into room:design.
+async fn join_design(fleet: &mut Fleet) {
+    fleet.enrol(&["carol"]).await.unwrap();
+    fleet.start("carol", &Options::http()).await.unwrap();
+    for name in ["alice", "bob"] {
+        let client = fleet.sidecar(name).unwrap().client();
+        client
+            .change_room(&"design".parse().unwrap(), true)
+            .await
+            .unwrap();
+    }
+}

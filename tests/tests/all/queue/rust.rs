@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use wagglebus_client::{AgentMessageQueue, ClientError, QueueError};
+use wagglebus_harness::fleet::Fleet;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::{AgentId, Id, Level, Message, Priority, Recipient};
 
-use super::open;
+use super::{join_design, open};
 
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
 
@@ -112,4 +113,58 @@ async fn an_agent_without_a_sidecar_is_named() {
     fleet.sidecar_mut("alice").unwrap().stop().await.unwrap();
     let refused = queue.get_conversation_history(&bob, &alice).await.unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::BusUnreachable));
+}
+
+/// Both are in the room: two hand-overs of one id.
+#[tokio::test]
+async fn a_post_in_a_room_is_settled_for_each_member() {
+    let (mut fleet, queue) = open().await;
+    join_design(&mut fleet).await;
+    let (alice, bob): (AgentId, AgentId) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+    let (carol, room): (AgentId, Recipient) = ("carol".parse().unwrap(), "room:design".parse().unwrap());
+    let post = async |text: &str| {
+        let sent = queue.send_message(&carol, &room, text, Priority::High).await;
+        let id = sent.unwrap().id;
+        for agent in [&alice, &bob] {
+            assert_eq!(receive(&queue, agent).await.id, id);
+        }
+        id
+    };
+    let both = post("to all of you").await;
+    let first = queue.acknowledge_message(both).await.unwrap();
+    assert_eq!(first.level, Level::Done);
+    for agent in ["alice", "bob"] {
+        assert_eq!(in_hand(&fleet, agent).await, [], "{agent}");
+    }
+    assert_eq!(queue.acknowledge_message(both).await.unwrap(), first);
+
+    let one = post("each by itself").await;
+    queue.acknowledge_message((one, &alice)).await.unwrap();
+    assert_eq!(in_hand(&fleet, "bob").await, [one]);
+    let long = queue.extend_message((one, &bob), Duration::from_secs(1800));
+    let long = long.await.unwrap().lease_expires_at;
+    let short = queue.extend_message(one, Duration::from_secs(30)).await.unwrap();
+    assert!(long > short.lease_expires_at, "of bob, who has it still");
+    let given_back = queue.nak_message(one, Duration::ZERO, Some("not now")).await;
+    assert_eq!(given_back.unwrap().id, one);
+    let lost = queue.acknowledge_message((one, &bob)).await.unwrap_err();
+    assert_eq!(lost.code(), Some(ErrorCode::LeaseLost), "it was given back");
+    assert_eq!(receive(&queue, &bob).await.id, one);
+    queue.acknowledge_message(one).await.unwrap();
+    let stranger = queue.acknowledge_message((one, &carol)).await.unwrap_err();
+    assert!(
+        matches!(stranger, QueueError::UnknownMessage { .. }),
+        "{stranger:?}"
+    );
+    for agent in ["alice", "bob"] {
+        fleet.sidecar_mut(agent).unwrap().stop().await.unwrap();
+        assert_eq!(fleet.unsettled(agent).await.unwrap(), 0, "{agent}");
+    }
+}
+
+/// The messages that the agent holds.
+pub(super) async fn in_hand(fleet: &Fleet, agent: &str) -> Vec<Id> {
+    let peek = fleet.sidecar(agent).unwrap().client().peek().await.unwrap();
+    let in_hand = peek.value.in_hand.into_iter();
+    in_hand.map(|item| item.message.id).collect()
 }

@@ -1,11 +1,15 @@
-//! A queue of messages between agents, in four methods, over the sidecars that run on this machine.
+//! A queue of messages between agents by their names, over the sidecars that run on this machine.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod handed;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wagglebus_schemas::api::{AckAnswer, AckRequest, SendAnswer};
+use wagglebus_schemas::api::{
+    AckAnswer, AckRequest, NakAnswer, NakRequest, ProgressAnswer, ProgressRequest, SendAnswer,
+};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::Places;
@@ -16,11 +20,11 @@ use crate::discovery;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
 
+pub use handed::Received;
+use handed::{HandOver, HandOvers};
+
 /// Longest single poll of a sidecar; a longer wait is several.
 const POLL_MAX: Duration = Duration::from_secs(60);
-
-/// Hand-overs that are remembered. A sidecar has far fewer in hand: what is forgotten was settled or has expired.
-const HAND_OVERS_MAX: usize = 10_000;
 
 /// Sends, receives and acknowledges for agents by their names. Each call goes to the sidecar of the agent that it is
 /// made for, which must run on this machine; the other agent may be anywhere.
@@ -46,7 +50,7 @@ pub enum QueueError {
         /// What happened.
         source: ClientError,
     },
-    /// The message was never received through this queue.
+    /// The message was never received through this queue (by the agent that was named).
     #[error("message {id} was not received through this queue")]
     UnknownMessage {
         /// The id that was given.
@@ -145,7 +149,12 @@ impl AgentMessageQueue {
             }
             let mut handed = locked(&self.handed);
             let received = items.into_iter().map(|item| {
-                handed.insert(item.message.id, agent_id, item.lease);
+                let over = HandOver {
+                    agent: agent_id.clone(),
+                    from: item.message.from_agent.clone(),
+                    lease: item.lease,
+                };
+                handed.insert(item.message.id, over);
                 item.message
             });
             return Ok(received.collect());
@@ -153,15 +162,93 @@ impl AgentMessageQueue {
     }
 
     /// Settles a message that was received through this queue: it is done and never comes again. A repeat has the same
-    /// answer.
+    /// answer. What several agents received, such as a post in a room, is settled for all of them by its id alone, and
+    /// for one of them by id and agent: `(id, &agent)`.
     ///
     /// # Errors
     /// [`QueueError::UnknownMessage`], and `lease_lost` when it was not acknowledged in time and was handed over again.
-    pub async fn acknowledge_message(&self, message_id: Id) -> Result<AckAnswer, QueueError> {
-        let found = locked(&self.handed).find(&message_id);
-        let (agent, lease) = found.ok_or(QueueError::UnknownMessage { id: message_id })?;
-        let request = AckRequest { lease, done: true };
-        Ok(self.client(&agent)?.ack(message_id, &request).await?.value)
+    /// With several, all are tried and the first failure is told.
+    pub async fn acknowledge_message(&self, message: impl Into<Received>) -> Result<AckAnswer, QueueError> {
+        let message = message.into();
+        let id = message.id;
+        let ack = |client: Arc<Client>, lease| async move {
+            let request = AckRequest { lease, done: true };
+            Ok(client.ack(id, &request).await?.value)
+        };
+        self.each(&message, Ends::Yes, ack).await
+    }
+
+    /// Gives a message back unsettled: it comes again after `delay` (at most one hour). `reason` is for people.
+    ///
+    /// # Errors
+    /// As [`AgentMessageQueue::acknowledge_message`].
+    pub async fn nak_message(
+        &self,
+        message: impl Into<Received>,
+        delay: Duration,
+        reason: Option<&str>,
+    ) -> Result<NakAnswer, QueueError> {
+        let message = message.into();
+        let id = message.id;
+        let nak = |client: Arc<Client>, lease| async move {
+            let request = NakRequest {
+                lease,
+                delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                reason: reason.map(str::to_owned),
+            };
+            Ok(client.nak(id, &request).await?.value)
+        };
+        self.each(&message, Ends::Yes, nak).await
+    }
+
+    /// Keeps a message that is still worked on for `lease` from now on (5 s to one hour, in whole seconds), and says
+    /// until when that is.
+    ///
+    /// # Errors
+    /// As [`AgentMessageQueue::acknowledge_message`].
+    pub async fn extend_message(
+        &self,
+        message: impl Into<Received>,
+        lease: Duration,
+    ) -> Result<ProgressAnswer, QueueError> {
+        let message = message.into();
+        let (id, extend) = (message.id, lease.as_secs());
+        let progress = |client: Arc<Client>, lease| async move {
+            let request = ProgressRequest { lease, extend };
+            Ok(client.progress(id, &request).await?.value)
+        };
+        self.each(&message, Ends::No, progress).await
+    }
+
+    /// Makes a call for each hand-over that is meant, whatever becomes of the others. Tells the first failure, else the
+    /// first answer.
+    async fn each<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        message: &Received,
+        ends: Ends,
+        call: impl Fn(Arc<Client>, String) -> F,
+    ) -> Result<T, QueueError> {
+        let meant = locked(&self.handed).find(message);
+        let mut told: Option<Result<T, ClientError>> = None;
+        for over in meant {
+            let answer = match self.client(&over.agent) {
+                Ok(client) => call(client, over.lease.clone()).await,
+                Err(error) => Err(error),
+            };
+            let over_now = match &answer {
+                Ok(_) => ends == Ends::Yes,
+                Err(error) => error.code() == Some(ErrorCode::LeaseLost),
+            };
+            if over_now {
+                locked(&self.handed).close(message.id, &over);
+            }
+            let failed_first = answer.is_err() && !matches!(told, Some(Err(_)));
+            if told.is_none() || failed_first {
+                told = Some(answer);
+            }
+        }
+        let told = told.ok_or(QueueError::UnknownMessage { id: message.id })?;
+        Ok(told?)
     }
 
     /// All messages of the last 48 hours between two agents, in both directions, by time. `acknowledged` tells which the
@@ -238,35 +325,11 @@ fn merge(mut one: Vec<Message>, other: Vec<Message>) -> Vec<Message> {
     one
 }
 
-/// The latest hand-over of each message, the oldest messages first to be forgotten.
-#[derive(Debug)]
-struct HandOvers {
-    by_message: BTreeMap<Id, (AgentId, String)>,
-    order: VecDeque<Id>,
-}
-
-impl HandOvers {
-    const fn new() -> Self {
-        Self {
-            by_message: BTreeMap::new(),
-            order: VecDeque::new(),
-        }
-    }
-
-    fn insert(&mut self, id: Id, agent: &AgentId, lease: String) {
-        if self.by_message.insert(id, (agent.clone(), lease)).is_none() {
-            self.order.push_back(id);
-        }
-        if self.order.len() > HAND_OVERS_MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.by_message.remove(&oldest);
-        }
-    }
-
-    fn find(&self, id: &Id) -> Option<(AgentId, String)> {
-        self.by_message.get(id).cloned()
-    }
+/// Whether a call that succeeds ends the hand-over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Yes,
+    No,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -304,21 +367,5 @@ mod tests {
             .map(|message| (message.id.as_bytes()[0], message.acknowledged))
             .collect();
         assert_eq!(seen, [(1, true), (2, true), (3, false), (4, false)]);
-    }
-
-    #[test]
-    fn the_oldest_hand_overs_are_forgotten_first_and_a_repeat_is_no_new_one() {
-        let id = |n: usize| Id::from_uuid(uuid::Uuid::from_u128(n as u128));
-        let bob: AgentId = "bob".parse().unwrap();
-        let mut handed = HandOvers::new();
-        for n in 0..HAND_OVERS_MAX {
-            handed.insert(id(n), &bob, "1.1".to_owned());
-        }
-        handed.insert(id(0), &bob, "1.2".to_owned());
-        assert_eq!(handed.find(&id(0)), Some((bob.clone(), "1.2".to_owned())));
-        handed.insert(id(HAND_OVERS_MAX), &bob, "9.1".to_owned());
-        assert_eq!(handed.find(&id(0)), None);
-        assert!(handed.find(&id(1)).is_some() && handed.find(&id(HAND_OVERS_MAX)).is_some());
-        assert_eq!(handed.order.len(), handed.by_message.len());
     }
 }
