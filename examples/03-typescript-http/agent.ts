@@ -14,7 +14,7 @@ function answer(message: Message): string {
   return `node got your ${message_type} of ${content.length} characters: ${content.slice(0, 200)}`;
 }
 
-/** An id that follows from the question: its answer is one message, however often the question comes. */
+/** An id that follows from the question: it is answered once, however often it comes. */
 function answer_id(agent: string, message: Message): string {
   const bytes = createHash("sha256").update(`${agent} ${message.from_agent} ${message.id}`).digest().subarray(0, 16);
   bytes[6] = 0x80 | (bytes.readUInt8(6) & 0x0f);
@@ -23,23 +23,37 @@ function answer_id(agent: string, message: Message): string {
 }
 
 async function reply(queue: AgentMessageQueue, agent: string, message: Message): Promise<void> {
-  await queue.send_message(agent, message.from_agent, answer(message), message.priority, {
-    id: answer_id(agent, message),
-    message_type: "response",
-    conversation_id: message.conversation_id ?? message.id,
-    metadata: { in_reply_to: message.id },
-  });
+  try {
+    await queue.send_message(agent, message.from_agent, answer(message), message.priority, {
+      id: answer_id(agent, message),
+      message_type: "response",
+      conversation_id: message.conversation_id ?? message.id,
+      metadata: { in_reply_to: message.id },
+    });
+  } catch (error) {
+    // Under this id another text was sent: the question was answered before, in other words.
+    if (!(error instanceof QueueError && error.code === "idempotency_conflict")) throw error;
+  }
+}
+
+/** Answers a message and is done with it, or gives it back. */
+async function handle(queue: AgentMessageQueue, agent: string, message: Message): Promise<void> {
+  try {
+    if (message.message_type === "question" || message.message_type === "task") await reply(queue, agent, message);
+  } catch (error) {
+    // Otherwise it would be ours until its lease ends, and no other would come.
+    await queue.nak_message(message.id, RETRY_AFTER_MS / 1000, String(error));
+    throw error;
+  }
+  await queue.acknowledge_message(message.id);
+  console.log(`${message.id} ${message.message_type} from ${message.from_agent}`);
 }
 
 async function serve(agent: string, stop: AbortSignal): Promise<void> {
   const queue = new AgentMessageQueue({ max_messages: 1 });
   while (!stop.aborted) {
     try {
-      for (const message of await queue.receive_messages(agent, 60, stop)) {
-        if (message.message_type === "question" || message.message_type === "task") await reply(queue, agent, message);
-        await queue.acknowledge_message(message.id);
-        console.log(`${message.id} ${message.message_type} from ${message.from_agent}`);
-      }
+      for (const message of await queue.receive_messages(agent, 60, stop)) await handle(queue, agent, message);
     } catch (error) {
       if (stop.aborted) break;
       if (!(error instanceof QueueError)) throw error;

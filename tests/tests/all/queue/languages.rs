@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use wagglebus_client::SendOptions;
 use wagglebus_harness::fleet::Fleet;
 use wagglebus_schemas::message::MessageType;
-use wagglebus_schemas::{Draft, Level, Priority};
+use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, Recipient};
 
 use super::rust::in_hand;
 use super::{join_design, open};
@@ -117,6 +118,48 @@ async fn the_typescript_agent_answers_questions_and_tasks() {
     }
     assert_eq!(agent.terminate().await, Some(0));
     assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+}
+
+/// A question that comes again after its answer was sent, to an agent that now finds other words.
+#[tokio::test]
+async fn the_typescript_agent_is_done_with_what_it_answered_in_other_words() {
+    let (fleet, queue) = open().await;
+    let (alice, bob) = ("alice".parse().unwrap(), "bob".parse().unwrap());
+    let question = Id::from_bytes([0x27; 16]);
+    let mut answer_id: [u8; 16] = Sha256::digest(format!("bob alice {question}"))[..16]
+        .try_into()
+        .unwrap();
+    answer_id[6] = 0x80 | (answer_id[6] & 0x0f);
+    answer_id[8] = 0x80 | (answer_id[8] & 0x3f);
+    let answer = Draft {
+        id: Some(Id::from_bytes(answer_id)),
+        message_type: MessageType::Response,
+        ..Draft::text("alice".parse().unwrap(), "in the words of yesterday".to_owned())
+    };
+    let client = fleet.sidecar("bob").unwrap().client();
+    client.send(&answer, SendOptions::default()).await.unwrap();
+
+    let agent = start(&fleet, &node(), &[&typescript("agent.ts"), "bob"]).await;
+    let options = SendOptions {
+        wait: Some(Level::Done),
+        timeout: Some(WITHIN),
+        park: false,
+    };
+    let ask = async |id: Option<Id>| {
+        let mut draft = Draft::text(Recipient::from(AgentId::clone(&bob)), "quo vadis?".to_owned());
+        (draft.id, draft.message_type) = (id, MessageType::Question);
+        let alice = fleet.sidecar("alice").unwrap().client();
+        alice.send(&draft, options).await.unwrap().value.level
+    };
+    assert_eq!(ask(Some(question)).await, Level::Done, "{}", agent.log());
+    assert_eq!(ask(None).await, Level::Done, "the next one: {}", agent.log());
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        let received = queue.receive_messages(&alice, WITHIN).await.unwrap();
+        answers.extend(received.into_iter().map(|message| message.content));
+    }
+    assert_eq!(answers[0], "in the words of yesterday");
+    assert_eq!(agent.terminate().await, Some(0));
 }
 
 #[tokio::test]
