@@ -16,6 +16,11 @@ use crate::now::Now;
 use crate::receipt::Report;
 use crate::record::Key;
 use crate::settle::Follow;
+use crate::wake::LaneWatch;
+
+/// How long a message that is there takes to come, at most, in milliseconds: a fetch that is older waits for one that may
+/// never come.
+const PATIENCE_MS: u64 = 20;
 
 impl Sidecar {
     /// Asks consumers for lost hand-overs where that is due, and fetches one message if one can be handed over.
@@ -35,7 +40,7 @@ impl Sidecar {
             cx.ask(Effect::CheckReceipts);
         }
         if let Some(shape) = self.receipts.wanted() {
-            self.receipts.begin_fetch();
+            self.receipts.begin_fetch(cx.now.mono_ms);
             cx.ask(Effect::FetchReceipt { shape });
         }
         if self.is_draining() {
@@ -49,28 +54,41 @@ impl Sidecar {
             return;
         };
         if let Some(shape) = self.lane(lane).wanted() {
-            self.lane_mut(lane).begin_fetch();
+            self.lane_mut(lane).begin_fetch(cx.now.mono_ms);
             self.fetching_for = appetite;
             cx.ask(Effect::FetchLane { lane, shape });
         }
     }
 
     /// A fetch of another lane may wait a while for a message that does not come: an urgent one must not wait with it. It
-    /// goes into the slot that only `urgent` may use, so that both find room whichever comes first.
+    /// goes into the slot that only `urgent` may use, so that a reader has room for both, whichever comes first. A request
+    /// may have room for one only: for it the other fetch is given the time that a message which is there takes.
     fn fetch_urgent_beside(&mut self, cx: &mut Context<'_>) {
-        let lane = Priority::Urgent;
+        let (lane, now_ms) = (Priority::Urgent, cx.now.mono_ms);
         if self.settlements.is_bringing_back(lane) {
             return;
         }
         let (_, taker) = self.inbox.appetite();
         // A pane is looked at anew before each message.
-        let taker = taker.filter(|taker| !self.is_pane(*taker));
-        let free = taker.is_some_and(|taker| self.inbox.is_urgent_slot_free(taker));
-        if let Some(shape) = self.lane(lane).wanted().filter(|_| free) {
-            self.lane_mut(lane).begin_fetch();
-            self.fetching_for = Appetite::UrgentOnly;
-            cx.ask(Effect::FetchLane { lane, shape });
+        let Some(taker) = taker.filter(|taker| !self.is_pane(*taker)) else {
+            return;
+        };
+        let Some(shape) = self.lane(lane).wanted() else {
+            return;
+        };
+        if !self.inbox.is_urgent_slot_free(taker) {
+            return;
         }
+        if let Taker::Request(_) = taker {
+            let since = self.lanes.iter().filter_map(LaneWatch::fetching_since).max();
+            let patient_until_ms = since.unwrap_or(now_ms).saturating_add(PATIENCE_MS);
+            if now_ms < patient_until_ms {
+                return self.lane_mut(lane).wait_until(patient_until_ms);
+            }
+        }
+        self.lane_mut(lane).begin_fetch(now_ms);
+        self.fetching_for = Appetite::UrgentOnly;
+        cx.ask(Effect::FetchLane { lane, shape });
     }
 
     pub(super) fn may_fetch(&self, now: Now) -> bool {
@@ -78,7 +96,7 @@ impl Sidecar {
     }
 
     pub(super) fn is_fetching(&self) -> bool {
-        self.lanes.iter().any(crate::wake::LaneWatch::is_fetching)
+        self.lanes.iter().any(LaneWatch::is_fetching)
     }
 
     /// Lanes that may have mail and may be fetched from.
@@ -110,7 +128,10 @@ impl Sidecar {
                 // those that could not be fetched from.
                 let mut with_mail = self.with_mail();
                 with_mail.set(lane, true);
-                self.turns.take(lane, with_mail);
+                // What must go back because an urgent took its place has had no turn.
+                if self.taker(lane).is_some() {
+                    self.turns.take(lane, with_mail);
+                }
                 self.lane_mut(lane).got(fetched.stream_seq, fetched.pending);
                 self.take_in(cx, lane, *fetched);
             }
@@ -227,7 +248,7 @@ impl Sidecar {
         }
         if take.timeout_ms == 0 {
             // A wake may still be on its way: who does not wait wants to know what is in the stream now.
-            self.lanes.iter_mut().for_each(crate::wake::LaneWatch::poll);
+            self.lanes.iter_mut().for_each(LaneWatch::poll);
         }
     }
 
@@ -242,7 +263,7 @@ impl Sidecar {
         let may_fetch = self.may_fetch(cx.now) && !self.is_draining();
         loop {
             let (_, fetchable) = self.fetchable();
-            let checking = self.lanes.iter().any(crate::wake::LaneWatch::is_unsettled);
+            let checking = self.lanes.iter().any(LaneWatch::is_unsettled);
             let returning = |lane: &Priority| self.settlements.is_bringing_back(*lane);
             let coming = self.is_fetching() || Priority::ALL.iter().any(returning);
             let busy = may_fetch && (coming || checking || !fetchable.is_empty());
