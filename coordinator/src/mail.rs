@@ -17,6 +17,7 @@ use wagglebus_nats::head::lane_head;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::receipt::{LevelAt, Receipt, ReceiptReason};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{Subject, filter};
@@ -24,6 +25,10 @@ use wagglebus_schemas::{AgentId, Hive, Id, Timestamp, headers};
 
 /// Jobs that may wait: the four lanes of many agents at once.
 const WAITING_MAX: usize = 8192;
+
+/// How far back it is looked whether a sender was told already: in the stream, and among receipts to that sender.
+const LOOKED_BACK: u64 = 10_000;
+const TOLD_MAX: usize = 64;
 
 /// Something to do about mail that does not move.
 #[derive(Debug)]
@@ -138,6 +143,7 @@ pub(crate) async fn work(
                 });
                 Event::Looked { look, head }
             }
+            Job::Tell(mail, _) if was_told(&session, &hive, &mail).await => continue,
             Job::Tell(mail, at) => match tell(&bus, &hive, &mail, at).await {
                 Ok(()) => continue,
                 Err(error) => {
@@ -152,16 +158,56 @@ pub(crate) async fn work(
     }
 }
 
-async fn tell(bus: &JetStream, hive: &Hive, mail: &HeldMail, at: Timestamp) -> Result<(), PublishError> {
-    let receipt = receipt(mail, at);
+/// Whether one of the last receipts of this kind to this sender says the same: a coordinator that starts anew, or one
+/// beside us, finds the same hold. Where it cannot be told, it is told again, which does no harm.
+async fn was_told(session: &Session, hive: &Hive, mail: &HeldMail) -> bool {
+    let subject = told_at(hive, &mail.sender);
+    let found = async {
+        let stream = session
+            .jetstream()
+            .get_stream_no_info(Stream::Receipts.name(hive))
+            .await
+            .ok()?;
+        let last = stream.get_last_raw_message_by_subject(&subject).await.ok()?;
+        let mut from = last.sequence.saturating_sub(LOOKED_BACK);
+        for _ in 0..TOLD_MAX {
+            let told = stream
+                .get_first_raw_message_by_subject(&subject, from.max(1))
+                .await
+                .ok()?;
+            let receipt = serde_json::from_slice::<Receipt>(&told.payload);
+            if receipt.is_ok_and(|receipt| is_about(&receipt, mail)) {
+                return Some(());
+            }
+            from = told.sequence.saturating_add(1);
+        }
+        None
+    };
+    found.await.is_some()
+}
+
+/// A hold that its sidecar tells has a time of its own; one that we find by silence has none.
+fn is_about(told: &Receipt, mail: &HeldMail) -> bool {
+    let same_hold = told.since == Some(mail.since) || mail.reason == HoldReason::NoSidecar;
+    same_hold
+        && (told.message_id, &told.agent) == (mail.message_id, &mail.agent)
+        && told.reason == Some(ReceiptReason::Held(mail.reason))
+}
+
+fn told_at(hive: &Hive, sender: &AgentId) -> String {
     let subject = Subject::Receipt {
-        to: receipt.sender.clone(),
-        level: receipt.level,
+        to: sender.clone(),
+        level: ReceiptLevel::Held,
         from: AgentId::coordinator(),
     };
+    subject.build(hive)
+}
+
+async fn tell(bus: &JetStream, hive: &Hive, mail: &HeldMail, at: Timestamp) -> Result<(), PublishError> {
+    let receipt = receipt(mail, at);
     let payload = serde_json::to_vec(&receipt).map(Bytes::from).unwrap_or_default();
     let outgoing = Outgoing {
-        subject: subject.build(hive),
+        subject: told_at(hive, &receipt.sender),
         id: receipt.id,
         expected_stream: Some(Stream::Receipts.name(hive)),
         headers: vec![

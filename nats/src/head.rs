@@ -11,8 +11,8 @@ use wagglebus_schemas::{AgentId, Hive, Id, Priority};
 use crate::provision::{Lane, ProvisionError, lane};
 use crate::topology::joined_key;
 
-/// Own posts and posts from before a join that are passed over before the search is given up.
-const PASSED_OVER_MAX: usize = 64;
+/// Own posts that are passed over before the search is given up.
+const PASSED_OVER_MAX: usize = 256;
 
 /// A message at the head of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,8 @@ pub enum HeadError {
     Read(#[from] RawMessageError),
 }
 
-/// The head of a lane of `agent`; `None` when everything was fetched, or what is there will never be handed over.
+/// The head of a lane of `agent`; `None` when everything was fetched, or what is there will never be handed over: posts
+/// of its own (of which at most 256 are passed over), and what is no message.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -76,7 +77,7 @@ async fn first<I>(
     lane: &Lane,
     filter: &str,
 ) -> Result<Option<Head>, HeadError> {
-    let mut from = lane.delivered.saturating_add(1);
+    let mut from = begin(lane, hive, filter);
     for _ in 0..PASSED_OVER_MAX {
         let found = match stream.get_first_raw_message_by_subject(filter, from).await {
             Ok(found) => found,
@@ -87,14 +88,8 @@ async fn first<I>(
         let id = found.headers.get(MSG_ID).and_then(|id| id.as_str().parse().ok());
         let sender = match Subject::parse(hive, &found.subject) {
             Ok(Subject::Message { from, .. }) => from,
-            Ok(Subject::Room { room, from, .. }) => {
-                let joined = lane.metadata.get(&joined_key(&room));
-                let joined = joined.and_then(|seq| seq.as_str()?.parse().ok()).unwrap_or(0);
-                if from == *agent || found.sequence <= joined {
-                    continue;
-                }
-                from
-            }
+            Ok(Subject::Room { from, .. }) if from == *agent => continue,
+            Ok(Subject::Room { from, .. }) => from,
             // What is no message becomes a dead letter, and its sender hears of it then.
             Ok(_) | Err(_) => continue,
         };
@@ -106,4 +101,35 @@ async fn first<I>(
         }));
     }
     Ok(None)
+}
+
+/// Where the search begins: above what was handed over, and in a room above the join.
+fn begin(lane: &Lane, hive: &Hive, filter: &str) -> u64 {
+    let room = filter
+        .strip_prefix(hive.as_str())
+        .and_then(|rest| rest.strip_prefix(".room."))
+        .and_then(|rest| rest.split('.').next()?.parse().ok());
+    let joined = room.and_then(|room| lane.metadata.get(&joined_key(&room))?.as_str()?.parse().ok());
+    lane.delivered.max(joined.unwrap_or(0)).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_searched_from_the_join_on() {
+        let lane = Lane {
+            delivered: 10,
+            metadata: serde_json::from_str(r#"{"wagglebus.joined.design":"50"}"#).unwrap(),
+            ..Lane::default()
+        };
+        for (filter, from) in [
+            ("wb.msg.alice.low.*", 11),
+            ("wb.room.design.low.*", 51),
+            ("wb.room.other.low.*", 11),
+        ] {
+            assert_eq!(begin(&lane, &Hive::default(), filter), from, "{filter}");
+        }
+    }
 }

@@ -28,6 +28,8 @@ const ASK_WITHIN: Duration = Duration::from_secs(2);
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a send does not ask again after nobody answered: each one would wait for nothing.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How long a room counts as peopled after the coordinator said so.
+const PEOPLED_FOR: Duration = Duration::from_secs(3);
 /// The status of errors that pass by themselves.
 const UNAVAILABLE: u16 = 503;
 /// Most agents remembered.
@@ -37,7 +39,7 @@ const REMEMBERED_MAX: usize = 10_000;
 pub(crate) enum Resolved {
     /// An agent that exists: the one that was named, or that has the capability.
     Agent(AgentId),
-    /// A room; who is in it matters to nobody here.
+    /// A room that others are in, or that the sender did not want to be asked about.
     Room,
     /// Nobody could be asked whether there is one.
     Unverified,
@@ -75,6 +77,8 @@ pub(crate) struct Roster {
 #[derive(Default)]
 struct Memory {
     known: BTreeMap<AgentId, Arc<Agent>>,
+    /// Rooms that had other members a moment ago, and until when that counts.
+    peopled: BTreeMap<RoomName, Instant>,
     /// Until when nobody is taken to answer.
     silent_until: Option<Instant>,
 }
@@ -102,7 +106,7 @@ impl Roster {
     ) -> Result<Resolved, ErrorDetail> {
         let beyond_fetched = wait.filter(|wait| *wait > Level::Fetched);
         let known = match to.kind() {
-            RecipientKind::Room(_) => return Ok(Resolved::Room),
+            RecipientKind::Room(room) => return self.resolve_room(room, park).await,
             RecipientKind::Agent(agent) => self.remembered(agent),
             RecipientKind::Capability(_) => None,
         };
@@ -132,6 +136,28 @@ impl Roster {
             Err(Refused::NoAnswer) => {
                 self.lock().silent_until = Instant::now().checked_add(SILENCE);
                 Ok(known.map_or(Resolved::Unverified, |known| Resolved::Agent(known.agent.clone())))
+            }
+        }
+    }
+
+    /// Finds out whether anybody else is in a room: a post that nobody gets, also not who joins later, is a mistake.
+    async fn resolve_room(&self, room: &RoomName, park: bool) -> Result<Resolved, ErrorDetail> {
+        if park || self.is_peopled(room) {
+            return Ok(Resolved::Room);
+        }
+        if self.is_silent() {
+            return Ok(Resolved::Unverified);
+        }
+        let query = json!({ "to": format!("room:{room}") });
+        match self.request(ApiMethod::Resolve, &query, RESOLVE_WITHIN).await {
+            Ok(_) => {
+                self.remember_room(room);
+                Ok(Resolved::Room)
+            }
+            Err(Refused::Answer(error)) => Err(error),
+            Err(Refused::NoAnswer) => {
+                self.lock().silent_until = Instant::now().checked_add(SILENCE);
+                Ok(Resolved::Unverified)
             }
         }
     }
@@ -239,6 +265,23 @@ impl Roster {
 
     fn remembered(&self, agent: &AgentId) -> Option<Arc<Agent>> {
         self.lock().known.get(agent).cloned()
+    }
+
+    fn is_peopled(&self, room: &RoomName) -> bool {
+        let until = self.lock().peopled.get(room).copied();
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn remember_room(&self, room: &RoomName) {
+        let now = Instant::now();
+        let Some(until) = now.checked_add(PEOPLED_FOR) else {
+            return;
+        };
+        let mut memory = self.lock();
+        memory.peopled.retain(|_, until| now < *until);
+        if memory.peopled.len() < REMEMBERED_MAX {
+            memory.peopled.insert(room.clone(), until);
+        }
     }
 
     fn is_silent(&self) -> bool {

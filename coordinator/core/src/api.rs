@@ -7,12 +7,12 @@ use wagglebus_schemas::api::Page;
 use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::subject::ApiMethod;
-use wagglebus_schemas::{AgentId, Recipient};
+use wagglebus_schemas::{AgentId, Recipient, RoomName};
 
 use crate::attention::Now;
 use crate::effect::RoomChange;
 use crate::event::Request;
-use crate::resolve::{self, Myself};
+use crate::resolve::{self, Myself, Resolved};
 use crate::rooms;
 use crate::roster::{Member, Roster};
 
@@ -51,8 +51,10 @@ struct ResolveQuery {
 
 /// Answer of `resolve`.
 #[derive(Debug, Serialize)]
-struct Resolved {
-    agent: Agent,
+#[serde(rename_all = "lowercase")]
+enum ResolveAnswer {
+    Agent(Box<Agent>),
+    Room(RoomName),
 }
 
 /// What a request comes to.
@@ -86,8 +88,12 @@ pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> 
         }
         ApiMethod::Resolve => {
             let ResolveQuery { to } = query(&request.body)?;
-            let agent = resolve::resolve(roster, myself, &request.from, &to, now)?;
-            encode(&Resolved { agent })
+            encode(
+                &match resolve::resolve(roster, myself, &request.from, &to, now)? {
+                    Resolved::Agent(agent) => ResolveAnswer::Agent(agent),
+                    Resolved::Room(room) => ResolveAnswer::Room(room),
+                },
+            )
         }
         ApiMethod::Rooms => encode(&rooms::list(roster, request)?),
         // Answered once it is done.

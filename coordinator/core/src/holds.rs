@@ -81,7 +81,8 @@ impl Holds {
             return Vec::new();
         }
         let ended = self.held.remove(agent);
-        if let Some(due) = ended.as_ref().and_then(|held| held.due) {
+        let waited = ended.as_ref().and_then(|held| held.due);
+        if let Some(due) = waited {
             self.due.remove(&(due, agent.clone()));
         }
         let was_watched = ended.is_some_and(|held| held.watched);
@@ -89,6 +90,8 @@ impl Holds {
             // At our start nobody has been heard yet, and whoever lives will be before it counts as lost.
             let never = member.is_some_and(|member| member.presence() == Presence::Never);
             let next_look = at.after(if never { LOST_MS } else { HELD_AFTER_MS });
+            // Whoever is held for ever other reasons is held all the same.
+            let next_look = waited.map_or(next_look, |due| due.min(next_look));
             let lane = Lane {
                 look: true,
                 looking: false,

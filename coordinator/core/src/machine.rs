@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use wagglebus_schemas::AgentId;
 use wagglebus_schemas::api::RoomAnswer;
 use wagglebus_schemas::error::ErrorDetail;
 
@@ -21,6 +22,8 @@ pub struct Machine {
     attention: Attention,
     roster: Roster,
     holds: Holds,
+    /// Whose rooms are being changed.
+    changing: BTreeSet<AgentId>,
     next_wake_ms: Option<u64>,
 }
 
@@ -32,6 +35,7 @@ impl Machine {
             attention: Attention::default(),
             roster: Roster::default(),
             holds: Holds::default(),
+            changing: BTreeSet::new(),
             next_wake_ms: None,
         }
     }
@@ -76,6 +80,8 @@ impl Machine {
             Event::BusUp => {
                 self.attention.listen(true);
                 self.holds.reconnected(at);
+                // What was under way in the former session has no answer.
+                self.changing.clear();
                 Vec::new()
             }
             Event::BusDown => {
@@ -116,9 +122,15 @@ impl Machine {
         }
     }
 
-    fn reply(&self, request: Request, now: Now) -> Effect {
+    fn reply(&mut self, request: Request, now: Now) -> Effect {
         let outcome = match api::answer(&self.roster, &self.myself, &request, now) {
-            Ok(Outcome::Later(change)) => return Effect::ChangeRoom(change),
+            Ok(Outcome::Later(change)) => {
+                if self.changing.insert(change.agent.clone()) {
+                    return Effect::ChangeRoom(change);
+                }
+                // One agent must not keep all others waiting.
+                Err(rooms::one_at_a_time(&change.agent))
+            }
             Ok(Outcome::Body(body)) => Ok(body),
             Err(error) => Err(error),
         };
@@ -130,6 +142,7 @@ impl Machine {
     }
 
     fn room_changed(&mut self, change: RoomChange, outcome: Result<Option<u64>, ErrorDetail>) -> Effect {
+        self.changing.remove(&change.agent);
         let outcome = outcome.and_then(|joined_seq| {
             // The record of it may come later than a post, whose wake would then miss the new member.
             self.roster.set_room(&change.agent, &change.room, joined_seq);

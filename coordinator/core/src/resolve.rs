@@ -5,10 +5,11 @@ use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::state::Presence;
-use wagglebus_schemas::{AgentId, CapabilityName, Recipient, Timestamp};
+use wagglebus_schemas::{AgentId, CapabilityName, Recipient, RoomName, Timestamp};
 
 use crate::attention::Now;
 use crate::capability::{self, Choice};
+use crate::rooms;
 use crate::roster::{Member, Roster};
 use crate::similar::similar;
 
@@ -72,31 +73,39 @@ pub(crate) fn unknown_agent(roster: &Roster, agent: &AgentId) -> ErrorDetail {
         .details(json!({ "similar": similar }))
 }
 
-/// Finds the agent that an address means for `asker`.
+/// Whom an address means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolved {
+    /// One agent.
+    Agent(Box<Agent>),
+    /// A room that somebody else is in.
+    Room(RoomName),
+}
+
+/// Finds whom an address means for `asker`.
 ///
 /// # Errors
-/// `unknown_agent`, `unknown_capability` (both with `details.similar`), or `invalid_query` for a room, which needs no
-/// resolving.
+/// `unknown_agent`, `unknown_capability`, or `not_found` for a room that nobody else is in, all with `details.similar`.
 pub fn resolve(
     roster: &Roster,
     myself: &Myself,
     asker: &AgentId,
     to: &Recipient,
     now: Now,
-) -> Result<Agent, ErrorDetail> {
-    match to.kind() {
-        RecipientKind::Agent(name) => agent(roster, myself, name, now),
+) -> Result<Resolved, ErrorDetail> {
+    let found = match to.kind() {
+        RecipientKind::Agent(name) => agent(roster, myself, name, now)?,
         RecipientKind::Capability(name) => match capability::choose(roster, asker, name) {
-            Choice::Taken(chosen) => agent(roster, myself, chosen, now),
-            Choice::Away(who) => Err(away(name, &who)),
-            Choice::Unknown => Err(unknown_capability(roster, name)),
+            Choice::Taken(chosen) => agent(roster, myself, chosen, now)?,
+            Choice::Away(who) => return Err(away(name, &who)),
+            Choice::Unknown => return Err(unknown_capability(roster, name)),
         },
-        RecipientKind::Room(room) => Err(ErrorDetail::new(
-            ErrorCode::InvalidQuery,
-            format!("room:{room} is a room and has no agent to resolve to"),
-        )
-        .hint("publish to the room itself; resolve agents and capability:<name>")),
-    }
+        RecipientKind::Room(room) => {
+            rooms::resolve(roster, asker, room)?;
+            return Ok(Resolved::Room(room.clone()));
+        }
+    };
+    Ok(Resolved::Agent(Box::new(found)))
 }
 
 fn away(capability: &CapabilityName, who: &[&AgentId]) -> ErrorDetail {

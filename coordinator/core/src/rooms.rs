@@ -1,17 +1,19 @@
 //! Rooms: who is in which, who asks to change that, and whose lanes a post wakes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::json;
 use wagglebus_schemas::api::{Page, Room, RoomRequest};
-use wagglebus_schemas::error::ErrorDetail;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
 use crate::api;
 use crate::effect::{Effect, RoomChange};
 use crate::event::Request;
 use crate::resolve;
-use crate::roster::Roster;
+use crate::roster::{Member, Roster};
+use crate::similar::similar;
 
 /// The query of `rooms`.
 #[derive(Debug, Deserialize)]
@@ -70,6 +72,40 @@ pub(crate) fn change(roster: &Roster, request: &Request, join: bool) -> Result<R
         method: request.method,
         reply: request.reply.clone(),
     })
+}
+
+/// An agent asks for a change of rooms while another one of its own is under way.
+pub(crate) fn one_at_a_time(agent: &AgentId) -> ErrorDetail {
+    let what = format!("another change of the rooms of {agent} is under way");
+    ErrorDetail::new(ErrorCode::RateLimited, what).retry_after_ms(100)
+}
+
+/// Whether anybody but the asker is in a room.
+///
+/// # Errors
+/// `not_found` with close names: what is posted there reaches nobody.
+pub(crate) fn resolve(roster: &Roster, asker: &AgentId, room: &RoomName) -> Result<(), ErrorDetail> {
+    let others = || roster.members().filter(|member| member.agent() != asker);
+    let rooms = || {
+        others()
+            .flat_map(Member::rooms)
+            .map(|membership| &membership.name)
+    };
+    if rooms().any(|name| name == room) {
+        return Ok(());
+    }
+    let names: BTreeSet<&str> = rooms().map(RoomName::as_str).collect();
+    let similar = similar(room.as_str(), names);
+    let hint = match similar.first() {
+        Some(close) => format!("did you mean room:{close}? `wagglebus room ls` lists the rooms"),
+        None => {
+            "`wagglebus room ls` lists the rooms; members join with `wagglebus room join NAME`".to_owned()
+        }
+    };
+    let what = format!("nobody else is in room {room}: a post would reach nobody, also not who joins later");
+    Err(ErrorDetail::new(ErrorCode::NotFound, what)
+        .hint(hint)
+        .details(json!({ "similar": similar })))
 }
 
 /// Wakes the lane of each member but the author. Streams wake one recipient by themselves, rooms have many.

@@ -22,6 +22,17 @@ impl Home {
     }
 }
 
+/// Kills the coordinator; `up` starts another one.
+fn restart_coordinator(home: &Home) {
+    let ready = || std::fs::read(home.path("run/wb/coordinator.ready")).unwrap_or_default();
+    let before = ready();
+    let pid: Value = serde_json::from_slice(&before).unwrap();
+    let pid = pid["pid"].to_string();
+    let killed = std::process::Command::new("kill").args(["-KILL", &pid]).status();
+    assert!(killed.unwrap().success());
+    until(|| !ready().is_empty() && ready() != before);
+}
+
 #[test]
 fn the_head_of_each_lane_of_a_lost_agent_is_held_and_the_rest_is_queued() {
     let (mut home, _) = Home::up();
@@ -46,6 +57,14 @@ fn the_head_of_each_lane_of_a_lost_agent_is_held_and_the_rest_is_queued() {
     assert!(home.held(&behind).is_empty());
     let held = home.held(&before);
     assert_eq!(held.len(), 1, "once per hold: {held:?}");
+    restart_coordinator(&home);
+    let later = send(&home, "high");
+    until(|| home.explained(&later).contains("no_sidecar at bob"));
+    assert_eq!(
+        home.held(&before).len(),
+        1,
+        "a new coordinator does not repeat it"
+    );
     assert_eq!(
         (&held[0]["agent"], &held[0]["proof"]),
         (&"bob".into(), &"none".into())
@@ -55,7 +74,7 @@ fn the_head_of_each_lane_of_a_lost_agent_is_held_and_the_rest_is_queued() {
     // Whoever was killed leaves its file behind.
     std::fs::remove_file(home.path("run/wb/bob.json")).unwrap();
     home.sidecars(&["bob"]);
-    for id in [&urgent, &before, &behind] {
+    for id in [&urgent, &later, &before, &behind] {
         let taken = home.json(&["--as", "bob", "inbox", "--take", "1", "--timeout", "10s"]);
         let lease = taken["messages"][0]["lease"].as_str().unwrap();
         home.json(&["--as", "bob", "ack", id, "--lease", lease]);

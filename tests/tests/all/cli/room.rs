@@ -34,7 +34,12 @@ impl Home {
 fn each_member_gets_what_is_posted_while_it_is_one() {
     let (mut home, _) = Home::up();
     home.sidecars(&["alice", "bob", "carol"]);
-    home.as_agent("alice", &["send", "room:design", "before anybody joined"]);
+    let (code, _, said) = home.run(&["send", "room:desing", "a mistake"]);
+    assert!(code == 3 && said.contains("would reach nobody"), "{said}");
+    home.as_agent(
+        "alice",
+        &["send", "--park", "room:design", "before anybody joined"],
+    );
     let joined = home.as_agent("bob", &["room", "join", "design"]);
     assert_eq!(
         (&joined["name"], joined["joined_seq"].is_u64()),
