@@ -114,8 +114,9 @@ async fn latencies(plan: &Plan, fleet: &Fleet, names: &[String], report: &mut Re
         let mut latencies = Latencies::default();
         for _ in 0..plan.samples {
             let pick = |n: usize| clients.get(n % clients.len()).context("no agent");
-            // A stride beside the number of agents: each pair is another one.
-            let (sender, receiver) = (pick(turn)?, pick(turn.wrapping_add(1 + turn / clients.len()))?);
+            // Ever other pairs, and nobody with itself.
+            let stride = 1 + (turn / clients.len()) % clients.len().saturating_sub(1).max(1);
+            let (sender, receiver) = (pick(turn)?, pick(turn.wrapping_add(stride))?);
             turn = turn.wrapping_add(1);
             latencies.add(deliver(&sender.1, receiver).await?);
         }

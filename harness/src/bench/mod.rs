@@ -1,8 +1,8 @@
 //! Benchmarks of the shipped programs beside direct async-nats on the same server, in the same run.
 //!
-//! Every case is measured in rounds that are interleaved with its baseline, and reported as the median of the rounds
-//! and of their ratios: on a shared machine single rounds are worth nothing. Nothing here judges; goals are printed
-//! beside what was measured (DESIGN 8).
+//! Every case that has a baseline is measured in rounds that are interleaved with it, and reported as the median of the
+//! rounds and of their ratios: on a shared machine single rounds are worth nothing. The lasting load is one round, as it
+//! is long. Nothing here judges; goals are printed beside what was measured (DESIGN 8).
 
 mod baseline;
 mod deliver;
@@ -156,7 +156,7 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
             }
             Case::Urgent => {
                 progress("urgent over a backlog");
-                urgent::measure(plan, &fleet, &direct, "", &mut report).await?;
+                urgent::measure(plan, &mut fleet, &direct, "", &mut report).await?;
             }
             Case::Sustained => {
                 progress(&format!("load for {} s", plan.sustained.as_secs_f64()));

@@ -151,7 +151,7 @@ impl Report {
             self.durability, self.rounds, self.processors
         )];
         lines.push(format!(
-            "{:<44} {:>12} {:>12} {:>7} {:>10}  {}",
+            "{:<58} {:>12} {:>12} {:>7} {:>10}  {}",
             "case", "wagglebus", "direct", "ratio", "added", "goal"
         ));
         lines.extend(self.rows.iter().map(Row::line));
@@ -187,7 +187,7 @@ impl Row {
             figure(self.added)
         };
         format!(
-            "{:<44} {:>12} {:>12} {ratio:>7} {added:>10}  {goal}{met}",
+            "{:<58} {:>12} {:>12} {ratio:>7} {added:>10}  {goal}{met}",
             self.case,
             figure(Some(self.ours)),
             figure(self.direct),

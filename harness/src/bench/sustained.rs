@@ -137,6 +137,7 @@ async fn receive(client: Client, counts: Arc<Counts>) {
     loop {
         let Ok(taken) = client.inbox(take).await else {
             counts.failed.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         for item in taken.value.messages {

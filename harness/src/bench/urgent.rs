@@ -14,7 +14,7 @@ use super::Plan;
 use super::baseline::Direct;
 use super::pair::Latencies;
 use super::report::{Goal, Report, Unit};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Options};
 
 /// Urgent messages of a round.
 const URGENTS: usize = 20;
@@ -23,20 +23,20 @@ const URGENTS: usize = 20;
 /// stands behind the names of the rows.
 pub(super) async fn measure(
     plan: &Plan,
-    fleet: &Fleet,
+    fleet: &mut Fleet,
     direct: &Direct,
     circumstance: &str,
     report: &mut Report,
 ) -> Result<()> {
-    let to: AgentId = "receiver".parse()?;
+    // An agent of its own each time: nothing is left of an earlier backlog.
+    let name = format!("urgent-{}", report.rows.len());
+    fleet.enrol(&[name.as_str()]).await?;
+    fleet.start(&name, &Options::http()).await?;
+    let to: AgentId = name.parse()?;
     direct.publish(&to, Priority::Low, plan.backlog, 512).await?;
     let lows = Arc::new(AtomicU64::new(0));
     let (urgents, mut arrived) = mpsc::channel(URGENTS);
-    let receiving = tokio::spawn(receive(
-        fleet.sidecar("receiver")?.client(),
-        lows.clone(),
-        urgents,
-    ));
+    let receiving = tokio::spawn(receive(fleet.sidecar(&name)?.client(), lows.clone(), urgents));
     let (mut p50, mut p99, mut between) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
         let mut latencies = Latencies::default();
@@ -60,6 +60,7 @@ pub(super) async fn measure(
         direct.publish(&to, Priority::Low, drained, 512).await?;
     }
     receiving.abort();
+    fleet.sidecar_mut(&name)?.stop().await?;
     let case = |what: &str| format!("urgent over {} low{circumstance}, {what}", plan.backlog);
     report.add(
         &case("p50"),
