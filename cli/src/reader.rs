@@ -2,6 +2,7 @@
 //! somebody looks.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use base64::Engine;
@@ -112,6 +113,7 @@ struct StreamInfo {
 
 #[derive(Deserialize)]
 struct StreamState {
+    first_seq: u64,
     last_seq: u64,
 }
 
@@ -159,10 +161,16 @@ impl Reader {
 
     /// The sequence of the newest message.
     pub(crate) async fn last_seq(&self, stream: &str) -> Result<u64, ReadError> {
+        Ok(*self.sequences(stream).await?.end())
+    }
+
+    /// The sequences between which all messages lie; that of the first is beyond that of the last when there are none.
+    pub(crate) async fn sequences(&self, stream: &str) -> Result<RangeInclusive<u64>, ReadError> {
         let info = self
             .ask::<StreamInfo>(&format!("STREAM.INFO.{stream}"), &Value::Null)
             .await?;
-        Ok(info.map_or(0, |info| info.state.last_seq))
+        let info = info.ok_or_else(|| ReadError::Answer("no stream information".into()))?;
+        Ok(info.state.first_seq.max(1)..=info.state.last_seq)
     }
 
     /// Where a consumer stands.

@@ -32,6 +32,7 @@ pub(super) async fn acknowledge(reader: &Reader, hive: &Hive, items: &mut [Kept]
         limit: LOOKS_MAX,
         looks_max: LOOKS_MAX,
         since: Timestamp::from_unix_ms(oldest.unix_ms().saturating_sub(1_000).max(0)).ok(),
+        until: None,
     };
     let done = newest(reader, &look, |stored| {
         let Ok(Subject::Receipt { to, from, .. }) = Subject::parse(hive, &stored.subject) else {

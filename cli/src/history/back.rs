@@ -1,23 +1,47 @@
 //! Reads a stream from its newest message backwards, in windows, and looks only at the subjects that are asked for.
 //!
 //! JetStream finds the next message of a subject, never the one before. So a window is read forwards, and the windows go
-//! back; while they turn out nearly empty they grow.
+//! back; while they turn out nearly empty they grow. Sequences rise with the time of storing: where a time begins is found
+//! by halving.
 
-use std::collections::{BTreeMap, VecDeque};
+#[cfg(test)]
+mod tests;
+mod window;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use futures::future::try_join_all;
 use wagglebus_schemas::Timestamp;
 
 use crate::reader::{ReadError, Reader, Stored};
+use window::{parts, range};
 
 /// Sequences of the first window.
 const WINDOW_FIRST: u64 = 64;
 /// Sequences of the largest window.
 const WINDOW_MAX: u64 = 65_536;
-/// Parts of a window that are read at once.
-const PARTS: u64 = 16;
 /// A window in which fewer messages were looked at is followed by one of twice its size.
 const SPARSE: usize = 256;
+
+/// What can be read message by message.
+pub(crate) trait Messages {
+    /// The first message at or after `from` whose subject matches, if there is one.
+    async fn next(&self, stream: &str, from: u64, subject: &str) -> Result<Option<Stored>, ReadError>;
+
+    /// The sequences between which all messages lie.
+    async fn sequences(&self, stream: &str) -> Result<RangeInclusive<u64>, ReadError>;
+}
+
+impl Messages for Reader {
+    async fn next(&self, stream: &str, from: u64, subject: &str) -> Result<Option<Stored>, ReadError> {
+        Self::next(self, stream, from, subject).await
+    }
+
+    async fn sequences(&self, stream: &str) -> Result<RangeInclusive<u64>, ReadError> {
+        Self::sequences(self, stream).await
+    }
+}
 
 /// What to read.
 #[derive(Debug, Clone)]
@@ -31,6 +55,8 @@ pub(crate) struct Look<'a> {
     pub(crate) looks_max: usize,
     /// Nothing older is wanted.
     pub(crate) since: Option<Timestamp>,
+    /// Nothing newer is wanted.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// What was found, oldest first.
@@ -39,6 +65,8 @@ pub(crate) struct Found<T> {
     pub(crate) items: Vec<T>,
     /// There is or may be more before it.
     pub(crate) more: bool,
+    /// Nothing that was stored before then was looked at, because enough was looked at.
+    pub(crate) searched_to: Option<Timestamp>,
 }
 
 /// The newest messages of which `wanted` makes something.
@@ -46,19 +74,26 @@ pub(crate) struct Found<T> {
 /// # Errors
 /// When the bus does not answer.
 pub(crate) async fn newest<T>(
-    reader: &Reader,
+    reader: &impl Messages,
     look: &Look<'_>,
     wanted: impl Fn(Stored) -> Option<T>,
 ) -> Result<Found<T>, ReadError> {
-    let mut upper = reader.last_seq(look.stream).await?;
+    let (first, mut upper) = bounds(reader, look).await?;
     let mut size = WINDOW_FIRST;
     let mut looks = 0_usize;
     let mut found: BTreeMap<u64, T> = BTreeMap::new();
-    while upper > 0 {
-        if found.len() >= look.limit || looks >= look.looks_max {
+    while upper >= first {
+        if found.len() >= look.limit {
             return Ok(finish(found, look.limit, true));
         }
-        let lower = upper.saturating_sub(size).saturating_add(1).max(1);
+        if looks >= look.looks_max {
+            let searched_to = time_at(reader, look.stream, upper.saturating_add(1)).await?;
+            return Ok(Found {
+                searched_to,
+                ..finish(found, look.limit, true)
+            });
+        }
+        let lower = upper.saturating_sub(size).saturating_add(1).max(first);
         let ranges = look.subjects.iter().flat_map(|subject| {
             let (wanted, parts) = (&wanted, parts(lower, upper));
             parts.map(move |part| range(reader, look, subject, part, wanted))
@@ -67,9 +102,6 @@ pub(crate) async fn newest<T>(
         let looked: usize = ranges.iter().map(|range| range.looked).sum();
         looks = looks.saturating_add(looked);
         found.extend(ranges.into_iter().flat_map(|range| range.found));
-        if begins_before(reader, look, lower).await? {
-            break;
-        }
         upper = lower.saturating_sub(1);
         if looked < SPARSE {
             size = size.saturating_mul(2).min(WINDOW_MAX);
@@ -78,15 +110,49 @@ pub(crate) async fn newest<T>(
     Ok(finish(found, look.limit, false))
 }
 
-/// A window in parts that are read at once: one answer brings one message, so time goes by in waiting.
-fn parts(lower: u64, upper: u64) -> impl Iterator<Item = (u64, u64)> {
-    let length = (upper.saturating_sub(lower) / PARTS).saturating_add(1);
-    (0..PARTS)
-        .map(move |part| {
-            let first = lower.saturating_add(part.saturating_mul(length));
-            (first, upper.min(first.saturating_add(length).saturating_sub(1)))
-        })
-        .filter(|(first, last)| first <= last)
+/// The sequences between which everything lies that is wanted.
+async fn bounds(reader: &impl Messages, look: &Look<'_>) -> Result<(u64, u64), ReadError> {
+    let (mut first, mut last) = reader.sequences(look.stream).await?.into_inner();
+    if let Some(since) = look.since {
+        first = first_where(reader, look.stream, (first, last), |at| at >= since).await?;
+    }
+    if let Some(until) = look.until {
+        let beyond = first_where(reader, look.stream, (first, last), |at| at > until).await?;
+        last = beyond.saturating_sub(1);
+    }
+    // Sequences begin with 1.
+    Ok((first.max(1), last))
+}
+
+/// The first sequence from which on messages are so late; the one behind `last` when none is.
+async fn first_where(
+    reader: &impl Messages,
+    stream: &str,
+    (first, last): (u64, u64),
+    late: impl Fn(Timestamp) -> bool,
+) -> Result<u64, ReadError> {
+    let (mut low, mut high) = (first, last.saturating_add(1));
+    while low < high {
+        let middle = low.midpoint(high);
+        match reader.next(stream, middle, ">").await? {
+            Some(stored) if stored.seq < high => {
+                let at = stored.time.parse::<Timestamp>();
+                if at.is_ok_and(&late) {
+                    high = middle;
+                } else {
+                    low = stored.seq.saturating_add(1);
+                }
+            }
+            Some(_) | None => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+/// When the first message from `seq` on was stored.
+async fn time_at(reader: &impl Messages, stream: &str, seq: u64) -> Result<Option<Timestamp>, ReadError> {
+    let stored = reader.next(stream, seq, ">").await?;
+    Ok(stored.and_then(|stored| stored.time.parse().ok()))
 }
 
 fn finish<T>(mut found: BTreeMap<u64, T>, limit: usize, more: bool) -> Found<T> {
@@ -96,104 +162,6 @@ fn finish<T>(mut found: BTreeMap<u64, T>, limit: usize, more: bool) -> Found<T> 
     Found {
         items: items.into_values().collect(),
         more: more || dropped > 0,
-    }
-}
-
-struct Range<T> {
-    /// The newest ones, by sequence.
-    found: VecDeque<(u64, T)>,
-    looked: usize,
-}
-
-async fn range<T>(
-    reader: &Reader,
-    look: &Look<'_>,
-    subject: &str,
-    (lower, upper): (u64, u64),
-    wanted: &impl Fn(Stored) -> Option<T>,
-) -> Result<Range<T>, ReadError> {
-    let mut found = VecDeque::new();
-    let mut looked = 0_usize;
-    let mut from = lower;
-    while from <= upper {
-        let next = reader.next(look.stream, from, subject).await?;
-        let Some(stored) = next.filter(|stored| stored.seq <= upper) else {
-            break;
-        };
-        looked = looked.saturating_add(1);
-        let seq = stored.seq;
-        from = seq.saturating_add(1);
-        if let Some(item) = wanted(stored) {
-            found.push_back((seq, item));
-            // One more than is wanted, to know that there are more.
-            if found.len() > look.limit.saturating_add(1) {
-                found.pop_front();
-            }
-        }
-    }
-    Ok(Range { found, looked })
-}
-
-/// Whether everything below `lower` is older than what is wanted.
-async fn begins_before(reader: &Reader, look: &Look<'_>, lower: u64) -> Result<bool, ReadError> {
-    let Some(since) = look.since else { return Ok(false) };
-    let first = reader.next(look.stream, lower, ">").await?;
-    Ok(first
-        .and_then(|stored| stored.time.parse::<Timestamp>().ok())
-        .is_some_and(|at| at < since))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_parts_are_the_window() {
-        for (lower, upper) in [
-            (1, 1),
-            (1, 15),
-            (1, 16),
-            (1, 17),
-            (65, 128),
-            (1, 65_536),
-            (7, 1_000),
-        ] {
-            let parts: Vec<(u64, u64)> = parts(lower, upper).collect();
-            assert_eq!(
-                (parts[0].0, parts[parts.len() - 1].1),
-                (lower, upper),
-                "{parts:?}"
-            );
-            assert!(
-                parts.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0),
-                "{parts:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_the_newest_are_kept_and_more_is_told() {
-        let found: BTreeMap<u64, u64> = (1..=5).map(|n| (n, n)).collect();
-        assert_eq!(
-            finish(found.clone(), 2, false),
-            Found {
-                items: vec![4, 5],
-                more: true
-            }
-        );
-        assert_eq!(
-            finish(found, 5, false),
-            Found {
-                items: vec![1, 2, 3, 4, 5],
-                more: false
-            }
-        );
-        assert_eq!(
-            finish::<u64>(BTreeMap::new(), 5, false),
-            Found {
-                items: vec![],
-                more: false
-            }
-        );
+        searched_to: None,
     }
 }

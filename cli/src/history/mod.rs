@@ -11,6 +11,7 @@ use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 pub(crate) use spool::of as of_spool;
 pub(crate) use stream::Archive;
+use stream::Search;
 
 use crate::failure::Failure;
 use crate::filter::Filter;
@@ -34,6 +35,8 @@ pub(crate) struct History {
     pub(crate) items: Vec<Kept>,
     /// There is or may be more before it.
     pub(crate) more: bool,
+    /// Nothing that was stored before then was looked at, because enough was looked at.
+    pub(crate) searched_to: Option<Timestamp>,
 }
 
 /// Where messages are looked up.
@@ -102,12 +105,16 @@ impl Source {
     /// The message of this id, whoever wrote it.
     ///
     /// # Errors
-    /// `not_found`, or when the source does not answer.
+    /// `not_found`; when it was not looked for far enough back; or when the source does not answer.
     pub(crate) async fn find(&self, session: &Session, id: Id) -> Result<Kept, Failure> {
         let nearby = spool::find(session, id).await;
         match (nearby, self) {
             (Ok(Some(kept)), _) => Ok(kept),
-            (_, Self::Stream(archive)) => archive.find(id).await?.ok_or_else(|| unknown(id)),
+            (_, Self::Stream(archive)) => match archive.find(id).await? {
+                Search::Found(kept) => Ok(*kept),
+                Search::Missing => Err(unknown(id)),
+                Search::NotFarther(at) => Err(not_farther(id, at)),
+            },
             (Ok(None), Self::Spool(_)) => Err(unknown(id)),
             (Err(failure), Self::Spool(_)) => Err(failure),
         }
@@ -131,4 +138,14 @@ fn unknown(id: Id) -> Failure {
         format!("no message {id} is found"),
     )
     .fix("look for it by its text or partner: wagglebus history --grep TEXT --with AGENT")
+}
+
+/// It may be there: exit 1, which is not `not_found`.
+fn not_farther(id: Id, at: Timestamp) -> Failure {
+    Failure::failed(format!("message {id} was looked for back to {at}, not farther"))
+        .why("so many messages were stored since then")
+        .fix(format!(
+            "look farther back: wagglebus history --until {at} --with AGENT; \
+             then answer with: wagglebus send AGENT -t response --conversation ID TEXT"
+        ))
 }

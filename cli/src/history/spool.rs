@@ -41,6 +41,7 @@ pub(crate) async fn of(client: &Client, filter: &Filter, limit: usize) -> Result
     Ok(History {
         items: items.into(),
         more,
+        searched_to: None,
     })
 }
 

@@ -20,6 +20,21 @@ const LOOKS_MAX: usize = 20_000;
 /// How much older than its stored copy the time in a fresh id may be: a message may wait in its sender's spool.
 const ID_AGE_MS_MAX: i64 = 24 * 3_600_000;
 
+/// How far the clock of a sender and that of the server may be apart for a message to be found at once, and how long it may
+/// have waited.
+const CLOCKS_MS: i64 = 10 * 60_000;
+
+/// What became of a search for one message.
+#[derive(Debug)]
+pub(super) enum Search {
+    /// It is there.
+    Found(Box<Kept>),
+    /// It is not there.
+    Missing,
+    /// It was not looked for among what was stored before then.
+    NotFarther(Timestamp),
+}
+
 /// The hive's messages as they lie in the stream.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -75,16 +90,35 @@ impl Archive {
         self.read(&subjects, filter, limit, |_, _| true).await
     }
 
-    /// The message of this id. Ids that tell their time are looked for no farther back than that.
-    pub(super) async fn find(&self, id: Id) -> Result<Option<Kept>, Failure> {
-        let since = born(id).map(|ms| ms.saturating_sub(ID_AGE_MS_MAX).max(0));
+    /// The message of this id. Ids that tell their time are looked for about that time first, and no farther back than a
+    /// message may be late.
+    pub(super) async fn find(&self, id: Id) -> Result<Search, Failure> {
+        let Some(born) = born(id) else {
+            return self.find_between(id, None, None).await;
+        };
+        let about = |ms: i64| Timestamp::from_unix_ms(born.saturating_add(ms).max(0)).ok();
+        match self.find_between(id, about(-CLOCKS_MS), about(CLOCKS_MS)).await? {
+            Search::Missing | Search::NotFarther(_) => {
+                self.find_between(id, about(-ID_AGE_MS_MAX), None).await
+            }
+            found @ Search::Found(_) => Ok(found),
+        }
+    }
+
+    async fn find_between(
+        &self,
+        id: Id,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Result<Search, Failure> {
         let everything = Filter::default().subjects(&self.hive, Whose::All);
         let look = Look {
             stream: &self.stream,
             subjects: &everything,
             limit: 1,
             looks_max: LOOKS_MAX,
-            since: since.and_then(|ms| Timestamp::from_unix_ms(ms).ok()),
+            since,
+            until,
         };
         let text = id.to_string();
         let found = newest(&self.reader, &look, |stored| {
@@ -93,9 +127,13 @@ impl Archive {
             }
             self.understand(&stored).map(|(_, kept)| kept)
         });
-        let mut items = found.await?.items;
-        acknowledge(&self.reader, &self.hive, &mut items).await?;
-        Ok(items.pop())
+        let mut found = found.await?;
+        acknowledge(&self.reader, &self.hive, &mut found.items).await?;
+        Ok(match (found.items.pop(), found.searched_to) {
+            (Some(kept), _) => Search::Found(Box::new(kept)),
+            (None, Some(at)) => Search::NotFarther(at),
+            (None, None) => Search::Missing,
+        })
     }
 
     async fn read(
@@ -111,17 +149,26 @@ impl Archive {
             limit,
             looks_max: LOOKS_MAX,
             since: filter.since,
+            until: filter.until,
         };
         let found = newest(&self.reader, &look, |stored| {
             let (subject, kept) = self.understand(&stored)?;
             (mine(&stored, &subject) && filter.takes(&kept.message, kept.at)).then_some(kept)
         });
-        let Found { mut items, more } = found.await?;
+        let Found {
+            mut items,
+            more,
+            searched_to,
+        } = found.await?;
         // A sidecar that starts again may publish a message once more, and recipients drop the double.
         let mut seen = BTreeSet::new();
         items.retain(|kept| seen.insert((kept.message.from_agent.clone(), kept.message.id)));
         acknowledge(&self.reader, &self.hive, &mut items).await?;
-        Ok(History { items, more })
+        Ok(History {
+            items,
+            more,
+            searched_to,
+        })
     }
 
     /// What recipients would refuse is no part of any history.

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::filter::{Filter, FilterArgs, TimeArgs};
-use crate::history::Source;
+use crate::history::{History, Source};
 use crate::output::Output;
 use crate::printable;
 use crate::session::Session;
@@ -55,19 +55,69 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
             output.line(printable::message(&kept.message))?;
         }
     }
-    if history.items.is_empty() {
-        output.note(format!("nothing found {}", source.describe()))?;
-        return Ok(());
-    }
-    let more = if history.more {
-        "; there may be older ones: --limit N, --since WHEN"
-    } else {
-        ""
-    };
-    output.note(format!(
-        "{} messages {}{more}",
-        history.items.len(),
-        source.describe()
-    ))?;
+    output.note(closing(&history, &source.describe()))?;
     Ok(())
+}
+
+/// How much it is, where it came from, and how to see more.
+fn closing(history: &History, source: &str) -> String {
+    let told = match history.items.len() {
+        0 => format!("nothing found {source}"),
+        1 => format!("1 message {source}"),
+        many => format!("{many} messages {source}"),
+    };
+    let oldest = history.items.first().map(|kept| kept.at);
+    match (history.searched_to, oldest) {
+        (Some(at), _) => format!("{told}; searched back to {at}, not farther: to go on, add --until {at}"),
+        (None, Some(oldest)) if history.more => {
+            format!("{told}; there may be older ones: --limit N, or --until {oldest}")
+        }
+        (None, _) => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wagglebus_schemas::Timestamp;
+
+    use super::*;
+    use crate::history::Kept;
+
+    #[test]
+    fn what_was_not_searched_is_told_also_when_nothing_was_found() {
+        let at = |ms| Timestamp::from_unix_ms(ms).unwrap();
+        let message = json!({ "id": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d", "from_agent": "alice", "to_agent": "bob",
+            "content": "x", "timestamp": "2026-01-02T03:04:05.000Z" });
+        let kept = Kept {
+            message: serde_json::from_value(message).unwrap(),
+            body: Value::Null,
+            at: at(5_000),
+        };
+        let history = |items, more, searched_to| History {
+            items,
+            more,
+            searched_to,
+        };
+        let begun = "searched back to 1970-01-01T00:00:03.000Z, not farther: to go on, add --until 1970-01-01T00:00:03.000Z";
+        for (history, said) in [
+            (history(vec![], false, None), "nothing found in S".to_owned()),
+            (
+                history(vec![], true, Some(at(3_000))),
+                format!("nothing found in S; {begun}"),
+            ),
+            (
+                history(vec![kept.clone()], true, Some(at(3_000))),
+                format!("1 message in S; {begun}"),
+            ),
+            (
+                history(vec![kept.clone(), kept.clone()], true, None),
+                "2 messages in S; there may be older ones: --limit N, or --until 1970-01-01T00:00:05.000Z"
+                    .into(),
+            ),
+            (history(vec![kept], false, None), "1 message in S".into()),
+        ] {
+            assert_eq!(closing(&history, "in S"), said);
+        }
+    }
 }

@@ -114,6 +114,7 @@ impl Tail<'_> {
             limit,
             looks_max: LOOKS_MAX,
             since: None,
+            until: None,
         };
         let wanted = |stored| Some(stored).filter(|stored| show.wants(stored));
         Ok(newest(&self.reader, &look, wanted).await?.items)
