@@ -3,6 +3,7 @@
 use serde_json::Map;
 use wagglebus_client::Client;
 use wagglebus_schemas::api::{AckRequest, ReadRequest};
+use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::message::{MessageType, metadata};
 use wagglebus_schemas::{AgentId, Draft, Message, Priority};
 
@@ -67,16 +68,37 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         id: Some(id),
         from_agent: None,
     };
-    let answer = deliver(&client, id, &draft, args.send.options(), output).await?;
-    tell(&answer, output)?;
-    if args.ack {
-        // Only after the reply is on its way: what is settled comes never again.
-        settle(&client, &message, args.lease)
-            .await
-            .map_err(|failure| failure.why(format!("the reply {id} was sent; only the ack failed")))?;
-        output.note(format!("{answered} done"))?;
+    let again = format!(
+        "to repeat it: the same command with --id {id}; see where it is: {} trace {id}",
+        session.wagglebus()?
+    );
+    let sent = match deliver(&client, id, &draft, args.send.options(), output).await {
+        Ok(answer) => tell(&answer, output),
+        // The reply is accepted: it is on its way as well as one whose level was reached.
+        Err(failure) if failure.code() == Some(ErrorCode::LevelNotReached) => Err(failure.fix(&again)),
+        Err(failure) => return Err(failure),
+    };
+    if !args.ack {
+        return sent;
     }
-    Ok(())
+    // Only after the reply is on its way: what is settled comes never again.
+    let settled = tokio::select! {
+        settled = settle(&client, &message, args.lease) => settled,
+        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+    };
+    match (sent, settled) {
+        (Ok(()), Ok(())) => Ok(output.note(format!("{answered} done"))?),
+        (Ok(()), Err(failure)) => Err(failure.why(format!(
+            "the reply {id} was sent; only the ack failed: to repeat it, use --id {id}"
+        ))),
+        (Err(failure), Ok(())) => Err(failure.why(format!(
+            "the reply {id} was accepted: do not reply again; {answered} is done"
+        ))),
+        (Err(failure), Err(ack)) => Err(failure.why(format!(
+            "the reply {id} was accepted: do not reply again; the ack failed: {}",
+            ack.what()
+        ))),
+    }
 }
 
 /// Only what was said to the agent is answered by it.
@@ -106,7 +128,10 @@ async fn settle(client: &Client, message: &Message, lease: Option<String>) -> Re
         Some(lease) => Some(lease),
         None => {
             let in_hand = client.peek().await?.value.in_hand;
-            let mut in_hand = in_hand.into_iter().filter(|item| item.message.id == id);
+            let mut in_hand = in_hand.into_iter().filter(|item| {
+                let found = &item.message;
+                found.id == id && found.from_agent == message.from_agent
+            });
             in_hand.find_map(|item| item.lease)
         }
     };

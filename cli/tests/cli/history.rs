@@ -191,6 +191,42 @@ fn ask_ends_when_its_question_is_dead() {
     );
 }
 
+/// The reply is accepted: what it answers is settled, and a repeat must not be a second reply.
+#[test]
+fn a_reply_whose_level_is_not_reached_settles_all_the_same() {
+    let refused = json!({ "error": { "code": "level_not_reached", "message": "stored was not reached within 5 s",
+        "details": { "level": "accepted", "id": SECOND } } });
+    let ack = (200, json!({ "id": FIRST, "level": "done" }));
+    let peek = json!({ "in_hand": [], "pending": { "urgent": 0, "high": 0, "normal": 0, "low": 0 } });
+    let question = (200, message(FIRST, "bob", "operator", 5, "is it green?"));
+    let lost = json!({ "error": { "code": "lease_lost", "message": "it is in other hands" } });
+    for (settled, said) in [
+        (ack, format!("{FIRST} is done")),
+        ((409, lost), "the ack failed: it is in other hands".to_owned()),
+    ] {
+        let script = vec![
+            question.clone(),
+            (504, refused.clone()),
+            (200, peek.clone()),
+            settled,
+        ];
+        let fake = Fake::start("operator", script);
+        let ran = fake.run(&["reply", FIRST, "yes", "--ack", "--id", SECOND]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{ran:?}");
+        let repeat = format!("--id {SECOND}");
+        for part in [
+            said.as_str(),
+            "do not reply again",
+            repeat.as_str(),
+            "stored was not reached",
+        ] {
+            assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+        }
+        let asked: Vec<String> = fake.asked().into_iter().map(|(line, _)| line).collect();
+        assert_eq!(asked[3], format!("POST /v1/inbox/{FIRST}/read"));
+    }
+}
+
 #[test]
 fn questions_and_replies_that_are_none_never_reach_the_sidecar() {
     let fake = Fake::start("operator", vec![]);
