@@ -2,6 +2,7 @@
 
 mod watch;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Map, json};
@@ -22,8 +23,9 @@ use watch::Watch;
 
 /// Ask a question, wait for the response, and print what it says
 ///
-/// The response is the message of type `response` whose metadata.in_reply_to is the question's id. It is settled, unless
-/// somebody else works on it already; your other mail stays where it is. The wait is over after --timeout (exit 4): the
+/// The response is the message of type `response` whose metadata.in_reply_to is the question's id, from the agent that was
+/// asked, or from a member of the room. It is settled, unless somebody else works on it already; your other mail, and what
+/// others answer, stays where it is. The wait is over after --timeout (exit 4): the
 /// question is on its way still, and the same command with --id waits on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -67,7 +69,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     };
     let deadline = Instant::now() + args.timeout;
     // Before the question goes: its response may be there before its receipt is.
-    let mut watch = Watch::open(session, &args.bus, &client, id).await?;
+    let mut watch = Watch::open(session, &args.bus, &client, id, &draft.to_agent).await?;
     let options = SendOptions {
         wait: None,
         timeout: None,
@@ -82,9 +84,11 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     watch.begin_at(sent.stream_seq.filter(|_| sent.duplicate));
     let wagglebus = session.wagglebus()?;
     let again = format!("see where it is: {wagglebus} trace {id}; wait on: the same command with --id {id}");
+    // One for the whole wait: it also hears what is pressed between two things.
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     let reply = tokio::select! {
-        reply = watch.reply(deadline) => reply?,
-        _ = tokio::signal::ctrl_c() => {
+        reply = watch.reply(deadline, output) => reply?,
+        _ = &mut interrupted => {
             return Err(Failure::interrupted().why(format!("question {id} is on its way")).fix(again));
         }
     };
@@ -100,16 +104,28 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     if output.json() {
         output.record(&reply.body)?;
     } else {
+        let from = &reply.message.from_agent;
+        if draft.to_agent.agent() != Some(from) {
+            output.note(format!("{from} answers:"))?;
+        }
         output.foreign(&reply.message.content)?;
     }
-    if reply.waits {
-        let request = ReadRequest {
-            from_agent: reply.message.from_agent.clone(),
-        };
-        let settled = client.read_elsewhere(reply.message.id, &request).await;
-        if let Err(error) = settled {
-            // What was asked for is told already: exit 0.
+    // What was asked for is told, whatever becomes of the rest.
+    output.finish()?;
+    if !reply.waits {
+        return Ok(());
+    }
+    let answer = reply.message.id;
+    let request = ReadRequest {
+        from_agent: reply.message.from_agent.clone(),
+    };
+    tokio::select! {
+        settled = client.read_elsewhere(answer, &request) => if let Err(error) = settled {
             output.note(format!("note: the response stays in the inbox: {error}"))?;
+        },
+        _ = &mut interrupted => {
+            let why = format!("the response is told above; whether it stays in the inbox is not known: {answer}");
+            return Err(Failure::interrupted().why(why));
         }
     }
     Ok(())

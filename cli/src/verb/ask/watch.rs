@@ -1,6 +1,7 @@
 //! Waits for the response to a question, taking nothing: in the stream where it can be read, else in what the asker's
 //! sidecar has handed over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,15 +9,17 @@ use tokio::time::{Instant, timeout_at};
 use wagglebus_client::Client;
 use wagglebus_nats::connect::Subscription;
 use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::message::{MessageType, metadata};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{AgentId, Hive, Id, Message, decode, strict_json};
+use wagglebus_schemas::{AgentId, Hive, Id, Message, Recipient, Timestamp, decode, strict_json};
 
 use crate::failure::Failure;
-use crate::filter::Filter;
+use crate::filter::{Filter, now};
 use crate::history::of_spool;
+use crate::output::Output;
 use crate::reader::{ReadError, Reader, Stored};
 use crate::session::Session;
 use crate::target::BusArgs;
@@ -27,6 +30,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS_PER_TRACE: u32 = 2;
 /// Responses of a sidecar that are looked at.
 const RESPONSES_MAX: usize = 100;
+
+/// Who may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Asked {
+    /// This agent and nobody else.
+    Agent(AgentId),
+    /// Whoever has the capability; the sidecar knows whom it chose.
+    Capable,
+    /// Every member of the room but the asker.
+    Room,
+}
+
+/// What a message is to the question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// Its response.
+    Answers,
+    /// No response to it.
+    Other,
+    /// It says that it is the response, and is none that counts: why.
+    Refused(String),
+}
 
 /// The response to the question.
 #[derive(Debug)]
@@ -42,7 +67,12 @@ pub(super) struct Reply {
 pub(super) struct Watch<'a> {
     client: &'a Client,
     question: Id,
+    asker: AgentId,
+    asked: Asked,
     stream: Result<Inbox, String>,
+    /// Responses that do not count, and what was not said of them yet.
+    refused: BTreeSet<(AgentId, Id)>,
+    unsaid: Vec<String>,
     /// What the sidecar is asked for where the stream cannot be read.
     filter: Filter,
 }
@@ -65,6 +95,7 @@ impl<'a> Watch<'a> {
         bus: &BusArgs,
         client: &'a Client,
         question: Id,
+        to: &Recipient,
     ) -> Result<Self, Failure> {
         let asker = session.sender()?;
         let stream = match Inbox::open(session, bus, &asker).await {
@@ -72,10 +103,19 @@ impl<'a> Watch<'a> {
             Err(failure) if bus.is_named(session)? => return Err(failure),
             Err(failure) => Err(failure.what()),
         };
+        let asked = match to.kind() {
+            RecipientKind::Agent(agent) => Asked::Agent(agent.clone()),
+            RecipientKind::Capability(_) => Asked::Capable,
+            RecipientKind::Room(_) => Asked::Room,
+        };
         Ok(Self {
             client,
             question,
+            asker,
+            asked,
             stream,
+            refused: BTreeSet::new(),
+            unsaid: Vec::new(),
             filter: Filter::of_type(MessageType::Response),
         })
     }
@@ -92,15 +132,23 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The response, or nothing when the time is over.
+    /// The response, or nothing when the time is over. Responses that do not count are noted.
     ///
     /// # Errors
     /// When the question is dead, or nobody can be asked any more.
-    pub(super) async fn reply(&mut self, deadline: Instant) -> Result<Option<Reply>, Failure> {
+    pub(super) async fn reply(
+        &mut self,
+        deadline: Instant,
+        output: &mut Output,
+    ) -> Result<Option<Reply>, Failure> {
         let mut looks = 0_u32;
         loop {
-            if let Some(reply) = self.look().await? {
-                return Ok(Some(reply));
+            let reply = self.look().await?;
+            for said in self.unsaid.drain(..) {
+                output.note(said)?;
+            }
+            if reply.is_some() {
+                return Ok(reply);
             }
             if looks.is_multiple_of(LOOKS_PER_TRACE) {
                 self.check_question().await?;
@@ -122,36 +170,62 @@ impl<'a> Watch<'a> {
     }
 
     async fn look(&mut self) -> Result<Option<Reply>, Failure> {
-        let question = self.question;
-        let found = match &mut self.stream {
-            Ok(inbox) => inbox.look(question).await,
-            Err(_) => return self.look_at_sidecar().await,
-        };
-        match found {
-            Ok(reply) => Ok(reply),
-            // The connection renews itself.
-            Err(ReadError::NoAnswer(_)) => Ok(None),
-            Err(error @ (ReadError::Refused(_) | ReadError::Answer(_))) => {
-                self.stream = Err(error.to_string());
-                self.look_at_sidecar().await
+        if self.asked == Asked::Capable {
+            // What cannot be told now is told at the next look; until then nothing is judged.
+            let Ok(message) = self.client.message(self.question).await else {
+                return Ok(None);
+            };
+            let chosen = message.value.to_agent.agent().cloned();
+            self.asked = chosen.map_or(Asked::Room, Asked::Agent);
+        }
+        loop {
+            let found = match &mut self.stream {
+                Ok(inbox) => inbox.look(self.question).await,
+                Err(_) => return self.look_at_sidecar().await,
+            };
+            match found {
+                Ok(None) => return Ok(None),
+                Ok(Some(reply)) => {
+                    if self.counts(&reply.message) {
+                        return Ok(Some(reply));
+                    }
+                }
+                // The connection renews itself.
+                Err(ReadError::NoAnswer(_)) => return Ok(None),
+                Err(error @ (ReadError::Refused(_) | ReadError::Answer(_))) => {
+                    self.stream = Err(error.to_string());
+                }
             }
         }
     }
 
-    async fn look_at_sidecar(&self) -> Result<Option<Reply>, Failure> {
+    async fn look_at_sidecar(&mut self) -> Result<Option<Reply>, Failure> {
         // A sidecar that is started again answers later; the question is accepted.
         let Ok(history) = of_spool(self.client, &self.filter, RESPONSES_MAX).await else {
             return Ok(None);
         };
-        let reply = history
-            .items
-            .into_iter()
-            .find(|kept| answers(&kept.message, self.question));
+        let reply = history.items.into_iter().find(|kept| self.counts(&kept.message));
         Ok(reply.map(|kept| Reply {
             message: kept.message,
             body: kept.body,
             waits: false,
         }))
+    }
+
+    /// Whether it is the response; one that does not count is noted once.
+    fn counts(&mut self, message: &Message) -> bool {
+        match judge(message, self.question, &self.asked, &self.asker, now()) {
+            Verdict::Answers => true,
+            Verdict::Other => false,
+            Verdict::Refused(why) => {
+                let (from, id) = (&message.from_agent, message.id);
+                if self.refused.insert((from.clone(), id)) {
+                    let said = format!("note: a response of {from} stays in the inbox ({id}): {why}");
+                    self.unsaid.push(said);
+                }
+                false
+            }
+        }
     }
 
     /// A question that is dead gets no response.
@@ -210,7 +284,7 @@ impl Inbox {
         let subject = Subject::parse(&self.hive, &stored.subject).ok()?;
         let message = decode::message(&subject, stored.msg_id.as_deref(), &stored.payload).ok()?;
         let body = strict_json::parse(&stored.payload).ok()?;
-        answers(&message, question).then_some(Reply {
+        names(&message, question).then_some(Reply {
             message,
             body,
             waits: true,
@@ -218,10 +292,83 @@ impl Inbox {
     }
 }
 
-fn answers(message: &Message, question: Id) -> bool {
+/// Whether it says that it is the response to the question.
+fn names(message: &Message, question: Id) -> bool {
     let named = message.metadata.get(metadata::IN_REPLY_TO);
     message.message_type == MessageType::Response
         && named
             .and_then(Value::as_str)
             .is_some_and(|id| id == question.to_string())
+}
+
+/// Anybody may write a response to any question: only those who were asked are believed.
+fn judge(message: &Message, question: Id, asked: &Asked, asker: &AgentId, now: Timestamp) -> Verdict {
+    if !names(message, question) {
+        return Verdict::Other;
+    }
+    let from = &message.from_agent;
+    let strange = match asked {
+        Asked::Agent(agent) => from != agent,
+        Asked::Capable => true,
+        Asked::Room => from == asker,
+    };
+    if strange {
+        return Verdict::Refused(match asked {
+            Asked::Agent(agent) => format!("{agent} was asked"),
+            Asked::Capable | Asked::Room => "others were asked".into(),
+        });
+    }
+    if message.expires_at().is_some_and(|at| at <= now) {
+        return Verdict::Refused("its expires_at has passed".into());
+    }
+    Verdict::Answers
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_who_was_asked_answers_and_only_in_time() {
+        let question = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
+        let now: Timestamp = "2026-01-02T03:04:05.000Z".parse().unwrap();
+        let alice: AgentId = "alice".parse().unwrap();
+        let bob = Asked::Agent("bob".parse().unwrap());
+        let judged = |from: &str, asked: &Asked, metadata: Value| {
+            let message = serde_json::from_value(json!({
+                "id": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c32", "from_agent": from, "to_agent": "alice", "content": "x",
+                "message_type": "response", "metadata": metadata, "timestamp": "2026-01-02T03:04:05.000Z" }));
+            judge(&message.unwrap(), question.parse().unwrap(), asked, &alice, now)
+        };
+        let answer = || json!({ "in_reply_to": question });
+        for (from, asked, counts) in [
+            ("bob", &bob, true),
+            ("carol", &bob, false),
+            ("carol", &Asked::Room, true),
+            ("alice", &Asked::Room, false),
+            ("bob", &Asked::Capable, false),
+            ("alice", &Asked::Agent(alice.clone()), true),
+        ] {
+            let verdict = judged(from, asked, answer());
+            assert_eq!(verdict == Verdict::Answers, counts, "{from} {asked:?}");
+            assert_eq!(
+                matches!(verdict, Verdict::Refused(_)),
+                !counts,
+                "{from} {asked:?}"
+            );
+        }
+        assert_eq!(judged("bob", &bob, json!({})), Verdict::Other);
+        let other = json!({ "in_reply_to": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c33" });
+        assert_eq!(judged("bob", &bob, other), Verdict::Other);
+        for (expires_at, counts) in [
+            ("2026-01-02T03:04:05.000Z", false),
+            ("2026-01-02T03:04:05.001Z", true),
+        ] {
+            let metadata = json!({ "in_reply_to": question, "expires_at": expires_at });
+            let verdict = judged("bob", &bob, metadata);
+            assert_eq!(verdict == Verdict::Answers, counts, "{expires_at}");
+        }
+    }
 }
