@@ -1,6 +1,7 @@
 //! The command line on a bus that it runs itself: real programs, a home of its own.
 
 mod ask;
+mod attach;
 mod config;
 mod held;
 mod history;

@@ -6,6 +6,6 @@ mod heartbeats;
 mod holds;
 mod nudges;
 mod output;
-mod stage;
+pub(crate) mod stage;
 mod starts;
 mod targets;
