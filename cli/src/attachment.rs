@@ -46,7 +46,8 @@ pub(crate) struct TmuxServer {
     pub(crate) pid: u32,
 }
 
-fn folder(places: &Places) -> PathBuf {
+/// Where they lie.
+pub(crate) fn folder(places: &Places) -> PathBuf {
     places.state_dir().join("attachments")
 }
 

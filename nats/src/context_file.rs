@@ -91,6 +91,14 @@ impl StockContext {
         Ok(Written::Done(path))
     }
 
+    /// Whether the context is there and was written for this hive.
+    pub fn is_there(self, places: &Places) -> bool {
+        let text = std::fs::read(self.file(places)).unwrap_or_default();
+        serde_json::from_slice::<ContextFile>(&text).is_ok_and(|context| {
+            context.description.starts_with(OURS) && context.nkey == self.user().seed_file(places)
+        })
+    }
+
     /// Removes the context if it is ours. Returns whether it was there.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
+use wagglebus_schemas::places::Places;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -20,7 +21,22 @@ const END_WITHIN: Duration = Duration::from_secs(40);
 pub(crate) struct Args {}
 
 pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
-    let places = session.places();
+    let ended = end(session.places()).await?;
+    if output.json() {
+        output.record(&json!({ "ended": ended }))?;
+    } else if ended.is_empty() {
+        output.note("nothing runs")?;
+    } else {
+        output.line(format!("ended: {}", ended.join(", ")))?;
+    }
+    Ok(())
+}
+
+/// Ends the running `up`, and what one that was killed has left behind. Returns what was ended.
+///
+/// # Errors
+/// When it does not end.
+pub(crate) async fn end(places: &Places) -> Result<Vec<String>, Failure> {
     let mut ended = Vec::new();
     let _lock = match lock::acquire(places)? {
         Acquired::Ours(lock) => lock,
@@ -43,12 +59,5 @@ pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Resu
     // With the lock in hand nobody can start anything meanwhile.
     ended.extend(Record::open(places).end().await?);
     bus_file::remove(places)?;
-    if output.json() {
-        output.record(&json!({ "ended": ended }))?;
-    } else if ended.is_empty() {
-        output.note("nothing runs")?;
-    } else {
-        output.line(format!("ended: {}", ended.join(", ")))?;
-    }
-    Ok(())
+    Ok(ended)
 }

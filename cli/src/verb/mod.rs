@@ -13,6 +13,7 @@ mod doctor;
 mod down;
 mod history;
 mod inbox;
+mod init;
 mod man;
 mod nak;
 mod program;
@@ -27,6 +28,7 @@ mod settle;
 pub(crate) mod status;
 mod tail;
 mod trace;
+mod uninstall;
 mod up;
 mod version;
 
@@ -62,6 +64,8 @@ pub(crate) enum Verb {
     Room(room::Verb),
     Tail(tail::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
+    Uninstall(uninstall::Args),
     #[command(subcommand)]
     Config(config::Verb),
     Provision(provision::Args),
@@ -127,6 +131,8 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Agents(args) => agents::run(args, session, output).await,
         Verb::Room(verb) => room::run(verb, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
+        Verb::Init(args) => init::run(&args, output),
+        Verb::Uninstall(args) => uninstall::run(&args, session, output).await,
         Verb::Doctor(args) => doctor::run(args, session, output).await,
         Verb::Config(verb) => config::run(verb, session, output),
         Verb::Provision(args) => provision::run(args, session, output).await,

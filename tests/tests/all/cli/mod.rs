@@ -11,6 +11,7 @@ mod replay;
 mod room;
 mod stdio;
 mod stock;
+mod uninstall;
 mod up;
 
 use std::ffi::OsStr;
@@ -63,6 +64,7 @@ impl Home {
             .env("WAGGLEBUS_RUN", self.path("run"))
             .env("XDG_STATE_HOME", self.path("state"))
             .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .stdin(Stdio::null());
         command
     }
