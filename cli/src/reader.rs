@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wagglebus_nats::connect::Connection;
 use wagglebus_nats::error::NoAnswer;
 use wagglebus_nats::request::request;
@@ -20,6 +20,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// JetStream's own number for "no message at or after this sequence".
 const NO_MESSAGE: u64 = 10037;
+
+/// JetStream's own number for "there is no such stream".
+const NO_STREAM: u64 = 10059;
 
 /// A connection of the inspector.
 #[derive(Debug)]
@@ -117,6 +120,20 @@ struct StreamState {
     last_seq: u64,
 }
 
+/// A stream as the server has it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct StreamNow {
+    pub(crate) config: Map<String, Value>,
+    pub(crate) state: Fill,
+}
+
+/// How full a stream is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fill {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 impl Reader {
     /// Over a connection of the inspector.
     pub(crate) const fn new(connection: Connection) -> Self {
@@ -173,6 +190,16 @@ impl Reader {
         Ok(info.state.first_seq.max(1)..=info.state.last_seq)
     }
 
+    /// A stream, if there is one.
+    pub(crate) async fn stream(&self, stream: &str) -> Result<Option<StreamNow>, ReadError> {
+        let answer = self
+            .exchange(&format!("STREAM.INFO.{stream}"), &Value::Null)
+            .await?;
+        let none = serde_json::from_slice::<Value>(&answer)
+            .is_ok_and(|value| value.pointer("/error/err_code").and_then(Value::as_u64) == Some(NO_STREAM));
+        if none { Ok(None) } else { understand(&answer) }
+    }
+
     /// Where a consumer stands.
     pub(crate) async fn position(&self, stream: &str, consumer: &str) -> Result<Position, ReadError> {
         let info = self
@@ -195,6 +222,10 @@ impl Reader {
     }
 
     async fn ask<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<Option<T>, ReadError> {
+        understand(&self.exchange(call, body).await?)
+    }
+
+    async fn exchange(&self, call: &str, body: &Value) -> Result<Bytes, ReadError> {
         let session = self
             .connection
             .session_within(ANSWER_WITHIN)
@@ -205,8 +236,9 @@ impl Reader {
         } else {
             body.to_string().into()
         };
-        let answer = request(&session, &format!("$JS.API.{call}"), None, payload, ANSWER_WITHIN).await?;
-        understand(&answer.payload)
+        let subject = format!("{}.{call}", self.connection.settings().api_prefix);
+        let answer = request(&session, &subject, None, payload, ANSWER_WITHIN).await?;
+        Ok(answer.payload)
     }
 }
 

@@ -26,6 +26,9 @@ pub(crate) struct BusArgs {
     /// File with a JWT and its seed [env: WAGGLEBUS_CREDS]
     #[arg(long, value_name = "FILE")]
     creds: Option<PathBuf>,
+    /// Beginning of the JetStream API as the account sees it [env: WAGGLEBUS_API_PREFIX]
+    #[arg(long, value_name = "PREFIX")]
+    api_prefix: Option<String>,
 }
 
 impl BusArgs {
@@ -34,16 +37,27 @@ impl BusArgs {
     /// # Errors
     /// When no bus is named and none runs, or the named one cannot be used.
     pub(crate) async fn connect(&self, session: &Session, user: BusUser) -> Result<Connection, Failure> {
-        let places = session.places();
-        let settings = match self
-            .options()
-            .named_here(places.nats_context_dir(), session.config())?
-        {
-            Some(settings) => settings.connection("wagglebus"),
-            None => own(places, user)?,
+        let settings = match self.named(session)? {
+            Some(settings) => settings,
+            None => own(session.places(), user)?,
         };
         let (connection, _) = connect(settings).await?;
         Ok(connection)
+    }
+
+    /// Beginning of the JetStream API, when it was given as an option.
+    pub(crate) fn api_prefix(&self) -> Option<&str> {
+        self.api_prefix.as_deref()
+    }
+
+    /// The bus that is named; none when the running `up` is meant.
+    ///
+    /// # Errors
+    /// When the named one cannot be used.
+    pub(crate) fn named(&self, session: &Session) -> Result<Option<Settings>, Failure> {
+        let folder = session.places().nats_context_dir();
+        let named = self.options().named_here(folder, session.config())?;
+        Ok(named.map(|settings| settings.connection("wagglebus")))
     }
 
     /// Whether a bus is named, here, by a variable or in a configuration file.
@@ -51,8 +65,7 @@ impl BusArgs {
     /// # Errors
     /// When the named one cannot be used.
     pub(crate) fn is_named(&self, session: &Session) -> Result<bool, Failure> {
-        let folder = session.places().nats_context_dir();
-        Ok(self.options().named_here(folder, session.config())?.is_some())
+        Ok(self.named(session)?.is_some())
     }
 
     fn options(&self) -> BusOptions {
@@ -61,6 +74,7 @@ impl BusArgs {
             context: self.context.clone(),
             nkey: self.nkey.clone(),
             creds: self.creds.clone(),
+            api_prefix: self.api_prefix.clone(),
             ..BusOptions::default()
         }
     }

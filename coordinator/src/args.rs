@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// File with the coordinator's JWT and seed [env: WAGGLEBUS_CREDS]
     #[arg(long, value_name = "FILE", alias = "creds-file")]
     pub(crate) creds: Option<PathBuf>,
+    /// Beginning of the JetStream API as the coordinator's account sees it [env: WAGGLEBUS_API_PREFIX]
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) api_prefix: Option<String>,
     /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one [default: 127.0.0.1:0]
     #[arg(long, value_name = "ADDR", env = "WAGGLEBUS_COORDINATOR_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,

@@ -7,8 +7,9 @@ use wagglebus_nats::config::{self, ConfigPlaces};
 use wagglebus_nats::connect::{Credentials, Settings};
 use wagglebus_nats::context::{BusOptions, StockSettings};
 use wagglebus_nats::keys::BusUser;
-use wagglebus_schemas::Hive;
+use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, NoPlace, Places};
+use wagglebus_schemas::{AgentId, Hive};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -64,6 +65,7 @@ fn settings(
         context: args.context.clone(),
         nkey: args.nkey.clone(),
         creds: args.creds.clone(),
+        api_prefix: args.api_prefix.clone(),
         ..BusOptions::default()
     };
     let contexts = places.as_ref().map(Places::nats_context_dir).unwrap_or_default();
@@ -71,7 +73,13 @@ fn settings(
         Some(named) => named,
         None => running(&places?)?,
     };
+    // In an account of others, theirs is the common beginning of replies.
+    let inbox_prefix = stock
+        .inbox_prefix
+        .clone()
+        .unwrap_or_else(|| inbox_prefix(&AgentId::coordinator()));
     let mut settings = stock.connection("wagglebus-coordinator");
+    settings.inbox_prefix = inbox_prefix;
     settings.jitter_seed = u64::from(std::process::id());
     Ok(settings)
 }

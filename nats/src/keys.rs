@@ -49,6 +49,16 @@ impl BusUser {
     }
 }
 
+/// The file of a seed that was made for somebody else's NATS: an agent, the coordinator or an inspector there. Apart from
+/// the keys of our own bus, so that changing one changes nothing on the other.
+pub fn named_bus_seed_file(places: &Places, name: &str) -> PathBuf {
+    places
+        .state_dir()
+        .join("keys")
+        .join("named")
+        .join(format!("{name}.nk"))
+}
+
 /// A public user key, `U…`: base 32 with a checksum, so it is safe to write anywhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(String);

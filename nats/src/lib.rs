@@ -10,6 +10,7 @@
 //! | without NATS | [`memory`]: a model that passes the same suite |
 //! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`config`] (our files), [`keys`] |
 //! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
+//! | for somebody else's server | [`export`] (files for its administrator), [`trust`] (what it vouches for) |
 //! | who may do what | [`conf`] (the server's configuration), [`enrol`] (agents), [`context_file`] (the stock CLI) |
 //! | the server itself | [`server`]: find, install, run, supervise |
 //!
@@ -34,6 +35,7 @@ pub mod context_file;
 pub mod delivery;
 pub mod enrol;
 pub mod error;
+pub mod export;
 pub mod head;
 pub mod jetstream;
 pub mod keys;
@@ -46,3 +48,4 @@ pub mod provision;
 pub mod request;
 pub mod server;
 pub mod topology;
+pub mod trust;

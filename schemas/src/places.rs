@@ -186,6 +186,18 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// How far a bus vouches for who sent what (DESIGN 7).
+    Trust, "trust" {
+        /// Agents log in outside the account that holds JetStream, and reach it through imports only.
+        Isolated = "isolated",
+        /// A given account of somebody else's NATS: the sender is claimed.
+        Shared = "shared",
+        /// No credentials: for development.
+        Open = "open",
+    }
+}
+
 /// `bus.json`: the running `up` of this user, mode 0600.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BusFile {
@@ -229,6 +241,9 @@ pub struct AgentFile {
     pub token_file: Option<PathBuf>,
     /// Its lease epoch when it became ready.
     pub epoch: u64,
+    /// How far its bus vouches for who sent what; null from a release that did not say.
+    #[serde(default)]
+    pub trust: Option<Trust>,
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use wagglebus_nats::jetstream::JetStream;
+use wagglebus_nats::trust::{meaning, trust};
 use wagglebus_schemas::Id;
-use wagglebus_schemas::places::AgentFile;
+use wagglebus_schemas::places::{AgentFile, Trust};
 use wagglebus_sidecar_core::event::Identity;
 use wagglebus_sidecar_core::machine::{Settings, Sidecar};
 use wagglebus_sidecar_core::terminal::frame::Verified;
@@ -56,6 +57,8 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         tracing::error!("spool: {finding}");
     }
     let (connection, bus_events) = setup.connect_as_agent().await?;
+    let trust = trust(connection.settings(), places.hive());
+    tracing::info!(%trust, "{}", meaning(trust));
     let (bus, late) = JetStream::new(connection.clone());
     let (hive, agent) = (places.hive().clone(), arguments.agent.clone());
     let identity = Identity {
@@ -80,10 +83,9 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let (http, token_file) = (api.url(), api.token_file());
     let serving = tokio::spawn(api.serve(shut.clone()));
 
-    let verified = if setup.is_own_bus()? {
-        Verified::Bus
-    } else {
-        Verified::Claimed
+    let verified = match trust {
+        Trust::Isolated => Verified::Bus,
+        Trust::Shared | Trust::Open => Verified::Claimed,
     };
     let bridge = AgentBridge::new(checked, &setup, &gate, socket.clone(), verified);
     let (epoch, epochs) = watch::channel(0);
@@ -118,6 +120,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
             http,
             token_file,
             epoch: 0,
+            trust: Some(trust),
         },
         epochs,
     ));

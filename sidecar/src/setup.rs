@@ -84,16 +84,6 @@ impl Setup {
         Ok(attach(tmux, &self.state_dir(), locks, &self.arguments.agent).await?)
     }
 
-    /// Whether the bus is the running `up` of this user, which vouches for who sent what.
-    ///
-    /// # Errors
-    /// When a context cannot be used.
-    pub(crate) fn is_own_bus(&self) -> Result<bool, Failure> {
-        let options = self.arguments.bus.options();
-        let named = options.named_here(self.places.nats_context_dir(), &self.config)?;
-        Ok(named.is_none())
-    }
-
     /// Connects as the agent; enrols it first where the bus is our own.
     ///
     /// # Errors

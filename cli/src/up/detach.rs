@@ -40,7 +40,7 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
             )));
         }
         output.note(runs_already(pid).what())?;
-        return status::run(status::Args {}, session, output).await;
+        return status::run_own(session, output).await;
     }
     private_file::create_dir(&logs::folder(places)).map_err(|error| Failure::caused(&error))?;
     let (mut child, logged) = spawn(options, places)?;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use wagglebus_nats::trust::meaning;
 use wagglebus_schemas::Hive;
-use wagglebus_schemas::places::{BusFile, Durability};
+use wagglebus_schemas::places::{BusFile, Durability, Trust};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -43,7 +44,11 @@ impl Ready {
         ))?;
         output.line(format!("durability {}", durability(self.bus.durability)))?;
         output.line(format!("storage    {}", mebibytes(self.storage_bytes)))?;
-        output.line("trust      isolated: the server vouches for who sent what; agents of one user can read each other's keys")?;
+        output.line(format!(
+            "trust      {}: {}",
+            Trust::Isolated,
+            meaning(Trust::Isolated)
+        ))?;
         if !self.changed.is_empty() {
             output.line(format!("made       {}", self.changed.join(", ")))?;
         }

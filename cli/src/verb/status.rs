@@ -1,5 +1,7 @@
 //! `status`: what runs here, and what it promises.
 
+mod named;
+
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;
@@ -8,19 +10,24 @@ use wagglebus_client::{Client, Endpoint, Token, discovery};
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::monitor::Scope;
 use wagglebus_nats::server::{Health, Monitor};
-use wagglebus_schemas::places::{AgentFile, BusFile, CoordinatorAddress, Places};
+use wagglebus_nats::trust::meaning;
+use wagglebus_schemas::places::{AgentFile, BusFile, CoordinatorAddress, Places, Trust};
 use wagglebus_schemas::stream::Stream;
 
 use crate::attachment;
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::session::Session;
+use crate::target::BusArgs;
 use crate::up::furnish::connect_as;
 use crate::up::ready::{durability, mebibytes};
 
 /// Show what runs here: server, durability, trust, fill of the streams, sidecars
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+}
 
 /// Everything that `status` says.
 #[derive(Debug, Serialize)]
@@ -32,7 +39,7 @@ struct Status {
     server_version: Option<String>,
     /// `ok`, or what is wrong; absent while there is none.
     coordinator_state: Option<String>,
-    trust: &'static str,
+    trust: Trust,
     streams: Vec<Fill>,
     sidecars: Vec<Sidecar>,
 }
@@ -56,7 +63,15 @@ struct Sidecar {
     failing: BTreeMap<&'static str, String>,
 }
 
-pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    match args.bus.named(session)? {
+        Some(settings) => named::run(settings, session, output).await,
+        None => run_own(session, output).await,
+    }
+}
+
+/// Of the running `up`, whatever else is named.
+pub(crate) async fn run_own(session: &Session, output: &mut Output) -> Result<(), Failure> {
     let status = look(session.places()).await?;
     if output.json() {
         output.record(&status)?;
@@ -81,6 +96,20 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         Some(address) => Some(coordinator(address).await),
         None => None,
     };
+    let sidecars = sidecars(places).await?;
+    Ok(Status {
+        bus,
+        server,
+        server_version,
+        coordinator_state,
+        trust: Trust::Isolated,
+        streams,
+        sidecars,
+    })
+}
+
+/// Every sidecar of this hive on this machine.
+async fn sidecars(places: &Places) -> Result<Vec<Sidecar>, Failure> {
     let files = discovery::sidecars(places);
     let files =
         files.map_err(|error| Failure::failed("the run folder cannot be read").why(error.to_string()))?;
@@ -92,15 +121,7 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         sidecar.pane = attached.map(|attached| attached.pane);
         sidecars.push(sidecar);
     }
-    Ok(Status {
-        bus,
-        server,
-        server_version,
-        coordinator_state,
-        trust: "isolated",
-        streams,
-        sidecars,
-    })
+    Ok(sidecars)
 }
 
 async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failure> {
@@ -178,13 +199,18 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
         bus.url, bus.pid, status.server
     ))?;
     output.line(format!("durability  {}", durability(bus.durability)))?;
-    output.line(format!("trust       {}", status.trust))?;
+    output.line(format!("trust       {}: {}", status.trust, meaning(status.trust)))?;
     output.line(match (&bus.coordinator, &status.coordinator_state) {
         (Some(address), Some(state)) => format!("coordinator {}: {state}", address.http),
         _ => "coordinator none; messages flow without it".to_owned(),
     })?;
+    show_fills(&status.streams, output)?;
+    show_sidecars(&status.sidecars, output)
+}
+
+fn show_fills(fills: &[Fill], output: &mut Output) -> Result<(), Failure> {
     let mut rows = table(["STREAM", "MESSAGES", "BYTES", "OF", "FILL"]);
-    for fill in &status.streams {
+    for fill in fills {
         let limit = u64::try_from(fill.max_bytes).unwrap_or_default();
         let percent = fill
             .bytes
@@ -200,9 +226,12 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
         ]);
     }
     output.line("")?;
-    output.table(&rows)?;
-    let mut rows = table(["SIDECAR", "PROCESS", "STATE", "PANE", "SOCKET"]);
-    for sidecar in &status.sidecars {
+    Ok(output.table(&rows)?)
+}
+
+fn show_sidecars(sidecars: &[Sidecar], output: &mut Output) -> Result<(), Failure> {
+    let mut rows = table(["SIDECAR", "PROCESS", "TRUST", "STATE", "PANE", "SOCKET"]);
+    for sidecar in sidecars {
         let failing: Vec<String> = sidecar
             .failing
             .iter()
@@ -216,12 +245,15 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
         rows.add_row([
             sidecar.file.agent.to_string(),
             sidecar.file.pid.to_string(),
+            sidecar
+                .file
+                .trust
+                .map_or_else(|| "-".to_owned(), |trust| trust.to_string()),
             state,
             sidecar.pane.clone().unwrap_or_else(|| "-".to_owned()),
             sidecar.file.socket.display().to_string(),
         ]);
     }
     output.line("")?;
-    output.table(&rows)?;
-    Ok(())
+    Ok(output.table(&rows)?)
 }

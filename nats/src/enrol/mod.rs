@@ -8,6 +8,7 @@ mod applicant;
 mod lock;
 mod login;
 mod record;
+mod register;
 pub mod rooms;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,20 +20,17 @@ use async_nats::jetstream::Context;
 use std::path::PathBuf;
 
 use crate::conf::{Roster, RosterError, ServerFiles};
-use crate::keys::{KeyError, PublicKey, UserKey};
-use crate::plan::Wanted;
+use crate::keys::{KeyError, UserKey};
 use crate::private_file::{self, PrivateFileError};
-use crate::provision::{ProvisionError, provision};
+use crate::provision::ProvisionError;
 use crate::server::{Monitor, ReloadError, reload};
-use crate::topology::agent_consumers;
 
 pub use applicant::{Applicant, Reserved};
 use login::Attempt;
 pub use login::LoginError;
 pub use record::RecordError;
+pub use register::register;
 
-/// How often an agent may change its rooms while it is enrolled.
-const JOINS_MAX: u32 = 10;
 /// Logins and records under way at one time.
 const CONCURRENCY: usize = 8;
 
@@ -235,79 +233,8 @@ impl Enroller<'_> {
     /// Makes the consumers and the record.
     async fn register(&self, candidate: &Candidate<'_>) -> Result<Enrolled, EnrolError> {
         let Candidate { applicant, key } = candidate;
-        let (hive, agent) = (self.places.hive(), applicant.agent());
-        let record_error = |source| EnrolError::Record {
-            agent: agent.clone(),
-            source,
-        };
-        let mut found = record::find(self.admin, hive, agent)
-            .await
-            .map_err(record_error)?;
-        let mut wanted = self.enrolment(applicant, key.public(), found.as_ref()).await?;
-        for _ in 0..JOINS_MAX {
-            self.make_consumers(&wanted).await?;
-            record::settle(self.admin, hive, found, wanted.clone())
-                .await
-                .map_err(record_error)?;
-            // Whoever changed its rooms meanwhile may have changed the consumers before we did.
-            found = record::find(self.admin, hive, agent)
-                .await
-                .map_err(record_error)?;
-            match &found {
-                Some(found) if found.enrolment.rooms != wanted.rooms => {
-                    wanted.rooms.clone_from(&found.enrolment.rooms);
-                }
-                Some(_) | None => {
-                    return Ok(Enrolled {
-                        enrolment: wanted,
-                        seed_file: self.places.agent_seed_file(agent),
-                    });
-                }
-            }
-        }
-        Err(record_error(RecordError::Contended))
-    }
-
-    async fn make_consumers(&self, enrolment: &Enrolment) -> Result<(), EnrolError> {
-        let consumers = agent_consumers(self.places.hive(), &enrolment.agent, &enrolment.rooms);
-        let consumers: Vec<Wanted> = consumers.iter().map(Wanted::from).collect();
-        let made = provision(self.admin, &consumers).await;
-        made.map(|_| ()).map_err(|source| EnrolError::Consumers {
-            agent: enrolment.agent.clone(),
-            source,
-        })
-    }
-
-    /// What the record shall say.
-    async fn enrolment(
-        &self,
-        applicant: &Applicant,
-        key: &PublicKey,
-        found: Option<&record::Found>,
-    ) -> Result<Enrolment, EnrolError> {
-        let (hive, agent) = (self.places.hive(), applicant.agent());
-        let (rooms, at) = match found {
-            Some(found) => (found.enrolment.rooms.clone(), found.enrolment.at),
-            None => {
-                let room = record::first_room(self.admin, hive, agent).await;
-                let room = room.map_err(|source| EnrolError::Consumers {
-                    agent: agent.clone(),
-                    source,
-                })?;
-                let now = record::now().map_err(|source| EnrolError::Record {
-                    agent: agent.clone(),
-                    source,
-                })?;
-                (vec![room], now)
-            }
-        };
-        let (agent, nkey) = (agent.clone(), key.to_string());
-        Ok(Enrolment {
-            agent,
-            nkey,
-            ephemeral: applicant.ephemeral(),
-            rooms,
-            at,
-        })
+        let enrolment = register(self.admin, self.places.hive(), applicant, key.public()).await?;
+        let seed_file = self.places.agent_seed_file(applicant.agent());
+        Ok(Enrolled { enrolment, seed_file })
     }
 }

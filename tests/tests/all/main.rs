@@ -8,6 +8,7 @@
 
 mod api;
 mod cli;
+mod company;
 mod conformance;
 mod demo;
 mod dlq;

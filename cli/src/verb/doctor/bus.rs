@@ -8,8 +8,9 @@ use wagglebus_nats::provision;
 use wagglebus_nats::server::monitor::Scope;
 use wagglebus_nats::server::{Health, Monitor};
 use wagglebus_nats::topology::streams;
+use wagglebus_nats::trust::meaning;
 use wagglebus_schemas::AgentId;
-use wagglebus_schemas::places::{BusFile, Durability, Places};
+use wagglebus_schemas::places::{BusFile, Durability, Places, Trust};
 
 use super::Finding;
 use crate::failure::Failure;
@@ -30,7 +31,8 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
         durability(&bus),
     ];
     findings.extend(topology(places, &bus).await);
-    findings.extend(sidecars(places).await);
+    findings.push(trust());
+    findings.extend(sidecars(places, true).await);
     findings.push(coordinator(places, &bus).await);
     findings.push(roster(places).await);
     findings.extend(StockContext::ALL.map(|which| context(places, which)));
@@ -127,7 +129,16 @@ async fn differences(places: &Places, bus: &BusFile) -> Result<Vec<Finding>, Fai
     Ok(plan.steps.iter().filter_map(finding).collect())
 }
 
-async fn sidecars(places: &Places) -> Vec<Finding> {
+/// Agents of an own bus have accounts of their own.
+fn trust() -> Finding {
+    Finding::ok(
+        "trust",
+        format!("{}: {}", Trust::Isolated, meaning(Trust::Isolated)),
+    )
+}
+
+/// The sidecars of this machine; the operator's is one of them where an `up` runs it.
+pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Finding> {
     let check = "sidecar";
     let files = match discovery::sidecars(places) {
         Ok(files) => files,
@@ -140,7 +151,7 @@ async fn sidecars(places: &Places) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
-    if !files.iter().any(|file| file.agent == AgentId::operator()) {
+    if with_operator && !files.iter().any(|file| file.agent == AgentId::operator()) {
         let log = logs::file(places, "operator");
         findings.push(Finding::fail(
             check,

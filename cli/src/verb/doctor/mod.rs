@@ -2,16 +2,21 @@
 
 mod bus;
 mod machine;
+mod named;
 
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use crate::target::BusArgs;
 
 /// Check everything that must be right, with a fix for what is not; exit 1 if something fails
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(flatten)]
+    bus: BusArgs,
+}
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,10 +69,13 @@ impl Finding {
     }
 }
 
-pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
     let mut findings = machine::look(places).await;
-    findings.extend(bus::look(places).await);
+    match args.bus.named(session)? {
+        Some(settings) => findings.extend(named::look(settings, places).await),
+        None => findings.extend(bus::look(places).await),
+    }
     if output.json() {
         output.record(&serde_json::json!({ "findings": findings }))?;
     } else {

@@ -10,7 +10,7 @@ mod named;
 mod replay;
 mod room;
 mod stdio;
-mod stock;
+pub(crate) mod stock;
 mod uninstall;
 mod up;
 
@@ -32,15 +32,20 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Starts a bus in the background. Returns also what `up` said on its standard error.
-    pub(crate) fn up() -> (Self, String) {
-        let home = Self {
+    /// Without a bus.
+    pub(crate) fn empty() -> Self {
+        Self {
             folder: tempfile::Builder::new()
                 .prefix("wagglebus-cli-")
                 .tempdir()
                 .unwrap(),
             agents: Vec::new(),
-        };
+        }
+    }
+
+    /// Starts a bus in the background. Returns also what `up` said on its standard error.
+    pub(crate) fn up() -> (Self, String) {
+        let home = Self::empty();
         let (code, _, stderr) = home.run(&["up", "--detach", "--relaxed"]);
         assert_eq!(code, 0, "{stderr}");
         (home, stderr)
@@ -109,6 +114,22 @@ impl Home {
         });
     }
 
+    /// Runs a program until the end of the test, and waits until it has written the file `ready`. What it says goes to
+    /// `log`.
+    pub(crate) fn keep(&mut self, mut command: Command, ready: &str, log: &str) {
+        let log = self.path(log);
+        let out = fs::File::options().create(true).append(true).open(&log).unwrap();
+        self.agents
+            .push(command.stdout(Stdio::null()).stderr(out).spawn().unwrap());
+        let ready = self.path(ready);
+        let child = self.agents.last_mut().unwrap();
+        until(|| {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended: {}", fs::read_to_string(&log).unwrap());
+            ready.exists()
+        });
+    }
+
     pub(crate) fn file(&self, below: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(below)).unwrap()).unwrap()
     }
@@ -130,6 +151,7 @@ impl Drop for Home {
     clippy::disallowed_methods,
     reason = "another process tells nothing but files: a bounded look at them"
 )]
+#[track_caller]
 pub(crate) fn until(mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + WITHIN;
     while !happened() {

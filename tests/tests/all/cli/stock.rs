@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use super::{Home, on_path};
 
-fn stock_cli() -> Option<PathBuf> {
+pub(crate) fn stock_cli() -> Option<PathBuf> {
     let named = std::env::var_os("WAGGLEBUS_NATS_CLI").map(PathBuf::from);
     let found = named.or_else(|| on_path("nats"));
     if found.is_none() {
