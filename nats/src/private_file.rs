@@ -79,6 +79,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
         .map_err(io_error(path, "written"))
 }
 
+/// Puts a private file into the place of another one: the old or the new one is there at any time.
+///
+/// # Errors
+/// When the operating system refuses; both are then as they were.
+pub fn rename(from: &Path, to: &Path) -> Result<(), PrivateFileError> {
+    fs::rename(from, to)
+        .and_then(|()| sync_dir(to))
+        .map_err(io_error(to, "replaced"))
+}
+
 /// Writes a new file with mode 0600. `false` when there is one already: it stays as it is.
 ///
 /// # Errors

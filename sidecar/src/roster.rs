@@ -26,6 +26,8 @@ const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a change of rooms may take: the agent's lanes are changed one after the other.
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a send believes that an agent that it knows still exists: somebody may have removed it.
+const BELIEVED: Duration = Duration::from_secs(60);
 /// How long a send does not ask again after nobody answered: each one would wait for nothing.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long a room counts as peopled after the coordinator said so.
@@ -74,9 +76,16 @@ pub(crate) struct Roster {
     memory: Arc<Mutex<Memory>>,
 }
 
+#[derive(Clone)]
+struct Known {
+    agent: Arc<Agent>,
+    /// When it was last heard of, or asked for in vain.
+    at: Instant,
+}
+
 #[derive(Default)]
 struct Memory {
-    known: BTreeMap<AgentId, Arc<Agent>>,
+    known: BTreeMap<AgentId, Known>,
     /// Rooms that had other members a moment ago, and until when that counts.
     peopled: BTreeMap<RoomName, Instant>,
     /// Until when nobody is taken to answer.
@@ -111,9 +120,9 @@ impl Roster {
             RecipientKind::Capability(_) => None,
         };
         if let Some(known) = &known
-            && (beyond_fetched.is_none() || self.is_silent())
+            && ((beyond_fetched.is_none() && known.at.elapsed() < BELIEVED) || self.is_silent())
         {
-            return Ok(Resolved::Agent(known.agent.clone()));
+            return Ok(Resolved::Agent(known.agent.agent.clone()));
         }
         if matches!(to.kind(), RecipientKind::Agent(_)) && known.is_none() {
             if park {
@@ -132,10 +141,19 @@ impl Roster {
                 self.remember(agent);
                 Ok(Resolved::Agent(name))
             }
-            Err(Refused::Answer(error)) => Err(error),
+            Err(Refused::Answer(error)) => {
+                if let (ErrorCode::UnknownAgent, Some(known)) = (error.code, &known) {
+                    self.lock().known.remove(&known.agent.agent);
+                }
+                Err(error)
+            }
             Err(Refused::NoAnswer) => {
                 self.lock().silent_until = Instant::now().checked_add(SILENCE);
-                Ok(known.map_or(Resolved::Unverified, |known| Resolved::Agent(known.agent.clone())))
+                Ok(known.map_or(Resolved::Unverified, |known| {
+                    // Believed once more for as long: not every send shall wait for nobody.
+                    self.remember(Arc::unwrap_or_clone(known.agent.clone()));
+                    Resolved::Agent(known.agent.agent.clone())
+                }))
             }
         }
     }
@@ -193,7 +211,7 @@ impl Roster {
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => {
                 let known = self.remembered(agent).ok_or_else(unavailable)?;
-                shown(&stale(&known))
+                shown(&stale(&known.agent))
             }
         }
     }
@@ -237,7 +255,11 @@ impl Roster {
         }
         let behind = cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.clone()));
         let mut rest = memory.known.range((behind, Bound::Unbounded));
-        let items: Vec<Agent> = rest.by_ref().take(limit).map(|(_, known)| stale(known)).collect();
+        let items: Vec<Agent> = rest
+            .by_ref()
+            .take(limit)
+            .map(|(_, known)| stale(&known.agent))
+            .collect();
         let more = rest.next().is_some();
         let next_cursor = items.last().filter(|_| more).map(|last| last.agent.to_string());
         Some(Page { items, next_cursor })
@@ -263,7 +285,7 @@ impl Roster {
         }
     }
 
-    fn remembered(&self, agent: &AgentId) -> Option<Arc<Agent>> {
+    fn remembered(&self, agent: &AgentId) -> Option<Known> {
         self.lock().known.get(agent).cloned()
     }
 
@@ -292,7 +314,9 @@ impl Roster {
     fn remember(&self, agent: Agent) {
         let mut memory = self.lock();
         if memory.known.len() < REMEMBERED_MAX || memory.known.contains_key(&agent.agent) {
-            memory.known.insert(agent.agent.clone(), Arc::new(agent));
+            let (name, at) = (agent.agent.clone(), Instant::now());
+            let agent = Arc::new(agent);
+            memory.known.insert(name, Known { agent, at });
         }
     }
 

@@ -4,6 +4,7 @@ mod ack;
 mod agents;
 mod ask;
 mod attach;
+mod auth;
 mod bench;
 mod completions;
 mod config;
@@ -69,6 +70,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Config(config::Verb),
     Provision(provision::Args),
+    #[command(subcommand)]
+    Auth(auth::Verb),
     #[command(subcommand)]
     Server(server::Verb),
     Sidecar(program::Sidecar),
@@ -136,6 +139,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Doctor(args) => doctor::run(args, session, output).await,
         Verb::Config(verb) => config::run(verb, session, output),
         Verb::Provision(args) => provision::run(args, session, output).await,
+        Verb::Auth(verb) => auth::run(verb, session, output).await,
         Verb::Server(verb) => server::run(verb, session, output).await,
         Verb::Sidecar(args) => args.become_it(session),
         Verb::Coordinator(args) => args.become_it(session),

@@ -87,6 +87,11 @@ impl Roster {
         Ok(true)
     }
 
+    /// Lets an agent connect no more. Returns its key.
+    pub fn expel(&mut self, agent: &AgentId) -> Option<PublicKey> {
+        self.agents.remove(agent)
+    }
+
     /// Reads `agents.conf`.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! reload, consumers, record; so who has a record can log in and misses nothing.
 
 mod applicant;
+mod discard;
+mod leave;
 mod lock;
 mod login;
 mod record;
@@ -12,20 +14,21 @@ mod register;
 pub mod rooms;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::enrolment::Enrolment;
 use wagglebus_schemas::places::Places;
+use wagglebus_schemas::{AgentId, Priority};
 
 use async_nats::jetstream::Context;
 use std::path::PathBuf;
 
 use crate::conf::{Roster, RosterError, ServerFiles};
-use crate::keys::{KeyError, UserKey};
+use crate::keys::{KeyError, PublicKey, UserKey};
 use crate::private_file::{self, PrivateFileError};
 use crate::provision::ProvisionError;
 use crate::server::{Monitor, ReloadError, reload};
 
 pub use applicant::{Applicant, Reserved};
+pub use leave::{Removed, Unread};
 use login::Attempt;
 pub use login::LoginError;
 pub use record::RecordError;
@@ -80,10 +83,12 @@ pub enum EnrolError {
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// A key cannot be had.
-    #[error("no key for {agent}")]
+    #[error("no key for {agent} in {path}")]
     Key {
         /// Whose.
         agent: AgentId,
+        /// Its file.
+        path: PathBuf,
         /// Why.
         #[source]
         source: KeyError,
@@ -118,6 +123,43 @@ pub enum EnrolError {
         #[source]
         source: ProvisionError,
     },
+    /// Nobody is called so.
+    #[error("{agent} is not enrolled")]
+    Stranger {
+        /// The name.
+        agent: AgentId,
+    },
+    /// It has mail that nobody else will read.
+    #[error("{agent} has unread mail in {}", words(.lanes))]
+    Unread {
+        /// The agent.
+        agent: AgentId,
+        /// The lanes.
+        lanes: Vec<Priority>,
+    },
+    /// Its lanes cannot be looked at.
+    #[error("the lanes of {agent} cannot be looked at: {reason}")]
+    Look {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        reason: String,
+    },
+    /// Its mail cannot be put away.
+    #[error("the mail of {agent} cannot be put away")]
+    Discard {
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server took over the new configuration, and yet lets the old key in.
+    #[error("the server still lets {agent} in with the old key: see its log, then run this again")]
+    StillKnown {
+        /// The agent.
+        agent: AgentId,
+    },
     /// It cannot be written down.
     #[error("the enrolment of {agent} cannot be recorded")]
     Record {
@@ -127,6 +169,14 @@ pub enum EnrolError {
         #[source]
         source: RecordError,
     },
+}
+
+fn words(lanes: &[Priority]) -> String {
+    lanes
+        .iter()
+        .map(|lane| lane.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// An applicant with its key.
@@ -155,9 +205,10 @@ impl Enroller<'_> {
     fn candidates<'c>(&self, applicants: &'c [Applicant]) -> Result<Vec<Candidate<'c>>, EnrolError> {
         let candidate = |applicant: &'c Applicant| {
             let agent = applicant.agent();
-            let key = UserKey::load_or_create(&self.places.agent_seed_file(agent));
-            let key = key.map_err(|source| EnrolError::Key {
+            let path = self.places.agent_seed_file(agent);
+            let key = UserKey::load_or_create(&path).map_err(|source| EnrolError::Key {
                 agent: agent.clone(),
+                path,
                 source,
             })?;
             Ok(Candidate { applicant, key })
@@ -168,8 +219,8 @@ impl Enroller<'_> {
     /// Makes the server accept the keys.
     async fn admit(&self, candidates: &[Candidate<'_>]) -> Result<(), EnrolError> {
         let path = self.files.agents();
-        let text = private_file::read(&path)?.ok_or_else(|| EnrolError::NoServer { path: path.clone() })?;
-        let mut roster = Roster::parse(&text)?;
+        let mut roster = self.roster()?;
+        let text = roster.render(self.places.hive());
         let mut changed = false;
         for candidate in candidates {
             changed |= roster.admit(candidate.applicant.agent(), candidate.key.public())?;
@@ -192,6 +243,34 @@ impl Enroller<'_> {
         }
         reload(self.server.pid, self.server.monitor).await?;
         self.confirm(candidates, login::soon).await
+    }
+
+    /// Who may log in.
+    ///
+    /// # Errors
+    /// When the server was never set up here, or its file cannot be read.
+    pub fn roster(&self) -> Result<Roster, EnrolError> {
+        let path = self.files.agents();
+        let text = private_file::read(&path)?.ok_or_else(|| EnrolError::NoServer { path: path.clone() })?;
+        Ok(Roster::parse(&text)?)
+    }
+
+    /// Everybody who may log in, with the record where there is one.
+    ///
+    /// # Errors
+    /// When the roster or a record cannot be read.
+    pub async fn list(&self) -> Result<Vec<(AgentId, PublicKey, Option<Enrolment>)>, EnrolError> {
+        let hive = self.places.hive();
+        let mut all = Vec::new();
+        for (agent, key) in self.roster()?.agents() {
+            let found = record::find(self.admin, hive, agent).await;
+            let found = found.map_err(|source| EnrolError::Record {
+                agent: agent.clone(),
+                source,
+            })?;
+            all.push((agent.clone(), key.clone(), found.map(|found| found.enrolment)));
+        }
+        Ok(all)
     }
 
     /// Whether all can work already. A former run may have ended between writing the file and reloading it.

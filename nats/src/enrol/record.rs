@@ -113,6 +113,24 @@ pub(super) async fn replace(
     }
 }
 
+/// Makes there be no record of an agent; its history stays.
+pub(super) async fn remove(js: &Context, hive: &Hive, agent: &AgentId) -> Result<(), RecordError> {
+    let store = store(js, hive).await?;
+    for _ in 0..TRIES {
+        let Some(found) = entry(&store, agent).await? else {
+            return Ok(());
+        };
+        match store
+            .delete_expect_revision(agent.as_str(), Some(found.revision))
+            .await
+        {
+            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
+            result => return Ok(result?),
+        }
+    }
+    Err(RecordError::Contended)
+}
+
 /// The room that everybody is in, joined now; or when a former run that did not finish made the consumers.
 pub(super) async fn first_room(
     js: &Context,

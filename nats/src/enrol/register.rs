@@ -1,8 +1,8 @@
 //! The part of an enrolment that every bus needs: an agent's consumers and its record.
 
 use async_nats::jetstream::Context;
-use wagglebus_schemas::Hive;
-use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::enrolment::{Enrolment, RoomMembership};
+use wagglebus_schemas::{AgentId, Hive};
 
 use super::record::{self, RecordError};
 use super::{Applicant, EnrolError};
@@ -33,7 +33,7 @@ pub async fn register(
     let mut found = record::find(js, hive, agent).await.map_err(record_error)?;
     let mut wanted = enrolment(js, hive, applicant, key, found.as_ref()).await?;
     for _ in 0..JOINS_MAX {
-        make_consumers(js, hive, &wanted).await?;
+        make_lanes(js, hive, agent, &wanted.rooms).await?;
         record::settle(js, hive, found, wanted.clone())
             .await
             .map_err(record_error)?;
@@ -49,12 +49,18 @@ pub async fn register(
     Err(record_error(RecordError::Contended))
 }
 
-async fn make_consumers(js: &Context, hive: &Hive, enrolment: &Enrolment) -> Result<(), EnrolError> {
-    let consumers = agent_consumers(hive, &enrolment.agent, &enrolment.rooms);
+/// Makes the consumers of an agent that is in these rooms.
+pub(super) async fn make_lanes(
+    js: &Context,
+    hive: &Hive,
+    agent: &AgentId,
+    rooms: &[RoomMembership],
+) -> Result<(), EnrolError> {
+    let consumers = agent_consumers(hive, agent, rooms);
     let consumers: Vec<Wanted> = consumers.iter().map(Wanted::from).collect();
     let made = provision(js, &consumers).await;
     made.map(|_| ()).map_err(|source| EnrolError::Consumers {
-        agent: enrolment.agent.clone(),
+        agent: agent.clone(),
         source,
     })
 }

@@ -2,6 +2,7 @@
 
 mod ask;
 mod attach;
+mod auth;
 mod config;
 mod held;
 mod history;

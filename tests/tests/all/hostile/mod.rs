@@ -1,5 +1,6 @@
 //! The hostile agent: what a normal agent's key must not be good for, on a real server in both forms (TOPOLOGY 6).
 
+mod departed;
 mod direct;
 mod headers;
 mod inspector;

@@ -1,0 +1,34 @@
+//! `auth`: who may connect to the bus that runs here.
+
+mod add;
+mod ls;
+mod own;
+mod rm;
+mod rotate;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// Who may connect to the running `up`: let agents in, give them new keys, take their keys away
+///
+/// A sidecar that is started here lets its agent in by itself; this is for everything else. On somebody else's NATS its
+/// administrator decides: see `wagglebus provision --export`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Add(add::Args),
+    Rm(rm::Args),
+    Rotate(rotate::Args),
+    Ls(ls::Args),
+}
+
+pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    match verb {
+        Verb::Add(args) => add::run(args, session, output).await,
+        Verb::Rm(args) => rm::run(args, session, output).await,
+        Verb::Rotate(args) => rotate::run(args, session, output).await,
+        Verb::Ls(args) => ls::run(args, session, output).await,
+    }
+}

@@ -1,0 +1,62 @@
+//! `auth rm`: takes an agent's way in.
+
+use serde_json::json;
+use wagglebus_client::discovery;
+use wagglebus_nats::enrol::Unread;
+use wagglebus_schemas::AgentId;
+
+use super::own::{Own, failure};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// Take an agent's way in: its connections are cut, its key is refused, its record goes
+///
+/// Refused while it has unread mail, unless that shall become dead letters; their senders are told. What is in the streams
+/// stays there until its age. A sidecar that is started here for that name later lets it in anew, with a new key.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The agent
+    #[arg(value_name = "ID")]
+    agent: AgentId,
+    /// Make dead letters of the mail that it has not read
+    #[arg(long)]
+    discard_unread: bool,
+}
+
+pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let (agent, places) = (&args.agent, session.places());
+    if *agent == AgentId::operator() {
+        return Err(
+            Failure::invalid("the operator is the person at this bus and stays")
+                .fix("a new key for it: wagglebus auth rotate operator"),
+        );
+    }
+    let unread = if args.discard_unread {
+        Unread::Discard
+    } else {
+        Unread::Keep
+    };
+    let own = Own::open(places).await?;
+    let removed = own.enroller(places).remove(agent, unread).await;
+    own.close().await;
+    let removed = removed.map_err(|error| failure(&error))?;
+    let sidecar = discovery::sidecar(places, agent).ok().map(|file| file.pid);
+    if output.json() {
+        output.record(&json!({ "agent": agent, "discarded": removed.discarded, "sidecar_pid": sidecar }))?;
+        return Ok(());
+    }
+    output.line(format!("removed {agent}"))?;
+    if removed.discarded > 0 {
+        output.line(format!(
+            "dead    {} messages: wagglebus dlq ls",
+            removed.discarded
+        ))?;
+    }
+    if let Some(pid) = sidecar {
+        output.note(format!(
+            "its sidecar still runs and is refused; end it: kill {pid}"
+        ))?;
+    }
+    Ok(())
+}
