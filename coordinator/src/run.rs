@@ -110,6 +110,9 @@ impl Coordinator {
         match event {
             connect::Event::Connected { session, server } => {
                 tracing::info!(session, address = server.address, "connected");
+                if server.is_old() {
+                    tracing::warn!(version = %server.version, "{}", connect::OLD_SERVER);
+                }
                 self.attach(connection).await;
             }
             connect::Event::Disconnected { session } => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use wagglebus_nats::bus::{Bus, LateAnswers, Note};
-use wagglebus_nats::connect::{Event as BusEvent, Events, Subscription};
+use wagglebus_nats::connect::{Event as BusEvent, Events, OLD_SERVER, Subscription};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::heartbeat::BridgeProof;
 use wagglebus_schemas::lease::Lease;
@@ -209,6 +209,9 @@ impl EventLoop {
         match event {
             Some(BusEvent::Connected { server, .. }) => {
                 tracing::info!(server = ?server, "connected to the bus");
+                if server.is_old() {
+                    tracing::warn!(version = %server.version, "{OLD_SERVER}");
+                }
                 self.step(Event::BusUp).await;
             }
             Some(BusEvent::Disconnected { .. }) => {

@@ -20,6 +20,13 @@ pub enum ConfPathError {
     Unwritable(PathBuf),
 }
 
+impl ConfPath {
+    /// `/`.
+    pub(crate) fn root() -> Self {
+        Self("/".to_owned())
+    }
+}
+
 impl TryFrom<&Path> for ConfPath {
     type Error = ConfPathError;
     fn try_from(path: &Path) -> Result<Self, ConfPathError> {

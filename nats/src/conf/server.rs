@@ -99,6 +99,11 @@ impl ServerConf {
         sections.concat().join("\n") + "\n"
     }
 
+    /// The accounts alone, for a server whose other settings are somebody else's affair.
+    pub fn render_accounts(&self) -> String {
+        self.accounts().join("\n") + "\n"
+    }
+
     fn general(&self) -> Vec<String> {
         let Self {
             hive,
@@ -173,7 +178,8 @@ jetstream {{
     }
 
     fn bus_account(&self) -> Vec<String> {
-        let bytes = self.sizing.server_bytes();
+        // The account pays for each replica, a server only for its own.
+        let bytes = self.sizing.server_bytes() * u64::from(self.sizing.replicas());
         let mut lines = vec![
             format!("  {BUS} {{   # holds JetStream; no agent logs in here"),
             format!(

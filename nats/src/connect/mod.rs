@@ -43,6 +43,9 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Longest wait between two attempts to connect. A server that is back is found within this time.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
+/// What to say of a server that [is old](Server::is_old).
+pub const OLD_SERVER: &str = "this nats-server is older than 2.14: a crash can cost a stream; upgrade it";
+
 /// Commands that may wait for the socket. A full queue makes callers wait, each within its own time.
 const QUEUED_COMMANDS_MAX: usize = 4096;
 /// Messages that may wait in one subscription; more are dropped by the client and announced as [`Event::SlowConsumer`].

@@ -12,6 +12,7 @@ use serde::Serialize;
 use wagglebus_schemas::enrolment::{Enrolment, RoomMembership};
 use wagglebus_schemas::{AgentId, Hive, RoomName, Timestamp};
 
+use crate::conf::{BusKeys, ConfPath, Roster, ServerConf};
 use crate::keys::PublicKey;
 use crate::topology::{Sizing, agent_consumers, streams};
 
@@ -19,6 +20,10 @@ pub use permissions::Permissions;
 
 /// How the user is called that looks at the streams: no agent can be called so.
 pub const INSPECTOR: &str = "_inspector";
+/// How the user is called that creates streams and enrols, where the servers are ours.
+pub const ADMIN: &str = "_admin";
+/// How the system account's user is called, there.
+pub const SYSTEM: &str = "_system";
 
 /// What is exported.
 #[derive(Debug, Clone)]
@@ -35,6 +40,10 @@ pub struct Export {
     pub coordinator: PublicKey,
     /// The public key of whoever looks at the streams.
     pub inspector: PublicKey,
+    /// The public key of whoever creates streams and enrols, where the servers are ours.
+    pub admin: PublicKey,
+    /// The public key of the system account's user, there.
+    pub system: PublicKey,
 }
 
 /// One file of an export.
@@ -64,6 +73,7 @@ impl Export {
             program("permissions/nsc.sh", script::nsc(self)),
             file("permissions/users.conf", permissions::conf(self)),
         ];
+        files.extend(self.accounts());
         for spec in streams(&self.hive, self.sizing) {
             files.push(json(format!("streams/{}.json", spec.name), &spec));
         }
@@ -79,6 +89,26 @@ impl Export {
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files
+    }
+
+    /// Accounts that keep agents apart, for servers on which we may define them: the same as those of an own `up`.
+    fn accounts(&self) -> Vec<ExportFile> {
+        let keys = BusKeys {
+            system: self.system.clone(),
+            coordinator: self.coordinator.clone(),
+            admin: self.admin.clone(),
+            inspector: self.inspector.clone(),
+        };
+        let conf = ServerConf::on_loopback(self.hive.clone(), ConfPath::root(), self.sizing, keys);
+        let mut roster = Roster::new(conf.form);
+        for (agent, key) in &self.agents {
+            // Two agents with one key are one too many; the second stays out.
+            roster.admit(agent, key).ok();
+        }
+        vec![
+            file("isolated/accounts.conf", conf.render_accounts()),
+            file("isolated/agents.conf", roster.render(&self.hive)),
+        ]
     }
 
     /// Every user with what it may do, the agents first.

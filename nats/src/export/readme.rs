@@ -23,7 +23,8 @@ pub(super) fn text(export: &Export) -> String {
         .chain([leases, enrolments])
         .collect();
     let replicas = export.sizing.replicas();
-    let gibibytes = (export.sizing.storage_bytes() + SERVER_RESERVE_BYTES).div_ceil(1 << 30);
+    let bytes = (export.sizing.storage_bytes() + SERVER_RESERVE_BYTES) * u64::from(replicas);
+    let gibibytes = bytes.div_ceil(1 << 30);
     let consumers = agents.len() * 5;
     let agents = agents.join(", ");
     let agents = if agents.is_empty() {
@@ -46,11 +47,12 @@ Agents: {agents}. Written by `wagglebus provision --export`; there is nothing se
 | `enrolments/*.json` | who exists: values of the bucket `{bucket}` |
 | `permissions/users.conf` | one user for each agent, the coordinator and an inspector, for nats-server's configuration |
 | `permissions/nsc.sh` | the same users for an account in operator mode |
+| `isolated/*.conf` | instead of the lists: accounts that keep agents apart, for servers on which you define accounts |
 
 ## What the account needs
 
-nats-server 2.14 or newer (2.11 works, with a warning), JetStream with {gibibytes} GiB of file storage, {replicas} server(s)
-for each stream, at least {consumers} consumers for these agents, and `max_payload` of 512 KiB or more. All subjects begin with
+nats-server 2.14 or newer (2.11 works, with a warning), JetStream with {gibibytes} GiB of file storage (the replicas included), {replicas}
+server(s) for each stream, at least {consumers} consumers for these agents, and `max_payload` of 512 KiB or more. All subjects begin with
 `{hive}.`, `$KV.{upper}_` or `_INBOX_`; streams of others must not store `{hive}.>`.
 
 ## What to do, in this order
@@ -79,7 +81,8 @@ that it has not read stays in the stream until its age.
 - Trust is `shared`: wagglebus says of every sender that it is *claimed*. NATS does not check the reply subject of a
   request, so a program that holds one of these users and means harm can have the server publish its answers anywhere in
   this account: delete streams, or write under another name. The lists keep honest programs apart. Where agents must be
-  kept from each other, each needs an account of its own that only imports services, as `wagglebus up` configures it.
+  kept from each other, each needs an account of its own that only imports services: `isolated/accounts.conf`, for a
+  server of wagglebus's own, where the users `_admin` and `_system` rule. Sidecars then take `--api-prefix {hive}.js`.
 - Users without these lists (one user for all agents, or none at all) can send under any name.
 "#,
         upper = hive.upper(),

@@ -16,7 +16,9 @@ fn export(api_prefix: &str) -> Export {
         api_prefix: api_prefix.to_owned(),
         agents: agents.into(),
         coordinator: key.clone(),
-        inspector: key,
+        inspector: key.clone(),
+        admin: key.clone(),
+        system: key,
     }
 }
 
@@ -36,7 +38,7 @@ fn an_export_is_complete_and_always_the_same() {
             count("enrolments/"),
             files.len()
         ),
-        (7, 10, 2, 23)
+        (7, 10, 2, 25)
     );
     let stream: Value = serde_json::from_str(&text(&files, "streams/WB_MESSAGES.json")).unwrap();
     assert_eq!(stream["num_replicas"], 3);

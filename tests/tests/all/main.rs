@@ -12,6 +12,7 @@ mod company;
 mod conformance;
 mod demo;
 mod dlq;
+mod documented;
 mod faults;
 mod hostile;
 mod ledger;

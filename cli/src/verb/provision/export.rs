@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use wagglebus_nats::connect::JETSTREAM_API;
-use wagglebus_nats::export::{Export, ExportFile, INSPECTOR};
+use wagglebus_nats::export::{ADMIN, Export, ExportFile, INSPECTOR, SYSTEM};
 use wagglebus_schemas::AgentId;
 
 use super::Args;
@@ -29,6 +29,8 @@ pub(super) fn run(folder: &Path, args: &Args, session: &Session, output: &mut Ou
     }
     let coordinator = Identity::new(AgentId::coordinator().as_str(), args.coordinator.as_ref(), places)?;
     let inspector = Identity::new(INSPECTOR, args.inspector.as_ref(), places)?;
+    let [admin, system] = [ADMIN, SYSTEM].map(|name| Identity::new(name, None, places));
+    let (admin, system) = (admin?, system?);
     let agents = args.agents.iter().map(|agent| agent.agent.clone());
     let keys = identities.iter().map(|identity| identity.public.clone());
     let export = Export {
@@ -38,12 +40,14 @@ pub(super) fn run(folder: &Path, args: &Args, session: &Session, output: &mut Ou
         agents: agents.zip(keys).collect(),
         coordinator: coordinator.public.clone(),
         inspector: inspector.public.clone(),
+        admin: admin.public.clone(),
+        system: system.public.clone(),
     };
     let files = export.files();
     for file in &files {
         write(folder, file)?;
     }
-    identities.extend([coordinator, inspector]);
+    identities.extend([coordinator, inspector, admin, system]);
     if output.json() {
         let users: Vec<_> = identities.iter().map(Identity::record).collect();
         let files: Vec<_> = files.iter().map(|file| &file.path).collect();
