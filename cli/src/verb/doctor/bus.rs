@@ -1,9 +1,13 @@
 //! What must be right about a bus that runs.
 
+use std::path::Path;
+
 use wagglebus_client::{Client, Endpoint, discovery};
+use wagglebus_nats::conf::{Roster, ServerFiles};
 use wagglebus_nats::context_file::StockContext;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::plan::{Action, Wanted};
+use wagglebus_nats::private_file;
 use wagglebus_nats::provision;
 use wagglebus_nats::server::monitor::Scope;
 use wagglebus_nats::server::{Health, Monitor};
@@ -39,6 +43,11 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
     findings
 }
 
+/// The end of a log.
+fn show(log: &Path) -> String {
+    format!("tail -n 20 {}", log.display())
+}
+
 fn supervisor(places: &Places, bus: &BusFile) -> Finding {
     let check = "bus";
     match lock::acquire(places) {
@@ -55,7 +64,14 @@ fn supervisor(places: &Places, bus: &BusFile) -> Finding {
             "`up` has ended, bus.json was left over",
             "wagglebus down; wagglebus up --detach",
         ),
-        Err(failure) => Finding::fail(check, failure.what(), "see whether the state folder is yours"),
+        Err(failure) => Finding::fail(
+            check,
+            failure.what(),
+            format!(
+                "ls -ld {}; it must be yours, with mode 0700",
+                places.state_dir().display()
+            ),
+        ),
     }
 }
 
@@ -74,7 +90,10 @@ async fn health(places: &Places, bus: &BusFile) -> Finding {
         Health::Ill(reason) => Finding::fail(
             check,
             format!("nats-server is not well: {reason}"),
-            format!("see {}", log.display()),
+            format!(
+                "{}; if it stays so: wagglebus down; wagglebus up --detach",
+                show(&log)
+            ),
         ),
     }
 }
@@ -102,7 +121,10 @@ async fn topology(places: &Places, bus: &BusFile) -> Vec<Finding> {
         Err(failure) => vec![Finding::fail(
             check,
             failure.what(),
-            "see the server's log, then: wagglebus provision",
+            format!(
+                "{}; then: wagglebus provision",
+                show(&logs::file(places, "nats-server"))
+            ),
         )],
     }
 }
@@ -146,7 +168,10 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
             return vec![Finding::fail(
                 check,
                 error.to_string(),
-                "see whether the run folder is yours",
+                format!(
+                    "ls -ld {}; it must be yours, with mode 0700",
+                    places.run_dir().display()
+                ),
             )];
         }
     };
@@ -156,10 +181,22 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
         findings.push(Finding::fail(
             check,
             "the operator's sidecar does not run",
-            format!("see {}", log.display()),
+            show(&log),
         ));
     }
+    let roster = with_operator.then(|| roster_file(places)).flatten();
     for file in files {
+        if roster
+            .as_ref()
+            .is_some_and(|roster| !roster.agents().contains_key(&file.agent))
+        {
+            let (detail, fix) = (
+                format!("{} runs and is not let in", file.agent),
+                format!("wagglebus auth add {}; or end it: kill {}", file.agent, file.pid),
+            );
+            findings.push(Finding::fail(check, detail, fix));
+            continue;
+        }
         let client = Client::new(Endpoint::Unix(file.socket));
         findings.push(match client.readyz().await {
             Ok(answer) if answer.value.ready => Finding::ok(check, format!("{} is ready", file.agent)),
@@ -169,22 +206,29 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
                     "{}: bus {}, spool {}, lease {}",
                     file.agent, checks.bus, checks.spool, checks.lease
                 );
-                Finding::fail(check, detail, "see that sidecar's own output")
+                let again = format!("kill {}; then start it as before: its output says why", file.pid);
+                Finding::fail(check, detail, again)
             }
             Err(error) => Finding::fail(
                 check,
                 format!("{}: {error}", file.agent),
-                "end that process and start it again",
+                format!("kill {}; then start it as before", file.pid),
             ),
         });
     }
     findings
 }
 
+/// Who may log in; unknown when that cannot be read, which `up` would have told.
+fn roster_file(places: &Places) -> Option<Roster> {
+    let text = private_file::read(&ServerFiles::of(places).agents()).ok()??;
+    Roster::parse(&text).ok()
+}
+
 async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
     let check = "coordinator";
     let log = logs::file(places, "coordinator");
-    let fix = format!("messages flow without it; see {}", log.display());
+    let fix = format!("{} (messages flow without it)", show(&log));
     match &bus.coordinator {
         None => Finding::warn(check, "it is not ready", fix),
         Some(address) => match status::coordinator(address).await.as_str() {
@@ -197,7 +241,7 @@ async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
 async fn roster(places: &Places) -> Finding {
     let check = "roster";
     let log = logs::file(places, "coordinator");
-    let fix = format!("messages flow without it; see {}", log.display());
+    let fix = format!("{} (messages flow without it)", show(&log));
     let agents = match Client::of_agent(places, &AgentId::operator()) {
         Ok(client) => client.agents(None).await,
         Err(error) => Err(error),

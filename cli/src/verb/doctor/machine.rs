@@ -90,7 +90,10 @@ fn space(state: &Path) -> Finding {
                 Finding::warn(
                     check,
                     detail,
-                    "free some space: a full disk stops sending (spool_full)",
+                    format!(
+                        "du -sh {}; free some space: a full disk stops sending (spool_full)",
+                        state.display()
+                    ),
                 )
             } else {
                 Finding::ok(check, detail)
@@ -99,7 +102,7 @@ fn space(state: &Path) -> Finding {
         Err(error) => Finding::warn(
             check,
             format!("{}: {error}", existing.display()),
-            "see whether the disk is there",
+            format!("df -h {}", existing.display()),
         ),
     }
 }

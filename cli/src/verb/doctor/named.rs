@@ -49,7 +49,7 @@ pub(super) async fn look(settings: Settings, places: &Places) -> Vec<Finding> {
 fn fix(error: &ConnectError) -> &'static str {
     match error {
         ConnectError::NotReachable { .. } | ConnectError::Refused { .. } => {
-            "see whether it runs, or name another: wagglebus config show --origin says who named it"
+            "wagglebus config show --origin says who named it; see whether it runs, or name another with --server"
         }
         ConnectError::TooOld { .. } => "upgrade that server, or use one of your own: wagglebus up --detach",
         ConnectError::Auth { .. } | ConnectError::Config { .. } | ConnectError::File { .. } => {
@@ -153,7 +153,7 @@ async fn topology(reader: &Reader, hive: &Hive) -> Vec<Finding> {
 async fn roster(places: &Places) -> Option<Finding> {
     let check = "roster";
     let file = discovery::sidecars(places).ok()?.into_iter().next()?;
-    let fix = "messages flow without it; start one: wagglebus coordinator --server URL --nkey FILE";
+    let fix = "wagglebus coordinator --server URL --nkey FILE (messages flow without it)";
     let client = Client::new(Endpoint::Unix(file.socket));
     Some(match client.agents(None).await {
         Ok(page) if page.value.items.iter().any(|agent| agent.stale) => {

@@ -1,5 +1,7 @@
 //! `auth`: agents that are let in, get new keys and go, while their sidecars run.
 
+use serde_json::Value;
+
 use super::{Home, until};
 
 #[test]
@@ -76,6 +78,18 @@ fn an_agent_goes_when_it_has_no_mail_or_when_that_may_go() {
             .unwrap()
             .starts_with("dead: operator")
     });
+    let (code, report, _) = home.run(&["--json", "doctor"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let fix = |finding: &&Value| {
+        finding["fix"]
+            .as_str()
+            .is_some_and(|fix| fix.starts_with("wagglebus auth add alice"))
+    };
+    assert!(
+        code == 1 && findings.iter().any(|finding| fix(&finding)),
+        "{report}"
+    );
     let letters = home.json(&["dlq", "ls"]);
     assert_eq!(letters["items"][0]["message_id"], sent["id"], "{letters}");
     // Who knew her learns it when he asks anew, at the latest after a minute.
