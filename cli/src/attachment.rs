@@ -119,6 +119,15 @@ fn tell_up(places: &Places) -> Result<(), Failure> {
     })
 }
 
+/// Whether no sidecar has the state folder of this agent, also none that is just starting or ending.
+pub(crate) fn is_free(places: &Places, agent: &AgentId) -> bool {
+    let lock = places.agent_state_dir(agent).join("lock");
+    match std::fs::File::options().read(true).write(true).open(lock) {
+        Ok(lock) => lock.try_lock().is_ok(),
+        Err(_) => true,
+    }
+}
+
 /// The pane that the sidecar of an agent writes into, as it has recorded it.
 pub(crate) fn pane(places: &Places, agent: &AgentId) -> Option<Pane> {
     let text = private_file::read(&pane_file(places, agent)).ok()??;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
-use wagglebus_client::{discovery, process};
+use wagglebus_client::discovery;
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Id};
 
@@ -154,7 +154,7 @@ pub(crate) async fn attach(args: Attach, session: &Session, output: &mut Output)
     let capabilities = args.capabilities();
     let target = ["--target".to_owned(), pane.clone()];
     let asked = [target.to_vec(), args.server.arguments(), args.how()].concat();
-    let recorded = match record::record(places, agent, &capabilities, &asked).await {
+    let recorded = match look(places, agent, &capabilities, &asked, former.is_some()).await {
         Ok(recorded) => recorded,
         Err(failure) => {
             // What ran before goes on as it was.
@@ -182,6 +182,25 @@ pub(crate) async fn attach(args: Attach, session: &Session, output: &mut Output)
     attachment::want(places, &wanted)?;
     let sidecar = ready(places, agent, &log, logged).await?;
     tell(agent, &recorded, sidecar, &log, output)
+}
+
+/// Looks at the pane and records it. `again`: `up` may just be ending the sidecar of the former attachment.
+async fn look(
+    places: &Places,
+    agent: &AgentId,
+    capabilities: &[String],
+    pane: &[String],
+    again: bool,
+) -> Result<Recorded, Failure> {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        let looked = record::record(places, agent, capabilities, pane).await;
+        let in_the_way = again && looked.is_err() && !attachment::is_free(places, agent);
+        if !in_the_way || Instant::now() >= deadline {
+            return looked;
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Waits until the sidecar that `up` starts is ready. Returns its process.
@@ -260,18 +279,13 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
 
 /// Ends the sidecar of an attached agent and waits until it has ended. What it held goes back and comes again.
 async fn stop(places: &Places, agent: &AgentId) -> Result<(), Failure> {
-    let sidecar = discovery::sidecar(places, agent).ok().map(|file| file.pid);
     attachment::withdraw(places, agent)?;
     let deadline = Instant::now() + WITHIN;
     // Without `up` nobody runs it.
-    while let Some(pid) = sidecar.filter(|pid| process::exists(*pid))
-        && discovery::bus(places).is_ok()
-    {
+    while !attachment::is_free(places, agent) && discovery::bus(places).is_ok() {
         if Instant::now() >= deadline {
-            return Err(
-                Failure::failed(format!("the sidecar of {agent} (process {pid}) does not end"))
-                    .fix("look with: wagglebus status"),
-            );
+            return Err(Failure::failed(format!("the sidecar of {agent} does not end"))
+                .fix("look with: wagglebus status"));
         }
         sleep(LOOK_EVERY).await;
     }

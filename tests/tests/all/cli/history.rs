@@ -120,7 +120,7 @@ fn rooms_count_from_the_time_of_joining() {
     let (mut home, _) = Home::up();
     home.sidecars(&["alice", "bob"]);
     let post = |text: &str| {
-        home.json(&["--as", "bob", "send", "room:design", text])["id"]
+        home.json(&["--as", "bob", "send", "--park", "room:design", text])["id"]
             .as_str()
             .unwrap()
             .to_owned()
