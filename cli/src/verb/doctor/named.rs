@@ -39,7 +39,7 @@ pub(super) async fn look(settings: Settings, places: &Places) -> Vec<Finding> {
         payload(&session),
         trusted(&session, hive, trust).await,
     ];
-    findings.extend(topology(&Reader::new(connection.clone()), hive).await);
+    findings.extend(topology(&Reader::new(connection.clone()), hive, trust).await);
     findings.extend(sidecars(places, false).await);
     findings.extend(roster(places).await);
     connection.close().await;
@@ -101,7 +101,7 @@ async fn trusted(session: &Session, hive: &Hive, trust: Trust) -> Finding {
     }
 }
 
-async fn topology(reader: &Reader, hive: &Hive) -> Vec<Finding> {
+async fn topology(reader: &Reader, hive: &Hive, trust: Trust) -> Vec<Finding> {
     let check = "streams";
     // The least there can be: a size and a number of servers are the administrator's affair.
     let Ok(least) = Sizing::new(STORAGE_BYTES_MIN, 1) else {
@@ -114,6 +114,11 @@ async fn topology(reader: &Reader, hive: &Hive) -> Vec<Finding> {
             Ok(found) => found,
             // An agent's user may not look; that is as it should be.
             Err(ReadError::NoAnswer(NoAnswer::PermissionDenied)) => {
+                unseen += 1;
+                continue;
+            }
+            // An account that imports services cannot even ask.
+            Err(ReadError::NoAnswer(NoAnswer::NoResponders)) if trust == Trust::Isolated => {
                 unseen += 1;
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use wagglebus_client::{Client, Endpoint};
 use wagglebus_harness::fleet::program;
 use wagglebus_harness::server::TestServer;
@@ -70,6 +71,30 @@ async fn a_durable_node_that_is_started_again_loses_nothing() {
             file["socket"].as_str().unwrap().into(),
         )));
     }
+    let key = home.path("state/wagglebus/wb/keys/named/alice.nk");
+    let as_alice = [
+        "--json",
+        "doctor",
+        "--server",
+        &url,
+        "--api-prefix",
+        "wb.js",
+        "--nkey",
+    ];
+    let (_, report, _) = home.run(&[&as_alice[..], &[key.to_str().unwrap()]].concat());
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let of = |check: &str| findings.iter().find(|finding| finding["check"] == check).unwrap();
+    assert!(
+        of("trust")["detail"].as_str().unwrap().starts_with("isolated"),
+        "{report}"
+    );
+    assert_eq!(
+        (&of("streams")["state"], &of("trust")["state"]),
+        (&"ok".into(), &"ok".into()),
+        "{report}"
+    );
+
     let [alice, bob] = &clients[..] else { panic!() };
     for round in 0..KILLS {
         let sent = send(alice, &draft("bob", Priority::Normal, &format!("round {round}"))).await;
