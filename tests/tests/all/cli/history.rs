@@ -118,7 +118,10 @@ fn what_lies_far_back_is_found() {
 #[test]
 fn rooms_count_from_the_time_of_joining() {
     let (mut home, _) = Home::up();
-    home.sidecars(&["alice", "bob"]);
+    home.sidecars(&["alice", "bob", "carol"]);
+    // A post to nobody would be refused.
+    let (code, _, stderr) = home.run(&["--as", "carol", "room", "join", "design"]);
+    assert_eq!(code, 0, "{stderr}");
     let post = |text: &str| {
         home.json(&["--as", "bob", "send", "--park", "room:design", text])["id"]
             .as_str()
