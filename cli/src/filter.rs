@@ -133,12 +133,13 @@ impl Filter {
         self.with.as_ref().filter(|with| with.agent().is_some())
     }
 
-    /// All messages of a type.
-    pub(crate) fn of_type(message_type: MessageType) -> Self {
-        Self {
-            message_type: Some(message_type),
+    /// Whether nothing but [`Filter::with_agent`] chooses.
+    pub(crate) fn is_with_only(&self) -> bool {
+        let narrow = Self {
+            with: self.with_agent().cloned(),
             ..Self::default()
-        }
+        };
+        *self == narrow
     }
 
     /// Whether nothing is asked for, and so everything is meant.

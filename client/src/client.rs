@@ -25,6 +25,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Items of one page of a list.
 const PAGE_ITEMS: &str = "500";
+/// The same number.
+const PAGE_ITEMS_MAX: u32 = 500;
 
 /// A client of one sidecar. Requests may overlap: each then has a connection of its own, which is kept.
 #[derive(Debug)]
@@ -62,6 +64,17 @@ impl Default for Take {
             lease: Duration::from_secs(60),
         }
     }
+}
+
+/// Which page of a list of messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Paging<'a> {
+    /// The previous page's `next_cursor`; `None`: the first page.
+    pub cursor: Option<&'a str>,
+    /// From the newest message backwards, instead of from the oldest on.
+    pub newest_first: bool,
+    /// At most this many messages, 1 to 500; `None`: 500.
+    pub limit: Option<u32>,
 }
 
 impl Client {
@@ -236,17 +249,23 @@ impl Client {
     }
 
     /// One page of what was sent and received in the last 48 hours, in the order of the stream; `with`: only what has
-    /// this sender or recipient. `cursor` is the previous page's `next_cursor`.
+    /// this sender or recipient.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn messages(
         &self,
         with: Option<&Recipient>,
-        cursor: Option<&str>,
+        paging: Paging<'_>,
     ) -> Result<Answered<Page<Message>>, ClientError> {
-        let mut target = Target::new("/v1/messages").with("limit", PAGE_ITEMS);
-        for (name, value) in [("with", with.map(Recipient::as_str)), ("cursor", cursor)] {
+        let limit = paging.limit.unwrap_or(PAGE_ITEMS_MAX).to_string();
+        let order = paging.newest_first.then_some("desc");
+        let mut target = Target::new("/v1/messages").with("limit", &limit);
+        for (name, value) in [
+            ("with", with.map(Recipient::as_str)),
+            ("order", order),
+            ("cursor", paging.cursor),
+        ] {
             if let Some(value) = value {
                 target = target.with(name, value);
             }

@@ -36,7 +36,7 @@ pub mod process;
 mod query;
 mod queue;
 
-pub use client::{Client, SendOptions, Take};
+pub use client::{Client, Paging, SendOptions, Take};
 pub use discovery::uid;
 pub use endpoint::{Endpoint, Token};
 pub use error::{Absence, ClientError};

@@ -9,7 +9,7 @@ use serde_json::Value;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
-pub(crate) use spool::of as of_spool;
+pub(crate) use spool::since as spooled_since;
 pub(crate) use stream::Archive;
 use stream::Search;
 

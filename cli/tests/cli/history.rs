@@ -7,6 +7,7 @@ use crate::fake::Fake;
 const FIRST: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31";
 const SECOND: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c32";
 const THIRD: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c33";
+const OTHER: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c34";
 
 fn message(id: &str, from: &str, to: &str, second: u32, content: &str) -> Value {
     json!({ "id": id, "from_agent": from, "to_agent": to, "content": content, "priority": "high", "message_type": "task",
@@ -18,17 +19,17 @@ fn page(items: Value, next: Option<&str>) -> (u16, Value) {
     (200, json!({ "items": items, "next_cursor": next }))
 }
 
-/// Three messages on two pages.
+/// Three messages on two pages, the newest first.
 fn script() -> Vec<(u16, Value)> {
     vec![
         page(
             json!([
-                message(FIRST, "operator", "carol", 1, "hello"),
+                message(THIRD, "operator", "bob", 9, "mend it"),
                 message(SECOND, "bob", "operator", 5, "the build\u{1b}[2J is red"),
             ]),
             Some("c1"),
         ),
-        page(json!([message(THIRD, "operator", "bob", 9, "mend it")]), None),
+        page(json!([message(FIRST, "operator", "carol", 1, "hello")]), None),
     ]
 }
 
@@ -54,8 +55,8 @@ fn a_spool_is_read_where_no_bus_is() {
     assert_eq!(
         asked,
         [
-            "GET /v1/messages?limit=500",
-            "GET /v1/messages?limit=500&cursor=c1"
+            "GET /v1/messages?limit=51&order=desc",
+            "GET /v1/messages?limit=51&order=desc&cursor=c1"
         ]
     );
 }
@@ -92,14 +93,22 @@ fn json_is_one_message_a_line_and_options_narrow_it() {
             "unknown fields survive: {ran:?}"
         );
     }
-    let fake = Fake::start("operator", script());
-    let ran = fake.run(&["history", "--limit", "1", "--with", "bob"]);
-    assert!(
-        ran.stdout.contains(THIRD) && ran.stderr.contains("there may be older ones"),
-        "{ran:?}"
-    );
-    assert_eq!(ran.stdout.lines().count(), 1);
-    assert_eq!(fake.asked()[0].0, "GET /v1/messages?limit=500&with=bob");
+    for (options, asked) in [
+        (&["--with", "bob"][..], "limit=2&with=bob&order=desc"),
+        (&["--with", "bob", "-t", "task"], "limit=500&with=bob&order=desc"),
+        (&[], "limit=2&order=desc"),
+    ] {
+        let fake = Fake::start("operator", script());
+        let ran = fake.run(&[&["history", "--limit", "1"], options].concat());
+        assert!(
+            ran.stdout.contains(THIRD) && ran.stderr.contains("there may be older ones"),
+            "{ran:?}"
+        );
+        assert_eq!(ran.stdout.lines().count(), 1);
+        // The newest are enough: no other page is asked for.
+        let lines: Vec<String> = fake.asked().into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [format!("GET /v1/messages?{asked}")]);
+    }
 }
 
 #[test]
@@ -133,11 +142,14 @@ fn ask_finds_the_response_in_the_spool() {
             ),
             page(
                 json!([
-                    answer(SECOND, "status", FIRST, "not it"),
-                    answer(SECOND, "response", THIRD, "nor this"),
+                    answer(OTHER, "response", FIRST, "a second one"),
                     answer(THIRD, "response", FIRST, "green\u{1b}[2J\n"),
+                    answer(SECOND, "response", THIRD, "not it"),
+                    answer(SECOND, "status", FIRST, "nor this"),
+                    message(FIRST, "operator", "bob", 1, "which colour?"),
+                    answer(SECOND, "response", FIRST, "older than the question"),
                 ]),
-                None,
+                Some("c1"),
             ),
         ],
     );
@@ -151,8 +163,14 @@ fn ask_finds_the_response_in_the_spool() {
         ran.stderr.contains("only once it was taken from the inbox"),
         "{ran:?}"
     );
-    let (line, body) = &fake.asked()[0];
+    let asked = fake.asked();
+    let (line, body) = &asked[0];
     assert_eq!(line, "POST /v1/messages");
+    // One page: it goes back to the question.
+    assert_eq!(
+        (asked.len(), asked[1].0.as_str()),
+        (2, "GET /v1/messages?limit=500&with=bob&order=desc")
+    );
     let expected = json!({ "to_agent": "bob", "content": "which colour?", "priority": "high", "message_type": "question", "id": FIRST });
     assert_eq!(*body, expected);
 }

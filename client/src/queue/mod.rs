@@ -15,7 +15,7 @@ use wagglebus_schemas::id::Id;
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Draft, Level, Message, Priority, Recipient};
 
-use crate::client::{Client, SendOptions, Take};
+use crate::client::{Client, Paging, SendOptions, Take};
 use crate::discovery;
 use crate::endpoint::Endpoint;
 use crate::error::ClientError;
@@ -283,7 +283,11 @@ impl AgentMessageQueue {
         };
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
-            let page = client.messages(Some(&with), cursor.as_deref()).await?.value;
+            let paging = Paging {
+                cursor: cursor.as_deref(),
+                ..Paging::default()
+            };
+            let page = client.messages(Some(&with), paging).await?.value;
             found.extend(page.items.into_iter().filter(between));
             cursor = page.next_cursor;
             if cursor.is_none() {

@@ -32,6 +32,14 @@ impl Place {
             order,
         }
     }
+
+    /// The place after it, whether or not something is there.
+    pub const fn next(self) -> Self {
+        match self.order.checked_add(1) {
+            Some(order) => Self { order, ..self },
+            None => Self::stored(self.stream_seq.saturating_add(1)),
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -108,24 +116,58 @@ pub fn conversations(lines: impl IntoIterator<Item = Line>, now: Timestamp) -> V
     listed
 }
 
-/// The first items, at most `limit` and `bytes_max` together as `bytes` counts them but always one, and behind which place
-/// the next page begins.
-pub fn page<T>(
-    items: impl IntoIterator<Item = (Place, T)>,
+/// A page that is being filled.
+#[derive(Debug)]
+pub struct PageOf<T> {
+    items: Vec<T>,
+    last: Option<Place>,
+    full: bool,
     limit: usize,
+    bytes: usize,
     bytes_max: usize,
-    bytes: impl Fn(&T) -> usize,
-) -> (Vec<T>, Option<Place>) {
-    let (mut shown, mut total, mut last) = (Vec::new(), 0_usize, None);
-    for (place, item) in items {
-        total = total.saturating_add(bytes(&item));
-        if shown.len() >= limit || (total > bytes_max && !shown.is_empty()) {
-            return (shown, last);
+}
+
+impl<T> PageOf<T> {
+    /// An empty page for at most `limit` items and `bytes_max` bytes together, but always one item.
+    pub const fn new(limit: usize, bytes_max: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            last: None,
+            full: false,
+            limit,
+            bytes: 0,
+            bytes_max,
         }
-        shown.push(item);
-        last = Some(place);
     }
-    (shown, None)
+
+    /// Adds an item of so many bytes. False: it begins the next page.
+    pub fn push(&mut self, place: Place, item: T, bytes: usize) -> bool {
+        let total = self.bytes.saturating_add(bytes);
+        if self.items.len() >= self.limit || (total > self.bytes_max && !self.items.is_empty()) {
+            self.full = true;
+            return false;
+        }
+        self.bytes = total;
+        self.items.push(item);
+        self.last = Some(place);
+        true
+    }
+
+    /// The items, and behind which place the next page begins, if there is one.
+    pub fn finish(self) -> (Vec<T>, Option<Place>) {
+        (self.items, self.last.filter(|_| self.full))
+    }
+}
+
+/// The first items, at most `limit`, and behind which place the next page begins.
+pub fn page<T>(items: impl IntoIterator<Item = (Place, T)>, limit: usize) -> (Vec<T>, Option<Place>) {
+    let mut page = PageOf::new(limit, usize::MAX);
+    for (place, item) in items {
+        if !page.push(place, item, 0) {
+            break;
+        }
+    }
+    page.finish()
 }
 
 #[cfg(test)]
@@ -201,7 +243,11 @@ mod tests {
             let (mut shown, mut cursor) = (Vec::new(), None);
             loop {
                 let rest = items().filter(|(place, _)| Some(*place) > cursor);
-                let (some, next) = page(rest, limit, bytes_max, |size| *size);
+                let mut page = PageOf::new(limit, bytes_max);
+                for (place, size) in rest {
+                    if !page.push(place, size, size) { break }
+                }
+                let (some, next) = page.finish();
                 prop_assert!(some.len() <= limit);
                 prop_assert!(some.len() <= 1 || some.iter().sum::<usize>() <= bytes_max);
                 shown.extend(some);

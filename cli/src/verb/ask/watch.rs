@@ -17,8 +17,8 @@ use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, Message, Recipient, Timestamp, decode, strict_json};
 
 use crate::failure::Failure;
-use crate::filter::{Filter, now};
-use crate::history::of_spool;
+use crate::filter::now;
+use crate::history::spooled_since;
 use crate::output::Output;
 use crate::reader::{ReadError, Reader, Stored};
 use crate::session::Session;
@@ -28,8 +28,6 @@ use crate::target::BusArgs;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two looks at what became of the question.
 const LOOKS_PER_TRACE: u32 = 2;
-/// Responses of a sidecar that are looked at.
-const RESPONSES_MAX: usize = 100;
 
 /// Who may answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,8 +71,6 @@ pub(super) struct Watch<'a> {
     /// Responses that do not count, and what was not said of them yet.
     refused: BTreeSet<(AgentId, Id)>,
     unsaid: Vec<String>,
-    /// What the sidecar is asked for where the stream cannot be read.
-    filter: Filter,
 }
 
 /// The asker's part of the stream.
@@ -116,7 +112,6 @@ impl<'a> Watch<'a> {
             stream,
             refused: BTreeSet::new(),
             unsaid: Vec::new(),
-            filter: Filter::of_type(MessageType::Response),
         })
     }
 
@@ -199,12 +194,19 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// What was handed over since the question. A response that is more urgent than other mail may come before it and yet
+    /// be handed over later, so each look begins at the question again.
     async fn look_at_sidecar(&mut self) -> Result<Option<Reply>, Failure> {
+        let with = match &self.asked {
+            Asked::Agent(agent) => Some(Recipient::from(agent.clone())),
+            Asked::Capable | Asked::Room => None,
+        };
+        let question = (&self.asker, self.question);
         // A sidecar that is started again answers later; the question is accepted.
-        let Ok(history) = of_spool(self.client, &self.filter, RESPONSES_MAX).await else {
+        let Ok(since) = spooled_since(self.client, question, with.as_ref()).await else {
             return Ok(None);
         };
-        let reply = history.items.into_iter().find(|kept| self.counts(&kept.message));
+        let reply = since.into_iter().find(|kept| self.counts(&kept.message));
         Ok(reply.map(|kept| Reply {
             message: kept.message,
             body: kept.body,

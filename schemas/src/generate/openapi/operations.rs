@@ -145,8 +145,16 @@ pub(super) fn operations() -> Vec<Operation> {
         json!({"type": "string"}),
         "Only those with this agent, or in this room.",
     );
+    let order = query(
+        "order",
+        json!({"type": "string", "enum": ["asc", "desc"], "default": "asc"}),
+        "Whether the oldest message comes first, or the newest.",
+    );
     let messages = Operation {
-        parameters: [with.clone()].into_iter().chain(paging()).collect(),
+        parameters: [with.clone(), order.clone()]
+            .into_iter()
+            .chain(paging())
+            .collect(),
         answers: vec![(
             200,
             "Messages of the last 48 hours in the order of the stream; a page of long ones has fewer than asked for.",
@@ -170,7 +178,7 @@ pub(super) fn operations() -> Vec<Operation> {
         ..get("/v1/conversations", "conversations", "List conversations")
     };
     let conversation = Operation {
-        parameters: paging().to_vec(),
+        parameters: [order].into_iter().chain(paging()).collect(),
         answers: vec![(
             200,
             "Its messages in the order of the stream.",

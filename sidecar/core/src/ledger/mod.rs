@@ -3,6 +3,7 @@
 //! The same code runs at start, over every record that the spool holds, and afterwards over each new one.
 
 mod entry;
+mod places;
 mod retention;
 #[cfg(test)]
 mod tests;
@@ -15,10 +16,13 @@ use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Level, Timestamp};
 
 pub use entry::{InEntry, OutEntry};
+use places::relocate;
+pub use places::{Direction, Side, Stretch, Told};
 pub use retention::{
     COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, KEPT_UNBROUGHT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX,
 };
 
+use crate::conversation::Place;
 use crate::journal::Location;
 use crate::record::{Key, Out, Record, ThenAck};
 
@@ -56,6 +60,8 @@ pub struct Ledger {
     /// Stored messages without a receipt, in the order of acceptance.
     unreceipted: BTreeMap<u64, Id>,
     unreceipted_bytes: u64,
+    /// Messages whose body is kept, in the order of the stream.
+    places: BTreeSet<(Place, Name)>,
     /// Everything, oldest first.
     ages: VecDeque<(Timestamp, Name)>,
     /// Finished entries whose body is still kept, oldest first.
@@ -152,9 +158,10 @@ impl Ledger {
     /// Changes an outgoing entry and keeps the indexes that follow from it.
     fn change_out(&mut self, id: Id, change: impl FnOnce(&mut OutEntry)) {
         let entry = self.out.entry(id).or_default();
-        let before = OutStanding::of(entry);
+        let (before, place) = (OutStanding::of(entry), entry.place());
         change(entry);
         let after = OutStanding::of(entry);
+        relocate(&mut self.places, (place, entry.place()), || Name::Out(id));
         if before == after {
             return;
         }
@@ -189,8 +196,9 @@ impl Ledger {
 
     fn change_in(&mut self, key: Key, change: impl FnOnce(&mut InEntry)) {
         let entry = self.inn.entry(key.clone()).or_default();
-        let before = entry.is_finished();
+        let (before, place) = (entry.is_finished(), entry.place());
         change(entry);
+        relocate(&mut self.places, (place, entry.place()), || Name::In(key.clone()));
         if entry.is_open() {
             self.open.insert(key.clone());
         } else {
@@ -209,16 +217,6 @@ impl Ledger {
     /// An outgoing record.
     pub fn sent(&self, id: &Id) -> Option<&OutEntry> {
         self.out.get(id).filter(|entry| entry.head.is_some())
-    }
-
-    /// Every message that was sent and is remembered.
-    pub fn sent_messages(&self) -> impl Iterator<Item = (&Id, &OutEntry)> {
-        self.out.iter().filter(|(_, entry)| entry.is_message())
-    }
-
-    /// Every message that was received and is remembered.
-    pub fn received_messages(&self) -> impl Iterator<Item = (&Key, &InEntry)> {
-        self.inn.iter()
     }
 
     /// The message that was sent under a caller's idempotency key.

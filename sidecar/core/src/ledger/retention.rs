@@ -2,7 +2,7 @@
 
 use wagglebus_schemas::{Id, Timestamp};
 
-use super::{Ledger, Name};
+use super::{Ledger, Name, relocate};
 use crate::journal::Location;
 use crate::record::{Out, Record};
 
@@ -85,11 +85,12 @@ impl Ledger {
         }
     }
 
-    fn forget_body(&mut self, name: &Name) {
+    pub(super) fn forget_body(&mut self, name: &Name) {
         let bytes = self.bytes_of(name);
         let finished = match name {
             Name::Out(id) => {
                 let Some(entry) = self.out.get_mut(id) else { return };
+                relocate(&mut self.places, (entry.place(), None), || name.clone());
                 entry.body = None;
                 self.receipts.remove(id);
                 entry.is_finished()
@@ -98,6 +99,7 @@ impl Ledger {
                 let Some(entry) = self.inn.get_mut(key) else {
                     return;
                 };
+                relocate(&mut self.places, (entry.place(), None), || name.clone());
                 entry.body = None;
                 entry.is_finished()
             }

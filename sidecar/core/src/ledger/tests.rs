@@ -102,6 +102,18 @@ fn any_record() -> impl Strategy<Value = Record> {
     })
 }
 
+/// Messages of both directions, of which some share their place.
+fn any_message() -> impl Strategy<Value = Record> {
+    (0u8..20, 0u8..4).prop_map(|(n, kind)| match kind {
+        0 => out(2 * n),
+        1 => Record::OutStored {
+            id: id(2 * n),
+            seq: u64::from(n),
+        },
+        _ => hand_over(n, u32::from(kind) - 1),
+    })
+}
+
 /// Gives each record a place of its own, as a spool would.
 fn placed(records: Vec<Record>) -> Vec<(Record, Location)> {
     let place = |n: usize| Location {
@@ -168,6 +180,40 @@ proptest! {
             (sent, received, receipts, unstored, ledger.unreceipted().collect::<Vec<_>>())
         };
         prop_assert_eq!(facts(&after), facts(&before));
+    }
+
+    /// Stretch by stretch, by cursor, in both directions: the whole list, also after bodies were given up.
+    #[test]
+    fn stretches_are_the_whole_list(
+        records in prop::collection::vec(any_message(), 0..60), looks in 1_usize..5, given_up in prop::collection::vec(0u8..40, 0..4),
+    ) {
+        let mut ledger = Ledger::fold(placed(records));
+        for n in given_up {
+            let name = if n < 20 { Name::Out(id(2 * n)) } else { Name::In(key(n - 20)) };
+            ledger.forget_body(&name);
+        }
+        let sent = ledger.out.iter().filter_map(|(id, entry)| Some((entry.place()?, Name::Out(*id))));
+        let received = ledger.inn.iter().filter_map(|(key, entry)| Some((entry.place()?, Name::In(key.clone()))));
+        let names: BTreeSet<_> = sent.chain(received).collect();
+        prop_assert_eq!(&ledger.places, &names);
+        let mut whole: Vec<Place> = names.iter().map(|(place, _)| *place).collect();
+        whole.dedup();
+        for direction in [Direction::Forwards, Direction::Backwards] {
+            let (mut shown, mut behind) = (Vec::new(), None);
+            loop {
+                let Stretch { told, next } = ledger.stretch(behind, direction, looks, |_| true);
+                prop_assert!(told.len() <= looks);
+                shown.extend(told.into_iter().map(|told| told.place));
+                if next.is_none() { break }
+                behind = next;
+            }
+            if direction == Direction::Backwards { shown.reverse(); }
+            prop_assert_eq!(&shown, &whole);
+            // Also where nothing is wanted; a place of two is not cut.
+            let looked = std::cell::Cell::new(0);
+            ledger.stretch(None, direction, looks, |_| { looked.set(looked.get() + 1); false });
+            prop_assert!(looked.get() <= looks + 1);
+        }
     }
 
     #[test]
@@ -303,4 +349,26 @@ fn messages_are_found_by_id_whoever_sent_them() {
     assert_eq!(senders(2), ["alice", "bob", "dora"]);
     assert_eq!(senders(3), ["carol"]);
     assert!(senders(9).is_empty());
+}
+
+#[test]
+fn what_an_agent_wrote_to_itself_is_told_once_and_as_done_as_it_is() {
+    let note = Record::OutStored { id: id(2), seq: 1 };
+    let mut ledger = Ledger::fold(placed(vec![out(2), note, hand_over(1, 1), out(4)]));
+    let all = |ledger: &Ledger| ledger.stretch(None, Direction::Forwards, 9, |_| true).told;
+    let places = [Place::stored(1), Place::unstored(4)];
+    assert_eq!(
+        all(&ledger).iter().map(|told| told.place).collect::<Vec<_>>(),
+        places
+    );
+    assert!(all(&ledger).iter().all(|told| !told.done));
+    let (ended, at_9) = placed(vec![end(1)]).remove(0);
+    ledger.apply(ended, at_9);
+    assert_eq!(
+        all(&ledger).iter().map(|told| told.done).collect::<Vec<_>>(),
+        [true, false]
+    );
+    let only = |side: Side<'_>| matches!(side, Side::Received(..));
+    let received = ledger.stretch(None, Direction::Backwards, 9, only).told;
+    assert_eq!(received.len(), 1);
 }

@@ -7,18 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
-use wagglebus_schemas::{Id, Level, Message, Recipient, decode};
-use wagglebus_sidecar_core::conversation::{Line, Place, conversations, page};
-use wagglebus_sidecar_core::journal::Location;
-use wagglebus_sidecar_core::record::Outcome;
+use wagglebus_schemas::Recipient;
+use wagglebus_sidecar_core::conversation::{Line, PageOf, Place, conversations, page};
+use wagglebus_sidecar_core::ledger::Direction;
 
 use super::answer::{Answered, Refusal, json};
 use super::item::{acknowledged, raw};
 use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, PathId, number};
 use super::state::{ApiState, Shared};
-use crate::gate::Inspection;
-use crate::storage::SpoolReader;
+use super::walk::{Choice, Walk};
 
 /// Most bytes of the messages of one page, unless a single one is longer: clients read answers up to some bound.
 const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -33,9 +30,32 @@ pub(super) struct ListParams {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct MessagesParams {
+    with: Option<Recipient>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+    #[serde(default)]
+    order: Order,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct PageParams {
     limit: Option<usize>,
     cursor: Option<String>,
+    #[serde(default)]
+    order: Order,
+}
+
+/// Which message comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// The oldest.
+    #[default]
+    Asc,
+    /// The newest.
+    Desc,
 }
 
 /// A page of messages, each with its bytes as published.
@@ -45,37 +65,36 @@ struct Messages<'a> {
     next_cursor: Option<String>,
 }
 
+/// Who took part and since when is known only once all messages of a conversation were read: each page reads all of
+/// them, and lends the event loop for a stretch at a time only.
 pub(super) async fn list(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
     let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
     let before = cursor(params.cursor)?;
-    let (kept, reader, now) = api
-        .gate
-        .inspect(|inspection| {
-            (
-                kept(inspection, None),
-                inspection.storage.reader(),
-                inspection.now.wall,
-            )
-        })
-        .await?;
-    let read = move || {
-        let lines = kept.into_iter().filter_map(|kept| {
-            let (message, _) = kept.read(&reader)?;
-            let line = Line {
-                place: kept.place,
+    let choice = Choice {
+        conversation: None,
+        with: params.with,
+    };
+    let mut walk = Walk::new(&api, choice.clone(), None, Direction::Forwards);
+    let mut lines = Vec::new();
+    while let Some(mut found) = walk.stretch(PAGE_SIZE).await? {
+        let choice = choice.clone();
+        let read = move || {
+            let lines = found.read().filter(|(_, message, _)| choice.takes(message));
+            let lines = lines.map(|(place, message, _)| Line {
+                place,
                 conversation: message.conversation_id,
                 from: message.from_agent.into(),
                 to: message.to_agent,
                 at: message.timestamp,
-            };
-            let asked = |with: &Recipient| *with == line.from || *with == line.to;
-            params.with.as_ref().is_none_or(asked).then_some(line)
-        });
-        let mut listed = conversations(lines, now);
-        listed.retain(|(place, _)| before.is_none_or(|before| *place < before));
-        page(listed, limit, usize::MAX, |_| 0)
-    };
-    let (items, next) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
+            });
+            lines.collect::<Vec<_>>()
+        };
+        lines.extend(tokio::task::spawn_blocking(read).await.map_err(unread)?);
+    }
+    let now = api.gate.inspect(|inspection| inspection.now.wall).await?;
+    let mut listed = conversations(lines, now);
+    listed.retain(|(place, _)| before.is_none_or(|before| *place < before));
+    let (items, next) = page(listed, limit);
     let next_cursor = next.map(|place| place.to_string());
     Ok(json(StatusCode::OK, &Page { items, next_cursor }))
 }
@@ -87,8 +106,11 @@ pub(super) async fn conversation(
     Params(params): Params<PageParams>,
 ) -> Answered {
     let first = params.cursor.is_none();
-    let belongs = move |message: &Message| message.conversation_id == id;
-    let page = history(&api, Some(id), params, belongs).await?;
+    let choice = Choice {
+        conversation: Some(id),
+        with: None,
+    };
+    let page = history(&api, choice, params).await?;
     if page.items.is_empty() && first {
         let unknown =
             format!("no message of conversation {id} was sent or received here in the last 48 hours");
@@ -98,41 +120,53 @@ pub(super) async fn conversation(
 }
 
 /// All messages, or those with one other.
-pub(super) async fn messages(State(api): Shared, Params(params): Params<ListParams>) -> Answered {
-    let ListParams { with, limit, cursor } = params;
-    let belongs = move |message: &Message| {
-        let asked = |with: &Recipient| *with == message.to_agent || with.agent() == Some(&message.from_agent);
-        with.as_ref().is_none_or(asked)
+pub(super) async fn messages(State(api): Shared, Params(params): Params<MessagesParams>) -> Answered {
+    let MessagesParams {
+        with,
+        limit,
+        cursor,
+        order,
+    } = params;
+    let choice = Choice {
+        conversation: None,
+        with,
     };
-    shown(&history(&api, None, PageParams { limit, cursor }, belongs).await?)
+    let params = PageParams { limit, cursor, order };
+    shown(&history(&api, choice, params).await?)
 }
 
-/// A page of the messages that belong, in the order of the stream. Only those behind the cursor are read, so that all
-/// pages together cost one pass over the spool.
-async fn history(
-    api: &ApiState,
-    conversation: Option<Id>,
-    params: PageParams,
-    belongs: impl Fn(&Message) -> bool + Send + 'static,
-) -> Result<Page<Bytes>, Refusal> {
+/// A page of the messages that are chosen, in the order of the stream or against it. It begins at the cursor and ends once
+/// it is full, so that all pages together cost one pass over the spool.
+async fn history(api: &ApiState, choice: Choice, params: PageParams) -> Result<Page<Bytes>, Refusal> {
     let limit = number("limit", params.limit, PAGE_SIZE, PAGE_LIMITS)?;
-    let after = cursor(params.cursor)?;
-    let (mut kept, reader) = api
-        .gate
-        .inspect(move |inspection| (kept(inspection, conversation), inspection.storage.reader()))
-        .await?;
-    let read = move || {
-        kept.retain(|kept| after.is_none_or(|after| kept.place > after));
-        // What an agent wrote to itself was sent and received: one place, shown once.
-        kept.sort_unstable_by_key(|kept| (kept.place, !kept.done));
-        kept.dedup_by_key(|kept| kept.place);
-        let all = kept.into_iter().filter_map(|kept| {
-            let (message, bytes) = kept.read(&reader)?;
-            belongs(&message).then(|| (kept.place, acknowledged(bytes, kept.done)))
-        });
-        page(all, limit, PAGE_BYTES_MAX, Bytes::len)
+    let direction = match params.order {
+        Order::Asc => Direction::Forwards,
+        Order::Desc => Direction::Backwards,
     };
-    let (items, next) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
+    let mut walk = Walk::new(api, choice.clone(), cursor(params.cursor)?, direction);
+    let mut page = PageOf::new(limit, PAGE_BYTES_MAX);
+    // One more than is shown, to know whether there are more.
+    while let Some(mut found) = walk.stretch(limit.saturating_add(1)).await? {
+        let choice = choice.clone();
+        let read = move || {
+            for (place, message, bytes) in found.read() {
+                if choice.takes(&message) {
+                    let bytes = acknowledged(bytes.raw, bytes.done);
+                    let length = bytes.len();
+                    if !page.push(place, bytes, length) {
+                        return (page, true);
+                    }
+                }
+            }
+            (page, false)
+        };
+        let full;
+        (page, full) = tokio::task::spawn_blocking(read).await.map_err(unread)?;
+        if full {
+            break;
+        }
+    }
+    let (items, next) = page.finish();
     let next_cursor = next.map(|place| place.to_string());
     Ok(Page { items, next_cursor })
 }
@@ -157,48 +191,4 @@ fn cursor(text: Option<String>) -> Result<Option<Place>, Refusal> {
 
 fn unread(error: tokio::task::JoinError) -> Refusal {
     Refusal::new(ErrorCode::Draining, format!("the history was not read: {error}"))
-}
-
-/// A message whose text is in the spool.
-#[derive(Debug)]
-struct Kept {
-    place: Place,
-    body: Location,
-    /// Its recipient is done with it.
-    done: bool,
-}
-
-impl Kept {
-    /// Bytes that are damaged are no part of any conversation; the spool's own check has told of them.
-    fn read(&self, reader: &SpoolReader) -> Option<(Message, Bytes)> {
-        let bytes = reader.read(self.body).ok()?;
-        let message = decode::record("message", &bytes, MESSAGE_BYTES_MAX).ok()?;
-        Some((message, bytes))
-    }
-}
-
-/// What was sent and received; with a conversation, what cannot belong to it is left out.
-fn kept(inspection: &Inspection<'_>, conversation: Option<Id>) -> Vec<Kept> {
-    let ledger = inspection.sidecar.ledger();
-    let sent = ledger.sent_messages().filter_map(|(id, entry)| {
-        let head = entry.head.as_ref()?;
-        if conversation.is_some_and(|asked| head.conversation != Some(asked)) {
-            return None;
-        }
-        Some(Kept {
-            place: entry
-                .seq
-                .map_or_else(|| Place::unstored(head.order), Place::stored),
-            body: entry.body?,
-            done: ledger.level(id) == Some(Level::Done),
-        })
-    });
-    let received = ledger.received_messages().filter_map(|(_, entry)| {
-        Some(Kept {
-            place: Place::stored(entry.head.as_ref()?.stream_seq),
-            body: entry.body?,
-            done: matches!(entry.ended, Some((Outcome::Done, _))),
-        })
-    });
-    sent.chain(received).collect()
 }

@@ -33,6 +33,7 @@ mod serve;
 mod state;
 mod stream;
 mod token;
+mod walk;
 
 pub(crate) use listen::ListenError;
 pub(crate) use open::open;

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use wagglebus_schemas::{AgentId, Priority, Recipient};
+use wagglebus_client::{Client, Paging};
+use wagglebus_schemas::{AgentId, Id, Priority, Recipient};
 
 use super::open;
 
@@ -15,7 +16,7 @@ const TOGETHER: usize = 64;
 
 #[tokio::test]
 async fn ten_thousand_messages_are_told_completely_and_by_time() {
-    let (_fleet, queue) = open().await;
+    let (fleet, queue) = open().await;
     let names: [AgentId; 2] = ["alice".parse().unwrap(), "bob".parse().unwrap()];
     let begun = Instant::now();
     let sends = (0..MESSAGES).map(|n| {
@@ -45,6 +46,48 @@ async fn ten_thousand_messages_are_told_completely_and_by_time() {
     assert_eq!(told, sent);
     let from_alice = history.iter().filter(|message| message.from_agent == names[0]);
     assert_eq!(from_alice.count(), MESSAGES / 2);
+
+    // Alice's sidecar has what she sent, from either end.
+    let client = fleet.sidecar("alice").unwrap().client();
+    let begun = Instant::now();
+    let forwards = pages(&client, false).await;
+    let mut backwards = pages(&client, true).await;
+    println!(
+        "{} messages read in both directions in {:?}",
+        forwards.len(),
+        begun.elapsed()
+    );
+    assert_eq!(backwards.len(), MESSAGES / 2);
+    backwards.reverse();
+    assert_eq!(backwards, forwards);
+    let newest = Paging {
+        newest_first: true,
+        limit: Some(1),
+        ..Paging::default()
+    };
+    let begun = Instant::now();
+    let newest = client.messages(None, newest).await.unwrap().value;
+    println!("the newest one read in {:?}", begun.elapsed());
+    assert_eq!(Some(newest.items[0].id), forwards.last().copied());
+    assert!(newest.next_cursor.is_some());
+}
+
+/// The ids of all messages, page by page.
+async fn pages(client: &Client, newest_first: bool) -> Vec<Id> {
+    let (mut ids, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let paging = Paging {
+            cursor: cursor.as_deref(),
+            newest_first,
+            limit: Some(333),
+        };
+        let page = client.messages(None, paging).await.unwrap().value;
+        ids.extend(page.items.into_iter().map(|message| message.id));
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return ids;
+        }
+    }
 }
 
 #[tokio::test]
@@ -66,7 +109,11 @@ async fn long_messages_make_short_pages_and_strangers_do_not_appear() {
         .unwrap();
 
     let client = fleet.sidecar("alice").unwrap().client();
-    let first = client.messages(Some(&to_bob), None).await.unwrap().value;
+    let first = client
+        .messages(Some(&to_bob), Paging::default())
+        .await
+        .unwrap()
+        .value;
     assert!(first.items.len() < LONG && first.next_cursor.is_some());
     let history = queue.get_conversation_history(&alice, &bob).await.unwrap();
     assert_eq!(history.len(), LONG);
@@ -79,7 +126,7 @@ async fn long_messages_make_short_pages_and_strangers_do_not_appear() {
 
     let all = client.get("/v1/messages?limit=500").await.unwrap().value;
     assert_eq!(all["next_cursor"].is_null(), first.next_cursor.is_none());
-    for bad in ["limit=0", "cursor=x", "wiht=bob", "with=A.B"] {
+    for bad in ["limit=0", "cursor=x", "wiht=bob", "with=A.B", "order=up"] {
         let refused = client.get(&format!("/v1/messages?{bad}")).await.unwrap_err();
         assert_eq!(
             refused.code().map(|code| code.as_str()),
