@@ -13,6 +13,7 @@ use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
+use crate::expiry;
 use crate::mail::{self, Mail};
 use crate::micro;
 use crate::rooms::{self, Changes};
@@ -81,6 +82,7 @@ impl Arrivals {
         work.spawn(rooms::work(session.clone(), hive.clone(), asked, out.clone()));
         let (mail, jobs) = Mail::channel(client.clone(), hive.clone(), out.clone());
         work.spawn(mail::work(session.clone(), bus.clone(), hive.clone(), jobs, out));
+        work.spawn(expiry::work(session.clone(), bus.clone(), hive.clone()));
         merged.push(received(done).map(Arrival::Event).boxed());
         Ok(Self {
             merged,

@@ -5,6 +5,7 @@ mod arrival;
 mod clock;
 mod config;
 mod enrolments;
+mod expiry;
 mod failure;
 mod health;
 mod http;

@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, Stream
 use wagglebus_schemas::headers::MSG_ID;
 use wagglebus_schemas::stream::{Stream, lane_consumer};
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{AgentId, Hive, Id, Priority};
+use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp};
 
 use crate::provision::{Lane, ProvisionError, lane};
 use crate::topology::joined_key;
@@ -23,6 +23,8 @@ pub struct Head {
     pub id: Id,
     /// Who sent it.
     pub sender: AgentId,
+    /// When the stream took it.
+    pub at: Timestamp,
 }
 
 /// Why a head cannot be told.
@@ -86,6 +88,8 @@ async fn first<I>(
         };
         from = found.sequence.saturating_add(1);
         let id = found.headers.get(MSG_ID).and_then(|id| id.as_str().parse().ok());
+        let stored_ms = i64::try_from(found.time.unix_timestamp_nanos() / 1_000_000);
+        let at = stored_ms.ok().and_then(|ms| Timestamp::from_unix_ms(ms).ok());
         let sender = match Subject::parse(hive, &found.subject) {
             Ok(Subject::Message { from, .. }) => from,
             Ok(Subject::Room { from, .. }) if from == *agent => continue,
@@ -93,11 +97,12 @@ async fn first<I>(
             // What is no message becomes a dead letter, and its sender hears of it then.
             Ok(_) | Err(_) => continue,
         };
-        let Some(id) = id else { continue };
+        let (Some(id), Some(at)) = (id, at) else { continue };
         return Ok(Some(Head {
             stream_seq: found.sequence,
             id,
             sender,
+            at,
         }));
     }
     Ok(None)

@@ -8,6 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
+use wagglebus_schemas::Timestamp;
 
 use crate::plan::{Action, Object, Plan, Refusal, Step, Wanted};
 
@@ -187,6 +188,16 @@ pub(crate) async fn lane(js: &Context, stream: &str, name: &str) -> Result<Optio
     }))
 }
 
+/// The server's time, as it tells it with a stream; `None` where it does not.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn server_time(js: &Context, stream: &str) -> Result<Option<Timestamp>, ProvisionError> {
+    let object = Object::Stream(stream.to_owned());
+    let answer = ask(js, &object, &format!("STREAM.INFO.{stream}"), &json!({})).await?;
+    Ok(answer.ts.and_then(|text| text.parse().ok()))
+}
+
 /// Sequence of the last message of a stream.
 pub(crate) async fn last_sequence(js: &Context, stream: &str) -> Result<u64, ProvisionError> {
     let object = Object::Stream(stream.to_owned());
@@ -258,6 +269,7 @@ struct Answer {
     delivered: Position,
     #[serde(default)]
     num_pending: u64,
+    ts: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

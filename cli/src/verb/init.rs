@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn a_hive_is_named_after_its_folder() {
         for (folder, hive) in [
-            ("/work/My-Project_2", Some("myproject2")),
-            ("/work/3d printer", Some("dprinter")),
-            ("/work/averyveryverylongname", Some("averyveryverylon")),
-            ("/work/42", None),
+            ("/home/me/My-Project_2", Some("myproject2")),
+            ("/home/me/3d printer", Some("dprinter")),
+            ("/home/me/averyveryverylongname", Some("averyveryverylon")),
+            ("/home/me/42", None),
             ("/", None),
         ] {
             let named = named_after(Path::new(folder));

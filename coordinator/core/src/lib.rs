@@ -8,7 +8,7 @@
 //!                                │
 //!              roster (a fold) ──┼── liveness (one agent) ── attention (the clock that judges it)
 //!              resolve ── capability, similar
-//!              api (requests to answers), rooms, holds (mail that does not move)
+//!              api (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
@@ -20,6 +20,7 @@ pub mod attention;
 pub mod capability;
 pub mod effect;
 pub mod event;
+pub mod expiry;
 pub mod holds;
 pub mod inbound;
 pub mod liveness;

@@ -43,8 +43,8 @@ impl Permissions {
         }
     }
 
-    /// A coordinator: hears everything that is said to it, reads the enrolments, changes lanes for rooms. It creates no
-    /// stream and deletes nothing.
+    /// A coordinator: hears everything that is said to it, reads the enrolments, changes lanes for rooms, and takes mail
+    /// that nobody read. It creates no stream and deletes nothing.
     pub fn of_coordinator(hive: &Hive, api_prefix: &str) -> Self {
         let me = AgentId::coordinator();
         let (enrolments, bucket) = (
@@ -85,6 +85,9 @@ impl Permissions {
             format!("{api}.STREAM.MSG.GET.{receipts}"),
             format!("{api}.CONSUMER.INFO.{messages}.*"),
             format!("{api}.CONSUMER.INFO.{receipts}.*"),
+            // What nobody read before the stream drops it becomes a dead letter.
+            format!("{api}.CONSUMER.MSG.NEXT.{messages}.*"),
+            format!("$JS.ACK.{messages}.>"),
             // For `room join` and `room leave` alone.
             format!("{api}.CONSUMER.CREATE.{messages}.>"),
         ]);

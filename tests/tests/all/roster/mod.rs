@@ -2,6 +2,7 @@
 
 mod agent;
 mod coordinator;
+mod expiry;
 mod sending;
 
 use async_nats::service::{Info, PingResponse, Stats};
