@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use wagglebus_schemas::Recipient;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::Recipient;
 use wagglebus_sidecar_core::conversation::{Line, PageOf, Place, conversations, page};
 use wagglebus_sidecar_core::ledger::Direction;
 
