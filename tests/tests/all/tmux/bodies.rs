@@ -8,8 +8,12 @@ use wagglebus_schemas::{Level, Priority};
 use super::stage::{READER, reader_hive, send_until};
 use crate::messages::{draft, send};
 
-/// How many bodies are tried.
+/// How many bodies are tried, unless `WAGGLEBUS_FUZZ` asks for more or fewer.
 const BODIES: usize = 200;
+/// How many of them may be under way at one time.
+const AT_ONCE: usize = 200;
+/// The same bodies each time, unless `WAGGLEBUS_SEED` asks for others.
+const SEED: u64 = 1;
 
 /// Pieces of bodies, and what of them may arrive.
 const PIECES: [(&str, &str); 26] = [
@@ -63,6 +67,11 @@ fn body(rng: &mut Rng, number: usize) -> (String, String) {
     (body, expected)
 }
 
+/// What a variable asks for. What is no number fails the test: it would try something else than was asked.
+fn chosen<T: std::str::FromStr<Err: std::fmt::Debug>>(variable: &str, usual: T) -> T {
+    std::env::var(variable).map_or(usual, |chosen| chosen.parse().unwrap())
+}
+
 /// The body of a submitted frame.
 fn unframed(text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
@@ -84,21 +93,22 @@ fn unframed(text: &str) -> String {
 
 #[tokio::test]
 async fn whatever_a_body_holds_it_stays_in_its_frame_and_is_submitted_once() {
-    let seed = std::env::var("WAGGLEBUS_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(1);
-    eprintln!("WAGGLEBUS_SEED={seed}");
+    let seed = chosen("WAGGLEBUS_SEED", SEED);
+    let bodies = chosen("WAGGLEBUS_FUZZ", BODIES);
+    eprintln!("WAGGLEBUS_SEED={seed} WAGGLEBUS_FUZZ={bodies}");
     let mut rng = Rng::new(seed);
     let (_tmux, reader, fleet) = reader_hive(READER).await;
     let alice = fleet.sidecar("alice").unwrap().client();
     let mut expected = BTreeMap::new();
-    for number in 0..BODIES {
+    for number in 0..bodies {
+        if number % AT_ONCE == 0 {
+            reader.submitted(number).await;
+        }
         let (body, arrives) = body(&mut rng, number);
         let sent = send(&alice, &draft("bob", Priority::Normal, &body)).await;
         expected.insert(sent.id.to_string(), arrives);
     }
-    let submits = reader.submitted(BODIES).await;
+    let submits = reader.submitted(bodies).await;
     for submit in &submits {
         let id = submit
             .split("id ")
@@ -112,7 +122,7 @@ async fn whatever_a_body_holds_it_stays_in_its_frame_and_is_submitted_once() {
     // Byte for byte: pastes with an Enter each, and no control inside of them.
     let bytes = String::from_utf8(reader.bytes()).unwrap();
     let mut rest = bytes.as_str();
-    for _ in 0..BODIES {
+    for _ in 0..bodies {
         let (before, paste) = rest.split_once("\u{1b}[200~").unwrap();
         let (inside, after) = paste.split_once("\u{1b}[201~").unwrap();
         assert_eq!(before, "", "seed {seed}");
