@@ -49,6 +49,8 @@ enum Which {
     Deliver,
     /// Urgent messages over a backlog
     Urgent,
+    /// A terminal pane, beside the legacy call
+    Tmux,
     /// A minute of messages between agents, each acknowledged
     Sustained,
     /// What comes back when, after a server and a sidecar were killed
@@ -65,6 +67,7 @@ impl From<Which> for Case {
             Which::Stdin => Self::Stdin,
             Which::Deliver => Self::Deliver,
             Which::Urgent => Self::Urgent,
+            Which::Tmux => Self::Tmux,
             Which::Sustained => Self::Sustained,
             Which::Recovery => Self::Recovery,
             Which::Hive => Self::Hive,

@@ -1,4 +1,5 @@
-//! Benchmarks of the shipped programs beside direct async-nats on the same server, in the same run.
+//! Benchmarks of the shipped programs beside direct async-nats on the same server, in the same run; of the tmux bridge
+//! beside the call that it replaces.
 //!
 //! Every case that has a baseline is measured in rounds that are interleaved with it, and reported as the median of the
 //! rounds and of their ratios: on a shared machine single rounds are worth nothing. The lasting load is one round, as it
@@ -16,6 +17,7 @@ mod report;
 mod send;
 mod stdin;
 mod sustained;
+mod tmux;
 mod urgent;
 
 use std::time::Duration;
@@ -44,6 +46,8 @@ pub enum Case {
     Deliver,
     /// Urgent messages over a backlog.
     Urgent,
+    /// A terminal pane, beside the legacy call.
+    Tmux,
     /// A minute of messages between four agents and four others, each acknowledged.
     Sustained,
     /// What comes back when, after a server and a sidecar were killed.
@@ -54,12 +58,13 @@ pub enum Case {
 
 impl Case {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Idle,
         Self::Send,
         Self::Stdin,
         Self::Deliver,
         Self::Urgent,
+        Self::Tmux,
         Self::Sustained,
         Self::Recovery,
         Self::Hive,
@@ -157,6 +162,12 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
             Case::Urgent => {
                 progress("urgent over a backlog");
                 urgent::measure(plan, &mut fleet, &direct, "", &mut report).await?;
+            }
+            Case::Tmux => {
+                progress("tmux panes");
+                if let Some(why) = tmux::measure(plan, &mut fleet, &mut report).await? {
+                    progress(&why);
+                }
             }
             Case::Sustained => {
                 progress(&format!("load for {} s", plan.sustained.as_secs_f64()));

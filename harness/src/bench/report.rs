@@ -71,11 +71,11 @@ pub struct Row {
     pub unit: Unit,
     /// Median of ours over the rounds.
     pub ours: f64,
-    /// Median of direct async-nats over the rounds, where there is a like.
+    /// Median over the rounds of the baseline, where there is one: what the case names, else direct async-nats.
     pub direct: Option<f64>,
-    /// Median over the rounds of ours ÷ direct.
+    /// Median over the rounds of ours ÷ baseline.
     pub ratio: Option<f64>,
-    /// Median over the rounds of ours − direct.
+    /// Median over the rounds of ours − baseline.
     pub added: Option<f64>,
     /// The goal, where DESIGN 8 names one.
     pub goal: Option<Goal>,
@@ -83,7 +83,7 @@ pub struct Row {
     pub met: Option<bool>,
     /// The rounds, ours.
     pub rounds: Vec<f64>,
-    /// The rounds, direct.
+    /// The rounds, the baseline.
     pub direct_rounds: Vec<f64>,
 }
 
@@ -98,6 +98,8 @@ pub struct Report {
     pub processors: usize,
     /// The cases.
     pub rows: Vec<Row>,
+    /// What could not be measured here, and why.
+    pub left_out: Vec<String>,
 }
 
 impl Report {
@@ -107,6 +109,7 @@ impl Report {
             rounds: plan.rounds,
             processors: std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
             rows: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -144,6 +147,11 @@ impl Report {
         });
     }
 
+    /// Says that something is not measured, and why.
+    pub(super) fn leave_out(&mut self, why: &str) {
+        self.left_out.push(why.to_owned());
+    }
+
     /// The report as a table for people.
     pub fn table(&self) -> String {
         let mut lines = vec![format!(
@@ -152,9 +160,10 @@ impl Report {
         )];
         lines.push(format!(
             "{:<58} {:>12} {:>12} {:>7} {:>10}  {}",
-            "case", "wagglebus", "direct", "ratio", "added", "goal"
+            "case", "wagglebus", "baseline", "ratio", "added", "goal"
         ));
         lines.extend(self.rows.iter().map(Row::line));
+        lines.extend(self.left_out.iter().cloned());
         lines.join("\n")
     }
 }
