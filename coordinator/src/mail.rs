@@ -8,17 +8,15 @@ use futures::StreamExt;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::AbortHandle;
 use wagglebus_coordinator_core::Event;
-use wagglebus_coordinator_core::effect::{HeldMail, Look};
-use wagglebus_coordinator_core::holds::Head;
+use wagglebus_coordinator_core::order::{Head, HeldMail, Look};
 use wagglebus_nats::bus::{Bus, Outgoing};
 use wagglebus_nats::connect::Session;
 use wagglebus_nats::error::PublishError;
 use wagglebus_nats::head::lane_head;
 use wagglebus_nats::jetstream::JetStream;
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::HoldReason;
-use wagglebus_schemas::receipt::{LevelAt, Receipt, ReceiptReason};
+use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{Subject, filter};
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp, headers};
@@ -224,23 +222,11 @@ async fn tell(bus: &JetStream, hive: &Hive, mail: &HeldMail, at: Timestamp) -> R
 }
 
 fn receipt(mail: &HeldMail, at: Timestamp) -> Receipt {
-    let level = ReceiptLevel::Held;
+    let id = Id::from_uuid(uuid::Uuid::now_v7());
+    let message = (mail.sender.clone(), mail.message_id);
+    let reason = ReceiptReason::Held(mail.reason);
     Receipt {
-        id: Id::from_uuid(uuid::Uuid::now_v7()),
-        message_id: mail.message_id,
-        sender: mail.sender.clone(),
-        agent: mail.agent.clone(),
-        level,
-        levels: vec![LevelAt { level, at }],
-        bridge: None,
-        proof: Proof::None,
-        delivery: None,
-        epoch: None,
-        at,
-        reason: Some(ReceiptReason::Held(mail.reason)),
         since: Some(mail.since),
-        next_attempt: None,
-        result: None,
-        error: None,
+        ..Receipt::by_coordinator(id, message, mail.agent.clone(), reason, at)
     }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 use wagglebus_coordinator_core::Event;
-use wagglebus_coordinator_core::effect::RoomChange;
+use wagglebus_coordinator_core::order::RoomChange;
 use wagglebus_nats::connect::Session;
 use wagglebus_nats::enrol::rooms::{self, RoomError};
 use wagglebus_schemas::Hive;

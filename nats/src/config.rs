@@ -10,6 +10,7 @@
 //! that does (see [`crate::context`]).
 
 mod find;
+mod read;
 mod trust;
 
 use std::fmt;

@@ -97,3 +97,39 @@ pub struct Receipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDetail>,
 }
+
+impl Receipt {
+    /// What the coordinator reports about a message that lies in the inbox of `agent`: it hands nothing over, so it has
+    /// no bridge, no epoch, and proves nothing.
+    pub fn by_coordinator(
+        id: Id,
+        (sender, message_id): (AgentId, Id),
+        agent: AgentId,
+        reason: ReceiptReason,
+        at: Timestamp,
+    ) -> Self {
+        let level = match reason {
+            ReceiptReason::Held(_) => ReceiptLevel::Held,
+            ReceiptReason::Dead(_) => ReceiptLevel::Dead,
+            ReceiptReason::HandOver(_) => ReceiptLevel::Injected,
+        };
+        Self {
+            id,
+            message_id,
+            sender,
+            agent,
+            level,
+            levels: vec![LevelAt { level, at }],
+            bridge: None,
+            proof: Proof::None,
+            delivery: None,
+            epoch: None,
+            at,
+            reason: Some(reason),
+            since: None,
+            next_attempt: None,
+            result: None,
+            error: None,
+        }
+    }
+}

@@ -1,12 +1,11 @@
 //! Everything that the coordinator can ask for.
 
 use wagglebus_schemas::error::ErrorDetail;
-use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
-use wagglebus_schemas::{AgentId, Id, Priority, RoomName, Timestamp};
+use wagglebus_schemas::{AgentId, Priority};
 
-use crate::event::ReplyTo;
+use crate::order::{HeldMail, Look, ReplyTo, RoomChange};
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,47 +47,6 @@ pub enum Effect {
     TellHeld(HeldMail),
     /// Tell that an input was ignored.
     Ignored(Ignored),
-}
-
-/// A look at a lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Look {
-    /// Whose.
-    pub agent: AgentId,
-    /// Which.
-    pub priority: Priority,
-    /// Since when its mail is held: the look is for this hold alone.
-    pub since: Timestamp,
-}
-
-/// A message that does not move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldMail {
-    /// Whose inbox it is in.
-    pub agent: AgentId,
-    /// Which.
-    pub message_id: Id,
-    /// Who sent it.
-    pub sender: AgentId,
-    /// Why it does not move.
-    pub reason: HoldReason,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// A change of who is in a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RoomChange {
-    /// Who.
-    pub agent: AgentId,
-    /// Which room.
-    pub room: RoomName,
-    /// Into it, else out of it.
-    pub join: bool,
-    /// What was asked.
-    pub method: ApiMethod,
-    /// Where the answer goes.
-    pub reply: ReplyTo,
 }
 
 /// The answer to a [`crate::Request`].

@@ -6,9 +6,8 @@ use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
-use crate::effect::{HeldMail, Look, RoomChange};
-use crate::holds::Head;
 use crate::liveness::Connection;
+use crate::order::{Head, HeldMail, Look, ReplyTo, RoomChange};
 
 /// Something that happened. Made by [`crate::inbound`] from bytes, or by the shell.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +93,3 @@ pub struct Request {
     /// Where the answer goes.
     pub reply: ReplyTo,
 }
-
-/// Where an answer goes; opaque to the core.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReplyTo(pub String);

@@ -1,13 +1,11 @@
 //! Mail that nobody read and that the stream is about to drop: it becomes a dead letter, and its sender hears of it.
 
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::decode;
-use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::message::{MessageType, metadata};
 use wagglebus_schemas::reason::DeadReason;
-use wagglebus_schemas::receipt::{LevelAt, Receipt, ReceiptReason};
+use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Draft, Hive, Id, Message, Timestamp};
@@ -112,28 +110,12 @@ fn is_notice(message: &Message) -> bool {
 }
 
 fn receipt(hive: &Hive, agent: &AgentId, message: &Message, id: Id, at: Timestamp) -> Filing {
-    let level = ReceiptLevel::Dead;
-    let receipt = Receipt {
-        id,
-        message_id: message.id,
-        sender: message.from_agent.clone(),
-        agent: agent.clone(),
-        level,
-        levels: vec![LevelAt { level, at }],
-        bridge: None,
-        proof: Proof::None,
-        delivery: None,
-        epoch: None,
-        at,
-        reason: Some(ReceiptReason::Dead(DeadReason::Expired)),
-        since: None,
-        next_attempt: None,
-        result: None,
-        error: None,
-    };
+    let sent = (message.from_agent.clone(), message.id);
+    let reason = ReceiptReason::Dead(DeadReason::Expired);
+    let receipt = Receipt::by_coordinator(id, sent, agent.clone(), reason, at);
     let subject = Subject::Receipt {
         to: receipt.sender.clone(),
-        level,
+        level: receipt.level,
         from: AgentId::coordinator(),
     };
     Filing {

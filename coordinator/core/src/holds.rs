@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::Presence;
-use wagglebus_schemas::{AgentId, Id, Priority, Timestamp};
+use wagglebus_schemas::{AgentId, Priority, Timestamp};
 
 use crate::attention::{Attended, Now};
-use crate::effect::{Effect, HeldMail, Look};
+use crate::effect::Effect;
 use crate::liveness::LOST_MS;
+use crate::order::{Head, HeldMail, Look};
 use crate::roster::Member;
 
 /// How long something must hold before it is told: an agent that works off its mail is busy between any two messages.
@@ -20,17 +21,6 @@ pub const HELD_AFTER_MS: u64 = 1_000;
 pub const LOOK_GAP_MS: u64 = 1_000;
 /// When a look that had no answer is repeated.
 pub const RETRY_MS: u64 = 5_000;
-
-/// The oldest message of a lane that nobody fetched yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// Its sequence in the stream.
-    pub stream_seq: u64,
-    /// Its id.
-    pub message_id: Id,
-    /// Who sent it.
-    pub sender: AgentId,
-}
 
 /// What is held, by agent.
 #[derive(Debug, Clone, Default)]

@@ -9,8 +9,9 @@ use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive};
 
 use crate::effect::Ignored;
-use crate::event::{Event, ReplyTo, Request};
+use crate::event::{Event, Request};
 use crate::liveness::Connection;
+use crate::order::ReplyTo;
 
 /// Longest heartbeat in bytes; a usual one has about 1 KiB.
 pub const HEARTBEAT_BYTES_MAX: usize = 32 * 1024;

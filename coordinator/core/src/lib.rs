@@ -8,7 +8,7 @@
 //!                                │
 //!              roster (a fold) ──┼── liveness (one agent) ── attention (the clock that judges it)
 //!              resolve ── capability, similar
-//!              api (requests to answers), rooms, holds (mail that does not move), expiry
+//!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
@@ -25,12 +25,16 @@ pub mod holds;
 pub mod inbound;
 pub mod liveness;
 pub mod machine;
+pub mod order;
+pub mod query;
 pub mod resolve;
 pub mod rooms;
 pub mod roster;
 pub mod similar;
+mod unknown;
 
 pub use attention::Now;
 pub use effect::{Effect, Reply};
-pub use event::{Event, ReplyTo, Request};
+pub use event::{Event, Request};
 pub use machine::Machine;
+pub use order::ReplyTo;

@@ -8,9 +8,10 @@ use wagglebus_schemas::error::ErrorDetail;
 
 use crate::api::{self, Outcome};
 use crate::attention::{Attended, Attention, Now};
-use crate::effect::{Effect, Reply, RoomChange};
+use crate::effect::{Effect, Reply};
 use crate::event::{Event, Request};
 use crate::holds::Holds;
+use crate::order::RoomChange;
 use crate::resolve::Myself;
 use crate::rooms;
 use crate::roster::Roster;

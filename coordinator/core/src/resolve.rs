@@ -10,8 +10,9 @@ use wagglebus_schemas::{AgentId, CapabilityName, Recipient, RoomName, Timestamp}
 use crate::attention::Now;
 use crate::capability::{self, Choice};
 use crate::rooms;
-use crate::roster::{Member, Roster};
+use crate::roster::Roster;
 use crate::similar::similar;
+use crate::unknown::unknown_agent;
 
 /// What the coordinator says of itself; it is always a known recipient and never enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,22 +56,6 @@ pub fn agent(roster: &Roster, myself: &Myself, agent: &AgentId, now: Now) -> Res
         return Ok(member.record());
     }
     Err(unknown_agent(roster, agent))
-}
-
-/// Nobody has this name; close ones are told.
-pub(crate) fn unknown_agent(roster: &Roster, agent: &AgentId) -> ErrorDetail {
-    let coordinator = AgentId::coordinator();
-    let names = roster.members().map(Member::agent).chain([&coordinator]);
-    let similar = similar(agent.as_str(), names.map(AgentId::as_str));
-    let hint = match similar.first() {
-        Some(close) => format!("did you mean {close}? `wagglebus agents` lists everybody"),
-        None => {
-            format!("`wagglebus agents` lists everybody; `wagglebus sidecar --agent {agent} …` enrols it")
-        }
-    };
-    ErrorDetail::new(ErrorCode::UnknownAgent, format!("no agent is named {agent}"))
-        .hint(hint)
-        .details(json!({ "similar": similar }))
 }
 
 /// Whom an address means.

@@ -8,12 +8,13 @@ use wagglebus_schemas::api::{Page, Room, RoomRequest};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
-use crate::api;
-use crate::effect::{Effect, RoomChange};
+use crate::effect::Effect;
 use crate::event::Request;
-use crate::resolve;
+use crate::order::RoomChange;
+use crate::query::{fill, limit, query};
 use crate::roster::{Member, Roster};
 use crate::similar::similar;
+use crate::unknown::unknown_agent;
 
 /// The query of `rooms`.
 #[derive(Debug, Deserialize)]
@@ -30,8 +31,8 @@ struct RoomsQuery {
 /// # Errors
 /// When the query cannot be read.
 pub(crate) fn list(roster: &Roster, request: &Request) -> Result<Page<Room>, ErrorDetail> {
-    let query: RoomsQuery = api::query(&request.body)?;
-    let limit = api::limit(query.limit)?;
+    let asked: RoomsQuery = query(&request.body)?;
+    let limit = limit(asked.limit)?;
     let mut rooms: BTreeMap<&RoomName, Room> = BTreeMap::new();
     for member in roster.members() {
         for membership in member.rooms() {
@@ -46,9 +47,9 @@ pub(crate) fn list(roster: &Roster, request: &Request) -> Result<Page<Room>, Err
             }
         }
     }
-    let behind = |name: &RoomName| query.cursor.as_ref().is_none_or(|cursor| name > cursor);
+    let behind = |name: &RoomName| asked.cursor.as_ref().is_none_or(|cursor| name > cursor);
     let rooms = rooms.into_values().filter(|room| behind(&room.name));
-    let (items, more) = api::fill(rooms, limit);
+    let (items, more) = fill(rooms, limit);
     let next_cursor = items
         .last()
         .filter(|_| more)
@@ -61,9 +62,9 @@ pub(crate) fn list(roster: &Roster, request: &Request) -> Result<Page<Room>, Err
 /// # Errors
 /// When it cannot be read, or nobody of that name is enrolled.
 pub(crate) fn change(roster: &Roster, request: &Request, join: bool) -> Result<RoomChange, ErrorDetail> {
-    let RoomRequest { room } = api::query(&request.body)?;
+    let RoomRequest { room } = query(&request.body)?;
     if roster.member(&request.from).is_none() {
-        return Err(resolve::unknown_agent(roster, &request.from));
+        return Err(unknown_agent(roster, &request.from));
     }
     Ok(RoomChange {
         agent: request.from.clone(),

@@ -1,16 +1,15 @@
 //! Which configuration files count, and whether they may be trusted.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rustix::fs::OFlags;
 use wagglebus_schemas::places::Places;
 
+use super::read::{Unusable, is_absent, read};
 use super::trust::is_trusted;
-use super::{CONFIG_BYTES_MAX, Config, ConfigError, Origin, Scope, parse};
+use super::{Config, ConfigError, Origin, Scope, parse};
 
 /// The name of a project's file.
 pub const PROJECT_FILE: &str = "wagglebus.toml";
@@ -154,69 +153,4 @@ impl Surroundings {
         }
         Ok(None)
     }
-}
-
-/// The text of a file, whoever wrote it.
-pub(super) fn read_own(path: &Path) -> Result<String, ConfigError> {
-    read(path, None).map_err(|error| error.at(path))
-}
-
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
-enum Unusable {
-    Io(io::Error),
-    Foreign(String),
-}
-
-impl Unusable {
-    fn at(self, path: &Path) -> ConfigError {
-        let path = path.to_owned();
-        match self {
-            Self::Io(error) => ConfigError::Unreadable {
-                path,
-                reason: error.to_string(),
-            },
-            Self::Foreign(reason) => ConfigError::Foreign { path, reason },
-        }
-    }
-}
-
-/// Reads a file; with an `owner`, only one that nobody else but root may have written.
-fn read(path: &Path, owner: Option<u32>) -> Result<String, Unusable> {
-    // A pipe without a writer would hold us up for ever.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = std::fs::File::options()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path);
-    let file = file.map_err(Unusable::Io)?;
-    let metadata = file.metadata().map_err(Unusable::Io)?;
-    if !metadata.is_file() {
-        return Err(Unusable::Io(io::Error::other("it is no regular file")));
-    }
-    if let Some(owner) = owner {
-        if metadata.uid() != owner && metadata.uid() != 0 {
-            return Err(Unusable::Foreign(format!(
-                "it belongs to user {}",
-                metadata.uid()
-            )));
-        }
-        if metadata.mode() & 0o002 != 0 {
-            return Err(Unusable::Foreign("everybody may write it".to_owned()));
-        }
-    }
-    let mut text = String::new();
-    file.take(CONFIG_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(Unusable::Io)?;
-    if text.len() as u64 > CONFIG_BYTES_MAX {
-        let told = format!("it has more than {CONFIG_BYTES_MAX} bytes");
-        return Err(Unusable::Io(io::Error::other(told)));
-    }
-    Ok(text)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::ConfigError;
-use super::find::read_own;
+use super::read::read_own;
 use crate::private_file;
 
 /// The record of trust in this text at this place: a file in `folder` whose name is the digest of both.

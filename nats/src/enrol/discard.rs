@@ -11,12 +11,10 @@ use futures::StreamExt;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::dead_letter::DeadLetter;
-use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::reason::DeadReason;
-use wagglebus_schemas::receipt::{LevelAt, Receipt, ReceiptReason};
+use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
 use wagglebus_schemas::stream::{Stream, lane_consumer};
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp, headers};
@@ -124,29 +122,13 @@ async fn tell(
     message_id: Id,
     at: Timestamp,
 ) -> Result<(), DiscardError> {
-    let level = ReceiptLevel::Dead;
-    let receipt = Receipt {
-        id: Id::from_uuid(Uuid::now_v7()),
-        message_id,
-        sender: sender.clone(),
-        agent: agent.clone(),
-        level,
-        levels: vec![LevelAt { level, at }],
-        bridge: None,
-        proof: Proof::None,
-        delivery: None,
-        epoch: None,
-        at,
-        reason: Some(ReceiptReason::Dead(DeadReason::Operator)),
-        since: None,
-        next_attempt: None,
-        result: None,
-        error: None,
-    };
+    let id = Id::from_uuid(Uuid::now_v7());
+    let reason = ReceiptReason::Dead(DeadReason::Operator);
+    let receipt = Receipt::by_coordinator(id, (sender.clone(), message_id), agent.clone(), reason, at);
     let from = AgentId::coordinator();
     let subject = Subject::Receipt {
         to: sender,
-        level,
+        level: receipt.level,
         from,
     };
     publish(js, hive, &subject, receipt.id, "receipt", &receipt).await

@@ -1,9 +1,9 @@
 //! A machine with a clock that scripts move by hand.
 
 use serde_json::{Value, json};
-use wagglebus_coordinator_core::effect::{HeldMail, Ignored, Look, RoomChange};
-use wagglebus_coordinator_core::holds::Head;
+use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::inbound;
+use wagglebus_coordinator_core::order::{Head, HeldMail, Look, RoomChange};
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
