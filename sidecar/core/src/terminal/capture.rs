@@ -1,9 +1,12 @@
 //! What tmux tells of a pane: its state, and the rows of its screen.
 
 /// The format in which tmux is asked for a pane's state; read by [`Flags::parse`].
+///
+/// The foreground's command is not among it: for that tmux reads files, and how much it has read tells whether any screen
+/// has changed.
 pub const FORMAT: &str = "#{pane_id}|#{pid}|#{start_time}|#{pane_pid}|#{pane_dead}|#{pane_in_mode}|#{pane_input_off}\
 |#{pane_synchronized}|#{cursor_x}|#{cursor_y}|#{pane_width}|#{pane_height}|#{alternate_on}|#{history_size}\
-|#{session_attached}|#{window_active}|#{pane_active}|#{session_activity}|%s|#{pane_tty}|#{pane_current_command}";
+|#{session_attached}|#{window_active}|#{pane_active}|#{session_activity}|%s|#{pane_tty}";
 
 /// A tmux server: its process, and when it began, as pane ids begin anew with each.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -47,14 +50,12 @@ pub struct Flags {
     pub person_s: Option<u64>,
     /// Its terminal.
     pub tty: String,
-    /// What tmux calls the program in its foreground.
-    pub command: String,
 }
 
 impl Flags {
     /// Reads a line in [`FORMAT`]. `None` when there is no such pane.
     pub fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.splitn(21, '|');
+        let mut fields = line.splitn(20, '|');
         let pane = fields.next().filter(|pane| pane.starts_with('%'))?.to_owned();
         let mut number = || fields.next()?.parse::<u64>().ok();
         let server = Server {
@@ -86,7 +87,6 @@ impl Flags {
             history,
             person_s: (attached && window && active).then(|| now.saturating_sub(activity)),
             tty: fields.next()?.to_owned(),
-            command: fields.next()?.to_owned(),
         })
     }
 }
@@ -213,15 +213,13 @@ impl Capture {
 mod tests {
     use super::*;
 
-    const LINE: &str =
-        "%3|100|1700000000|101|0|1|0|0|5|2|80|24|0|7|1|1|1|1700000010|1700000013|/dev/pts/4|a|b";
+    const LINE: &str = "%3|100|1700000000|101|0|1|0|0|5|2|80|24|0|7|1|1|1|1700000010|1700000013|/dev/pts/4";
 
     #[test]
     fn the_state_of_a_pane_is_read() {
-        assert_eq!(FORMAT.split('|').count(), 21);
+        assert_eq!(FORMAT.split('|').count(), 20);
         let flags = Flags::parse(LINE).unwrap();
-        let texts = (flags.pane.as_str(), flags.tty.as_str(), flags.command.as_str());
-        assert_eq!(texts, ("%3", "/dev/pts/4", "a|b"));
+        assert_eq!((flags.pane.as_str(), flags.tty.as_str()), ("%3", "/dev/pts/4"));
         assert!(flags.in_mode && !flags.dead && !flags.synchronized);
         assert_eq!((flags.cursor_x, flags.cursor_y, flags.person_s), (5, 2, Some(3)));
         assert_eq!(

@@ -16,17 +16,18 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The pane with the same processes as in `flags`, alive and taking input for itself alone.
-    pub fn of(flags: &Flags) -> Self {
+    /// The pane with the same processes as in `flags`, alive and taking input for itself alone, with this command in its
+    /// foreground as tmux calls it.
+    pub fn of(flags: &Flags, command: &str) -> Self {
         let (server, root) = (flags.server.pid, flags.root_pid);
         // One comparison of many values: tmux reads them all at the moment of the act.
         let mut format =
             "#{pid}/#{pane_pid}/#{pane_dead}#{pane_in_mode}#{pane_input_off}#{pane_synchronized}".to_owned();
         let mut value = format!("{server}/{root}/0000");
         let plain = |char: char| char.is_ascii_alphanumeric() || "._+-".contains(char);
-        if !flags.command.is_empty() && flags.command.chars().all(plain) {
+        if !command.is_empty() && command.chars().all(plain) {
             format.push_str("/#{pane_current_command}");
-            value = format!("{value}/{}", flags.command);
+            value = format!("{value}/{command}");
         }
         Self {
             pane: flags.pane.clone(),
@@ -91,6 +92,11 @@ pub fn look(pane: &str) -> Vec<String> {
         "-t",
         pane,
     ])
+}
+
+/// Asks for the command in a pane's foreground, as tmux calls it.
+pub fn foreground(pane: &str) -> Vec<String> {
+    words(&["display-message", "-p", "-t", pane, "#{pane_current_command}"])
 }
 
 /// Asks for a pane's state only.

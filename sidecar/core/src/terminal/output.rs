@@ -83,6 +83,13 @@ impl Output {
         self.frames.push_back((fence.to_string(), text.chars().count()));
     }
 
+    /// What is printed from here on until the next [`read`](Self::read) is somebody else's.
+    pub fn forget(&mut self) {
+        self.begun = false;
+        self.open = None;
+        self.cut.clear();
+    }
+
     /// Takes what stands in the pane now: its lines from the oldest, wrapped rows joined, up to the one before the
     /// cursor's. Returns what the lines ask for that are new since the last time; what stood there first is not new.
     pub fn read(&mut self, lines: &[&str]) -> Vec<Said> {

@@ -37,6 +37,12 @@ impl Listener {
 
     /// Looks at what the pane printed, if anything was, and sends the `@` lines of it.
     pub(super) async fn look(&mut self, pane: &Pane) {
+        if !pane.is_present().await {
+            // What somebody else prints there is not the agent's.
+            self.output.forget();
+            self.seen = None;
+            return;
+        }
         if !pane.has_news(&mut self.seen) {
             return;
         }

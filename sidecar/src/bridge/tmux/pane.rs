@@ -55,6 +55,8 @@ pub(super) struct Pane {
     /// What the server had read before the last look.
     server_read: Option<u64>,
     root_pid: Option<u32>,
+    /// What tmux calls the program, once it was seen.
+    command: Option<String>,
     _lock: PaneLock,
 }
 
@@ -70,6 +72,7 @@ impl Pane {
             changed_at_ms: 0,
             server_read: None,
             root_pid: None,
+            command: None,
             _lock: attached.lock,
         }
     }
@@ -207,7 +210,11 @@ impl Pane {
         self.notice_change(&capture, now_ms);
         let presence = self.presence().await;
         let unchanged_ms = now_ms.saturating_sub(self.changed_at_ms);
-        let guard = Guard::of(&capture.flags);
+        let guard = match presence {
+            Presence::Same => Some(Guard::of(&capture.flags, self.command().await)),
+            // Nothing is done to anybody else.
+            Presence::Occupied | Presence::Gone => None,
+        };
         let mut sight = screen::read(&self.profile, &capture, expected, unchanged_ms);
         capture.flags.in_mode = false;
         let mut below_mode = screen::read(&self.profile, &capture, expected, unchanged_ms).condition;
@@ -220,8 +227,19 @@ impl Pane {
             sight,
             below_mode,
             at_ms: now_ms,
-            guard: Some(guard),
+            guard,
         }
+    }
+
+    /// What tmux calls the program: asked for once, as long as it is the same program.
+    async fn command(&mut self) -> &str {
+        if self.command.is_none() {
+            let named = self.tmux.call(&command::foreground(&self.id)).await;
+            self.command = named.ok().map(|name| name.trim_end().to_owned());
+            // That call counts as read by the server, and changed nothing.
+            self.server_read = bytes_read(self.server.pid);
+        }
+        self.command.as_deref().unwrap_or_default()
     }
 
     fn notice_change(&mut self, capture: &Capture, now_ms: u64) {

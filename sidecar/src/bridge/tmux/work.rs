@@ -71,6 +71,9 @@ impl Work {
     /// Works until the shutdown, or until the event loop has ended.
     pub(super) async fn run(mut self, mut shutdown: Shutdown) {
         self.resume();
+        // What stands there now is what was there before.
+        self.watch().await;
+        self.listen().await;
         loop {
             let now_ms = clock::now().mono_ms;
             let at = Instant::now() + Duration::from_millis(self.next_ms.saturating_sub(now_ms));
@@ -125,9 +128,7 @@ impl Work {
             WATCH_MS
         };
         self.next_ms = now_ms.saturating_add(pause_ms);
-        if let Some(listener) = &mut self.listener {
-            listener.look(&self.pane).await;
-        }
+        self.listen().await;
         match self.current() {
             Some(at) => self.inject(at).await,
             None if now_ms < self.look_until_ms => {
@@ -145,6 +146,12 @@ impl Work {
                 self.last = Some(look);
             }
             None => self.watch().await,
+        }
+    }
+
+    async fn listen(&mut self) {
+        if let Some(listener) = &mut self.listener {
+            listener.look(&self.pane).await;
         }
     }
 

@@ -91,7 +91,7 @@ fn what_fits_depends_on_the_form() {
 
 #[test]
 fn an_act_is_guarded_by_everything_that_tmux_knows() {
-    let guard = Guard::of(&super::flags());
+    let guard = Guard::of(&super::flags(), "agent");
     let paste = guard.paste(fence());
     let condition = paste.iter().find(|word| word.starts_with("#{==:")).unwrap();
     assert!(condition.ends_with(",100/101/0000/agent}"), "{condition}");
@@ -100,9 +100,8 @@ fn an_act_is_guarded_by_everything_that_tmux_knows() {
             .iter()
             .any(|word| word.contains("paste-buffer -p -r -d -b wb-"))
     );
-    let mut flags = super::flags();
-    flags.command = "a,b}".into();
-    assert!(!Guard::of(&flags).enter().iter().any(|word| word.contains("a,b")));
+    let odd = Guard::of(&super::flags(), "a,b}").enter();
+    assert!(!odd.iter().any(|word| word.contains("a,b")));
     assert_eq!(outcome("wb-done\nrest"), Some((true, "rest")));
     assert_eq!(outcome("wb-refused\n"), Some((false, "")));
     assert_eq!(outcome(""), None);

@@ -62,7 +62,6 @@ pub(super) fn flags() -> Flags {
         history: 0,
         person_s: None,
         tty: "/dev/pts/9".into(),
-        command: "agent".into(),
     }
 }
 

@@ -43,6 +43,18 @@ fn what_stood_there_first_is_not_sent() {
 }
 
 #[test]
+fn what_somebody_else_printed_is_not_sent() {
+    let mut output = Output::default();
+    sent(&mut output, &["one"]);
+    output.forget();
+    assert!(sent(&mut output, &["one", "@bob not mine"]).is_empty());
+    assert_eq!(
+        sent(&mut output, &["one", "@bob not mine", "@bob mine"]),
+        ["mine"]
+    );
+}
+
+#[test]
 fn scrolling_and_repetition_neither_lose_nor_double() {
     let mut output = Output::default();
     let lines: Vec<String> = (0..200).map(|n| format!("@bob {n}")).collect();
