@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::trust::{meaning, trust};
 use wagglebus_schemas::Id;
@@ -109,6 +109,8 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     // A task of its own: to wake what `main` itself waits for costs a system call each time.
     let mut running = tokio::spawn(event_loop.run(drain));
 
+    let (begun, bridge_begun) = oneshot::channel();
+    let bridge_running = tokio::spawn(bridge.run(slots, shut.clone(), begun));
     let mut places_to_write = vec![places.agent_file(&agent)];
     places_to_write.extend(arguments.ready_file.clone());
     let announcing = tokio::spawn(announce(
@@ -123,8 +125,8 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
             trust: Some(trust),
         },
         epochs,
+        bridge_begun,
     ));
-    let bridge_running = tokio::spawn(bridge.run(slots, shut.clone()));
     let bridges_end = async {
         let mut signals = signals;
         signals.next().await;
@@ -161,7 +163,14 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Says that the sidecar is ready, and says it again whenever its epoch changed. The files go with the task.
-async fn announce(files: ReadyFiles, mut file: AgentFile, mut epochs: watch::Receiver<u64>) {
+async fn announce(
+    files: ReadyFiles,
+    mut file: AgentFile,
+    mut epochs: watch::Receiver<u64>,
+    bridge_begun: oneshot::Receiver<()>,
+) {
+    // One that has nothing to begin with tells nothing.
+    bridge_begun.await.ok();
     let held = epochs.wait_for(|epoch| *epoch != 0);
     if let Ok(Err(_)) = tokio::time::timeout(LEASE_WITHIN, held).await {
         // The event loop ended before it was ready.

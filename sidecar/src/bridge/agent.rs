@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::BridgeProof;
 use wagglebus_schemas::{AgentId, Level};
@@ -127,12 +127,15 @@ impl AgentBridge {
         }
     }
 
-    /// Works until the shutdown, and until what was begun is at its end.
-    pub(crate) async fn run(self, slots: usize, shutdown: Shutdown) {
+    /// Works until the shutdown, and until what was begun is at its end. Tells when it has begun.
+    pub(crate) async fn run(self, slots: usize, shutdown: Shutdown, begun: oneshot::Sender<()>) {
         match self {
-            Self::Http => {}
-            Self::Stdio(bridge) => bridge.run(slots, shutdown).await,
-            Self::Tmux(bridge) => bridge.run(shutdown).await,
+            Self::Http => drop(begun),
+            Self::Stdio(bridge) => {
+                drop(begun);
+                bridge.run(slots, shutdown).await;
+            }
+            Self::Tmux(bridge) => bridge.run(shutdown, begun).await,
         }
     }
 }

@@ -20,7 +20,7 @@ mod work;
 
 use std::path::PathBuf;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::BridgeProof;
 use wagglebus_schemas::state::SessionState;
@@ -122,14 +122,14 @@ impl TmuxBridge {
         BridgeProof { name, proves }
     }
 
-    /// Works until the shutdown.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    /// Works until the shutdown. Tells once it has looked at the pane: what is printed from then on is new.
+    pub(crate) async fn run(self, shutdown: Shutdown, begun: oneshot::Sender<()>) {
         let Ok(reader) = self.gate.open(self.kind).await else {
             return;
         };
         let listener = self.reads_output.then(|| Listener::new(self.gate.clone()));
         Work::new(self.settings, self.pane, reader, listener)
-            .run(shutdown)
+            .run(shutdown, begun)
             .await;
     }
 }

@@ -236,8 +236,6 @@ impl Pane {
         if self.command.is_none() {
             let named = self.tmux.call(&command::foreground(&self.id)).await;
             self.command = named.ok().map(|name| name.trim_end().to_owned());
-            // That call counts as read by the server, and changed nothing.
-            self.server_read = bytes_read(self.server.pid);
         }
         self.command.as_deref().unwrap_or_default()
     }

@@ -4,6 +4,7 @@ mod intake;
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::SessionState;
@@ -69,11 +70,13 @@ impl Work {
     }
 
     /// Works until the shutdown, or until the event loop has ended.
-    pub(super) async fn run(mut self, mut shutdown: Shutdown) {
+    pub(super) async fn run(mut self, mut shutdown: Shutdown, begun: oneshot::Sender<()>) {
         self.resume();
         // What stands there now is what was there before.
         self.watch().await;
         self.listen().await;
+        // Who waited for that may have ended meanwhile.
+        begun.send(()).ok();
         loop {
             let now_ms = clock::now().mono_ms;
             let at = Instant::now() + Duration::from_millis(self.next_ms.saturating_sub(now_ms));

@@ -130,7 +130,10 @@ async fn whatever_a_body_holds_it_stays_in_its_frame_and_is_submitted_once() {
         rest = after.strip_prefix('\r').expect("Enter follows");
     }
     assert_eq!(rest, "");
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+    // What was submitted is told a moment later.
+    let alice = fleet.sidecar("alice").unwrap().client();
+    send_until(&alice, &draft("bob", Priority::Low, "last"), Level::Injected).await;
+    assert_eq!(reader.submits().len(), BODIES + 1);
 }
 
 #[tokio::test]

@@ -94,6 +94,19 @@ async fn a_half_typed_line_holds_everything_and_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_provider_that_limits_its_agent_holds_everything() {
+    let mut scene = scene(READER).await;
+    scene.reader.order("say 5-hour limit reached, resets 3pm").await;
+    scene
+        .holds(Priority::Urgent, "rate_limited", async |scene| {
+            for _ in 0..4 {
+                scene.reader.order("say it goes on").await;
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn work_holds_all_but_what_is_urgent() {
     let mut scene = scene(READER).await;
     scene.reader.order("busy on").await;

@@ -35,7 +35,9 @@ fn types(tmux: &Tmux, pane: &str, line: &str) {
 async fn contents(client: &Client, count: usize) -> Vec<String> {
     let mut contents = Vec::new();
     while contents.len() < count {
-        for item in take(client, 8).await {
+        let items = take(client, 8).await;
+        assert!(!items.is_empty(), "{count} messages were expected: {contents:?}");
+        for item in items {
             ack(client, &item).await;
             contents.push(item.message.content.clone());
         }

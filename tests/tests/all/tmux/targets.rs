@@ -17,23 +17,20 @@ async fn attached(tmux: &Tmux, pane: &str, arguments: &[&str]) -> Fleet {
     fleet
 }
 
-/// Waits until a pane's foreground is this command.
-async fn runs(tmux: &Tmux, pane: &str, command: &str) {
-    until(
-        || tmux.value(pane, "#{pane_current_command}") == command,
-        || tmux.value(pane, "#{pane_current_command}"),
-    )
-    .await;
+/// Waits until a pane shows this: then its program is the one that stays.
+async fn shows(tmux: &Tmux, pane: &str, text: &str) {
+    until(|| tmux.screen(pane).contains(text), || tmux.screen(pane)).await;
 }
 
 #[tokio::test]
 async fn a_program_that_reads_one_line_gets_the_whole_message_as_one() {
     let tmux = Tmux::start();
     let out = tmux.path("out");
-    let program =
-        format!("print(); line = input(); open({out:?}, 'w').write(line); import time; time.sleep(600)");
+    let program = format!(
+        "print('ready'); line = input(); open({out:?}, 'w').write(line); import time; time.sleep(600)"
+    );
     let pane = tmux.pane(&format!("exec python3 -c {}", quoted(&program)));
-    runs(&tmux, &pane, "python3").await;
+    shows(&tmux, &pane, "ready").await;
     let fleet = attached(&tmux, &pane, &["--inject", "body"]).await;
     let alice = fleet.sidecar("alice").unwrap().client();
     let body = "one\n@bob !urgent: two\tand \\ three\u{1b}[201~\r$(reboot)";
@@ -52,12 +49,9 @@ async fn a_program_that_ends_with_its_line_has_read_it() {
     let tmux = Tmux::start();
     let pane = tmux.pane(&format!(
         "exec sh -c {}",
-        quoted("python3 -c 'input()'; exec tail -f /dev/null")
+        quoted("python3 -c 'input(\"go? \")'; exec tail -f /dev/null")
     ));
-    until(|| tmux.value(&pane, "#{cursor_y}") == "0", String::new).await;
-    let out = || tmux.run(&["list-panes", "-a", "-F", "#{pane_current_command}"]);
-    until(|| out().contains("sh"), out).await;
-    // Python sets its terminal up before it reads.
+    shows(&tmux, &pane, "go?").await;
     let fleet = attached(&tmux, &pane, &["--inject", "body"]).await;
     let alice = fleet.sidecar("alice").unwrap().client();
     send_until(&alice, &draft("bob", Priority::Normal, "once"), Level::Injected).await;
