@@ -133,7 +133,7 @@ async fn whatever_a_body_holds_it_stays_in_its_frame_and_is_submitted_once() {
     // What was submitted is told a moment later.
     let alice = fleet.sidecar("alice").unwrap().client();
     send_until(&alice, &draft("bob", Priority::Low, "last"), Level::Injected).await;
-    assert_eq!(reader.submits().len(), BODIES + 1);
+    assert_eq!(reader.submits().len(), bodies + 1);
 }
 
 #[tokio::test]
