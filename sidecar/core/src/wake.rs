@@ -31,10 +31,6 @@ pub struct LaneWatch {
     not_before_ms: Option<u64>,
     /// As the server last said.
     pending: u64,
-    /// When the fetch that is under way began.
-    began_ms: u64,
-    /// When to look at the other lanes' fetches again.
-    patient_until_ms: Option<u64>,
 }
 
 /// Whether the consumer was asked for lost hand-overs since the last (re)connect or failure.
@@ -143,14 +139,12 @@ impl LaneWatch {
         let due = std::mem::replace(&mut self.timers, later);
         self.look.expected |= !due.is_empty();
         self.not_before_ms = self.not_before_ms.filter(|at_ms| *at_ms > now_ms);
-        self.patient_until_ms = self.patient_until_ms.filter(|at_ms| *at_ms > now_ms);
     }
 
     /// The next time at which [`advance`](Self::advance) would change something.
     pub fn next_timer(&self) -> Option<u64> {
         let timer = self.timers.first().copied();
-        let others = self.not_before_ms.into_iter().chain(self.patient_until_ms);
-        timer.into_iter().chain(others).min()
+        timer.into_iter().chain(self.not_before_ms).min()
     }
 
     /// How to fetch, if something may be there and the consumer has been checked.
@@ -171,20 +165,8 @@ impl LaneWatch {
     }
 
     /// A fetch begins.
-    pub fn begin_fetch(&mut self, now_ms: u64) {
+    pub fn begin_fetch(&mut self) {
         self.fetching = Some(std::mem::take(&mut self.look));
-        self.began_ms = now_ms;
-        self.patient_until_ms = None;
-    }
-
-    /// When the fetch began that is under way.
-    pub fn fetching_since(&self) -> Option<u64> {
-        self.is_fetching().then_some(self.began_ms)
-    }
-
-    /// Something shall be decided again at this time.
-    pub const fn wait_until(&mut self, at_ms: u64) {
-        self.patient_until_ms = Some(at_ms);
     }
 
     /// Whether a fetch is under way.
@@ -251,7 +233,7 @@ mod tests {
         lane.connected();
         assert!(lane.begin_check());
         lane.check_done(0, Some(0), false);
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.empty();
         lane
     }
@@ -273,10 +255,10 @@ mod tests {
         lane.hint(Some(5));
         lane.hint(Some(6));
         assert_eq!(lane.wanted(), Some(Shape::OneShot));
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.got(5, 0);
         assert_eq!(lane.wanted(), Some(Shape::OneShot), "6 was announced");
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.got(6, 0);
         assert_eq!(lane.wanted(), None);
         lane.hint(Some(6));
@@ -287,7 +269,7 @@ mod tests {
     fn a_wake_during_a_fetch_that_finds_nothing_is_kept() {
         let mut lane = ready();
         lane.poll();
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.hint(Some(9));
         lane.empty();
         assert_eq!(lane.wanted(), Some(Shape::OneShot));
@@ -297,7 +279,7 @@ mod tests {
     fn a_forged_wake_costs_one_look_and_hides_nothing() {
         let mut lane = ready();
         lane.hint(Some(u64::MAX));
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.empty();
         assert_eq!(lane.wanted(), None);
         lane.hint(Some(1));
@@ -314,10 +296,10 @@ mod tests {
                 Some(Shape::OneShot),
                 "pending does not count {seq}"
             );
-            lane.begin_fetch(0);
+            lane.begin_fetch();
             lane.got(seq, 0);
         }
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.empty();
         assert_eq!(lane.wanted(), None);
     }
@@ -326,7 +308,7 @@ mod tests {
     fn what_is_expected_survives_a_reconnect() {
         let mut lane = ready();
         lane.expect();
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.connected();
         assert!(lane.begin_check());
         lane.check_done(0, Some(0), false);
@@ -337,7 +319,7 @@ mod tests {
     fn a_failed_fetch_checks_again_after_a_pause() {
         let mut lane = ready();
         lane.hint(Some(3));
-        lane.begin_fetch(0);
+        lane.begin_fetch();
         lane.failed(1_000);
         assert_eq!(lane.wanted(), None);
         assert!(!lane.begin_check());

@@ -18,10 +18,6 @@ use crate::record::Key;
 use crate::settle::Follow;
 use crate::wake::LaneWatch;
 
-/// How long a message that is there takes to come, at most, in milliseconds: a fetch that is older waits for one that may
-/// never come.
-const PATIENCE_MS: u64 = 20;
-
 impl Sidecar {
     /// Asks consumers for lost hand-overs where that is due, and fetches one message if one can be handed over.
     ///
@@ -40,7 +36,7 @@ impl Sidecar {
             cx.ask(Effect::CheckReceipts);
         }
         if let Some(shape) = self.receipts.wanted() {
-            self.receipts.begin_fetch(cx.now.mono_ms);
+            self.receipts.begin_fetch();
             cx.ask(Effect::FetchReceipt { shape });
         }
         if self.is_draining() {
@@ -54,23 +50,25 @@ impl Sidecar {
             return;
         };
         if let Some(shape) = self.lane(lane).wanted() {
-            self.lane_mut(lane).begin_fetch(cx.now.mono_ms);
+            self.lane_mut(lane).begin_fetch();
             self.fetching_for = appetite;
             cx.ask(Effect::FetchLane { lane, shape });
         }
     }
 
     /// A fetch of another lane may wait a while for a message that does not come: an urgent one must not wait with it. It
-    /// goes into the slot that only `urgent` may use, so that a reader has room for both, whichever comes first. A request
-    /// may have room for one only: for it the other fetch is given the time that a message which is there takes.
+    /// goes into the slot that only `urgent` may use, so that a reader has room for both, whichever comes first. A request may
+    /// have room for one only, and what goes back unseen comes again marked as redelivered: its urgent waits for the end of
+    /// the other fetch.
     fn fetch_urgent_beside(&mut self, cx: &mut Context<'_>) {
-        let (lane, now_ms) = (Priority::Urgent, cx.now.mono_ms);
+        let lane = Priority::Urgent;
         if self.settlements.is_bringing_back(lane) {
             return;
         }
         let (_, taker) = self.inbox.appetite();
         // A pane is looked at anew before each message.
-        let Some(taker) = taker.filter(|taker| !self.is_pane(*taker)) else {
+        let Some(taker) = taker.filter(|taker| matches!(taker, Taker::Reader(_)) && !self.is_pane(*taker))
+        else {
             return;
         };
         let Some(shape) = self.lane(lane).wanted() else {
@@ -79,14 +77,7 @@ impl Sidecar {
         if !self.inbox.is_urgent_slot_free(taker) {
             return;
         }
-        if let Taker::Request(_) = taker {
-            let since = self.lanes.iter().filter_map(LaneWatch::fetching_since).max();
-            let patient_until_ms = since.unwrap_or(now_ms).saturating_add(PATIENCE_MS);
-            if now_ms < patient_until_ms {
-                return self.lane_mut(lane).wait_until(patient_until_ms);
-            }
-        }
-        self.lane_mut(lane).begin_fetch(now_ms);
+        self.lane_mut(lane).begin_fetch();
         self.fetching_for = Appetite::UrgentOnly;
         cx.ask(Effect::FetchLane { lane, shape });
     }
