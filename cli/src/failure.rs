@@ -221,6 +221,30 @@ impl Failure {
         }
     }
 
+    /// Has the commands that it names speak to the same hive, and as the same agent, as the one that failed.
+    #[must_use]
+    pub(crate) fn addressed(mut self, hive: Option<&str>, sender: Option<&str>) -> Self {
+        const ABOUT_AN_AGENT: [&str; 7] = ["trace", "inbox", "ack", "nak", "reply", "history", "ask"];
+        let fix = self.0.fix.take().map(|fix| {
+            let mut parts = fix.split("wagglebus ");
+            let mut text = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                text.push_str("wagglebus ");
+                let verb = part.split_whitespace().next().unwrap_or_default();
+                if let Some(hive) = hive {
+                    text.push_str(&format!("--hive {hive} "));
+                }
+                if let Some(sender) = sender.filter(|_| ABOUT_AN_AGENT.contains(&verb)) {
+                    text.push_str(&format!("--as {sender} "));
+                }
+                text.push_str(part);
+            }
+            text
+        });
+        self.0.fix = fix;
+        self
+    }
+
     /// Tells it on stderr, once.
     pub(crate) fn report(&self, json: bool) -> ExitCode {
         // Who pressed Ctrl-C knows it, but not what it left behind.

@@ -57,9 +57,18 @@ fn main() -> ExitCode {
         }
     };
     let json = cli.global.json;
+    // A variable leads the next command, too; an option has to be typed again.
+    let typed = |flag: &str| std::env::args().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
+    let hive = cli
+        .global
+        .hive
+        .as_ref()
+        .filter(|_| typed("--hive"))
+        .map(ToString::to_string);
+    let sender = cli.global.sender.as_ref().map(ToString::to_string);
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(json),
+        Err(failure) => failure.addressed(hive.as_deref(), sender.as_deref()).report(json),
     }
 }
 

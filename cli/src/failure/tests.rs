@@ -150,3 +150,14 @@ fn only_what_time_heals_is_unreachable() {
         assert_eq!(read_back.exit_code(), exit);
     }
 }
+
+#[test]
+fn the_commands_that_are_named_go_where_the_failed_one_went() {
+    let failure = || Failure::failed("x").fix("see it: wagglebus trace ID; start one: wagglebus up --detach");
+    let fix = |failure: Failure| failure.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert_eq!(fix(failure().addressed(None, None)), fix(failure()));
+    assert_eq!(
+        fix(failure().addressed(Some("foo"), Some("echo"))),
+        "see it: wagglebus --hive foo --as echo trace ID; start one: wagglebus --hive foo up --detach"
+    );
+}

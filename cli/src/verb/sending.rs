@@ -118,13 +118,20 @@ fn explain(failure: Failure, id: Id) -> Failure {
 /// # Errors
 /// When there is none, or it cannot be sent.
 pub(super) fn content(text: Option<String>, usage: &str) -> Result<String, Failure> {
-    match text {
-        Some(text) if text != "-" => Ok(text),
+    let text = match text {
+        Some(text) if text != "-" => text,
         None if io::stdin().is_terminal() => {
-            Err(Failure::usage(&"no text").fix(format!("give it as an argument, or pipe it in: … | {usage}")))
+            return Err(
+                Failure::usage(&"no text").fix(format!("give it as an argument, or pipe it in: … | {usage}"))
+            );
         }
-        Some(_) | None => read(io::stdin().lock()),
+        Some(_) | None => read(io::stdin().lock())?,
+    };
+    // An unset variable of a script, more often than a message.
+    if text.trim().is_empty() {
+        return Err(Failure::invalid("the text is empty").fix("nothing was sent; give some text"));
     }
+    Ok(text)
 }
 
 /// All of the input, and no more than a message may hold.

@@ -102,12 +102,16 @@ fn next_command(trace: &Trace) -> String {
         };
     };
     match last.level {
-        ReceiptLevel::Done => "wagglebus inbox".into(),
+        ReceiptLevel::Done => "nothing: it is done".into(),
         ReceiptLevel::Dead => format!("wagglebus dlq retry {id}   # once the reason is gone"),
         ReceiptLevel::Held => match hold(last) {
-            Some(HoldReason::NoSidecar | HoldReason::AgentGone) => {
+            Some(HoldReason::NoSidecar) => format!(
+                "wagglebus sidecar --agent {0} stdio -- COMMAND   # or http; in a pane: wagglebus attach PANE --agent {0}",
+                last.agent
+            ),
+            Some(HoldReason::AgentGone) => {
                 format!(
-                    "wagglebus sidecar --agent {} stdio -- COMMAND   # or http",
+                    "wagglebus attach PANE --agent {}   # once its program runs again",
                     last.agent
                 )
             }

@@ -50,23 +50,32 @@ struct Ours {
 pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
     let ours = list(places, args.purge);
+    let does_it = args.yes && !args.dry_run && !ours.is_empty();
+    if does_it {
+        refuse_while_sidecars_run(places)?;
+        if args.purge && !args.discard_unread {
+            refuse_unread(places).await?;
+        }
+    }
     if !output.json() {
+        let verb = if does_it { "removes" } else { "would remove" };
         for item in &ours {
-            output.line(format!("{}: {}", item.what, item.path.display()))?;
+            output.line(format!("{verb} {}: {}", item.what, item.path.display()))?;
         }
         if ours.is_empty() {
             output.note("nothing of this hive is here")?;
+        } else if !args.purge {
+            output.note(format!(
+                "keeps keys, messages and spools: {}",
+                places.state_dir().display()
+            ))?;
         }
     }
     if args.dry_run || ours.is_empty() {
         return told(&ours, false, output);
     }
-    if !args.yes {
+    if !does_it {
         return Err(Failure::usage(&"nothing was removed yet").fix("do it: wagglebus uninstall … --yes"));
-    }
-    refuse_while_sidecars_run(places)?;
-    if args.purge && !args.discard_unread {
-        refuse_unread(places).await?;
     }
     down::end(places).await?;
     for context in StockContext::ALL {
@@ -154,7 +163,7 @@ fn refuse_while_sidecars_run(places: &Places) -> Result<(), Failure> {
     Err(
         Failure::contract(ErrorCode::IllegalTransition, "sidecars of this hive still run")
             .why(others.join(", "))
-            .fix("end them first: their messages are safe"),
+            .fix("end them first, by Ctrl-C or `kill PROCESS`: their messages are safe"),
     )
 }
 

@@ -68,9 +68,13 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
                 (Some(Bridge::TmuxBody), _) => format!(
                     "delivered: put into {agent}'s terminal pane and entered {since} ago; a pane gives no sign beyond that"
                 ),
+                (Some(Bridge::Stdio), Proof::Write) if receipt.delivery > Some(1) => format!(
+                    "not acknowledged: handed to {agent} through {via} {} times, the last time {since} ago",
+                    receipt.delivery.unwrap_or_default()
+                ),
                 (Some(Bridge::Stdio), Proof::Write) => format!(
-                    "delivered: handed to {agent} through {via} {since} ago; a program whose sidecar runs with --ack \
-                     auto gives no sign beyond that"
+                    "delivered: handed to {agent} through {via} {since} ago; more follows only if its sidecar runs with \
+                     --ack explicit, when the program acknowledges it"
                 ),
                 _ => format!(
                     "not seen: handed to {agent} through {via} {since} ago, and no sign of its own since"

@@ -15,6 +15,7 @@ use wagglebus_schemas::{AgentId, Id};
 use crate::attachment::{self, Attachment};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::programs::quoted;
 use crate::session::Session;
 use crate::up::{attached, logs};
 use record::Recorded;
@@ -266,13 +267,18 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
         return Err(Failure::not_found(format!("{agent} is not attached to a pane")).why(known));
     }
     stop(places, agent).await?;
+    let was = attachment::pane(places, agent);
     attachment::forget_pane(places, agent);
     if output.json() {
         return Ok(output.record(&json!({ "agent": agent, "detached": true }))?);
     }
     output.line(format!("{agent} detached"))?;
+    let (pane, server) = was.map_or_else(
+        || ("PANE".to_owned(), String::new()),
+        |was| (was.pane, format!(" -S {}", quoted(&was.socket))),
+    );
     output.note(format!(
-        "its messages wait; attach again: wagglebus attach PANE --agent {agent}"
+        "its messages wait; attach again: wagglebus attach {pane} --agent {agent}{server}"
     ))?;
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(super) async fn list(server: &[String], places: &Places, output: &mut Output
                 .fix("install tmux")
         })?;
     if !asked.status.success() {
-        let said = printable::line(&String::from_utf8_lossy(&asked.stderr), 200);
+        let said = printable::line(String::from_utf8_lossy(&asked.stderr).trim(), 200);
         return Err(
             Failure::contract(ErrorCode::BusUnreachable, "no tmux server answers")
                 .why(said)

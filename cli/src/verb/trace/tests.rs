@@ -76,7 +76,11 @@ fn the_next_command_follows_from_the_last_receipt() {
     };
     assert_eq!(
         held("no_sidecar"),
-        "wagglebus sidecar --agent bob stdio -- COMMAND   # or http"
+        "wagglebus sidecar --agent bob stdio -- COMMAND   # or http; in a pane: wagglebus attach PANE --agent bob"
+    );
+    assert_eq!(
+        held("agent_gone"),
+        "wagglebus attach PANE --agent bob   # once its program runs again"
     );
     assert_eq!(held("dialog_open"), format!("wagglebus trace {ID}"));
     assert_eq!(next_command(&trace("accepted", json!([]))), "wagglebus doctor");
@@ -94,7 +98,7 @@ fn the_next_command_follows_from_the_last_receipt() {
         receipt("held", &[("held", "06.000")], json!({ "reason": "busy" })),
         receipt("done", &[("done", "07.000")], json!({})),
     ]);
-    assert_eq!(next_command(&trace("done", released)), "wagglebus inbox");
+    assert_eq!(next_command(&trace("done", released)), "nothing: it is done");
 }
 
 #[test]

@@ -250,12 +250,21 @@ fn a_line_on_standard_input_is_all_that_some_programs_ever_prove() {
     let written = Receipt {
         bridge: Some(Bridge::Stdio),
         proof: Proof::Write,
+        delivery: Some(1),
         ..receipt(&[(ReceiptLevel::Injected, 5)], None)
     };
-    let sentence = say("bob", Level::Injected, &[written], 1_005);
+    let sentence = say("bob", Level::Injected, std::slice::from_ref(&written), 1_005);
     assert_eq!(
         sentence,
-        "delivered: handed to bob through stdio 1.0 s ago; a program whose sidecar runs with --ack auto gives no sign \
-         beyond that"
+        "delivered: handed to bob through stdio 1.0 s ago; more follows only if its sidecar runs with --ack explicit, \
+         when the program acknowledges it"
+    );
+    let again = Receipt {
+        delivery: Some(3),
+        ..written
+    };
+    assert_eq!(
+        say("bob", Level::Injected, &[again], 1_005),
+        "not acknowledged: handed to bob through stdio 3 times, the last time 1.0 s ago"
     );
 }
