@@ -1,13 +1,19 @@
 //! What the bus itself says after a run: what is left in the lanes, and what lies among the dead letters.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use async_nats::jetstream::consumer::PullConsumer;
+use tokio::time::{interval, timeout};
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::stream::{Stream, lane_consumer, receipts_consumer};
 
 use super::Fleet;
 use crate::ledger::{Ledger, Op};
+
+/// Time between two questions about what is left.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 impl Fleet {
     /// How many messages of an agent's lanes the server has not handed over, or not got acked.
@@ -27,6 +33,23 @@ impl Fleet {
             left += unfinished(&mut consumer).await?;
         }
         Ok(left)
+    }
+
+    /// Waits until nothing of an agent's lanes is left.
+    ///
+    /// # Errors
+    /// When something is left after `within`.
+    pub async fn until_settled(&self, name: &str, within: Duration) -> Result<()> {
+        let settled = async {
+            let mut tick = interval(ASK_EVERY);
+            // A server that just began again may not answer yet.
+            while !matches!(self.unsettled(name).await, Ok(0)) {
+                tick.tick().await;
+            }
+        };
+        timeout(within, settled)
+            .await
+            .with_context(|| format!("messages of {name} were left unsettled for {within:?}"))
     }
 
     /// How many receipts of an agent the server has not handed over, or not got acked.

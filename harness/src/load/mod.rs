@@ -47,18 +47,24 @@ impl Load {
         self.receivers.spawn(receiver.receive(self.closing.subscribe()));
     }
 
-    /// Waits until all is sent, all is done, and every receiver has seen an empty inbox once more: whatever is shown
-    /// after done is seen, too.
+    /// Waits until all is sent and all is done.
     ///
     /// # Errors
-    /// When the senders do not end, or a receiver fails, `within` this time. What is not done by then is no error here:
-    /// the checker finds it.
-    pub async fn finish(mut self, within: Duration) -> Result<()> {
+    /// When the senders do not end `within` this time. What is not done by then is no error here: the checker finds it.
+    pub async fn done(&mut self, within: Duration) -> Result<()> {
         let sent = timeout(within, join(&mut self.senders)).await;
         sent.context("the senders did not end")??;
         self.ledger
             .until(within, |counts| counts.done >= counts.accepted)
             .await;
+        Ok(())
+    }
+
+    /// Waits until every receiver has seen an empty inbox once more: whatever is shown after done is seen, too.
+    ///
+    /// # Errors
+    /// When a receiver fails, or does not end `within` this time.
+    pub async fn close(mut self, within: Duration) -> Result<()> {
         self.closing.send_replace(true);
         let seen = timeout(within, join(&mut self.receivers)).await;
         seen.context("the inboxes did not become empty")?

@@ -108,8 +108,14 @@ impl Run {
     }
 
     /// Waits for the end, asks the bus what is left, and judges.
-    async fn finish(self, receivers: &[&str]) -> Verdict {
-        self.load.finish(WITHIN).await.unwrap();
+    async fn finish(mut self, receivers: &[&str]) -> Verdict {
+        self.load.done(WITHIN).await.unwrap();
+        // The receivers go on asking meanwhile: a sidecar fetches for who asks, and so finds what the server took for
+        // unacked when it was killed.
+        for name in receivers {
+            self.fleet.until_settled(name, DRAIN).await.unwrap();
+        }
+        self.load.close(WITHIN).await.unwrap();
         self.fleet.dead_letters(Some(&self.ledger)).await.unwrap();
         let verdict = check(&self.ledger.history(), DRAIN);
         println!("seed {}\n{verdict}", seed());
