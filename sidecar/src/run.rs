@@ -311,7 +311,7 @@ impl EventLoop {
                 self.tell_reader(reader, ReaderItem::Message { key, handed });
             }
             Effect::Look { reader } => self.tell_reader(reader, ReaderItem::Look),
-            Effect::Nudge { reader, mail } => self.tell_reader(reader, ReaderItem::Nudge(mail)),
+            Effect::Nudge { reader, nudge } => self.tell_reader(reader, ReaderItem::Nudge(nudge)),
             Effect::Notify { receipt } => self.notify(&receipt),
             Effect::Answer { token, answer } => {
                 if let Some(waiting) = self.answers.remove(&token) {

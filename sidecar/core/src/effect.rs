@@ -10,7 +10,7 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{Id, Priority, Timestamp};
 
 use crate::caller::{ReaderId, Token};
-use crate::inbox::pane::Mail;
+use crate::inbox::pane::Nudge;
 use crate::journal::Location;
 use crate::record::{Key, Out};
 
@@ -140,7 +140,7 @@ pub enum Effect {
         /// Whose reader.
         reader: ReaderId,
         /// What waits.
-        mail: Mail,
+        nudge: Nudge,
     },
     /// Tell stream readers of a receipt about a message of theirs.
     Notify {

@@ -155,7 +155,10 @@ pub enum PaneNews {
         untouched: bool,
     },
     /// A nudge was put in.
-    Nudged,
+    Nudged {
+        /// Its number; 0 where a former process had begun it.
+        number: u64,
+    },
 }
 
 /// A verb on a message in the agent's hands.

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::event::{Event, PaneNews, ReaderId};
-use wagglebus_sidecar_core::inbox::pane::Mail;
+use wagglebus_sidecar_core::inbox::pane::Nudge;
 use wagglebus_sidecar_core::record::Key;
 
 /// A message or notice for a stream reader.
@@ -17,7 +17,7 @@ pub(crate) enum ReaderItem {
     /// Mail may wait for a pane: it is to be looked at.
     Look,
     /// A pane is to be told of waiting mail.
-    Nudge(Mail),
+    Nudge(Nudge),
 }
 
 /// A stream reader; when it is dropped, what it holds goes back.

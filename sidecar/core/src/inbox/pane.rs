@@ -57,6 +57,15 @@ pub struct Mail {
     pub urgent: u64,
 }
 
+/// A nudge that the bridge is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nudge {
+    /// Which of this process, from 1: the bridge says which one it brought.
+    pub number: u64,
+    /// What it is about; without mail none is needed any more.
+    pub mail: Mail,
+}
+
 /// The pane of this sidecar's agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pane {
@@ -75,11 +84,13 @@ pub struct Pane {
     fallback: bool,
     /// The first message of a lane that is too long to be shown, by its sequence: the lane waits until it is taken.
     too_long: BTreeMap<Priority, u64>,
-    /// Mail was announced since the last nudge.
+    /// Mail was announced that no nudge was asked for yet.
     news: bool,
     nudge_again_at_ms: u64,
+    /// How many nudges were asked for.
+    nudges: u64,
     /// The nudge that the bridge was asked for and has not yet brought.
-    asked: Option<Mail>,
+    asked: Option<Nudge>,
 }
 
 impl Pane {
@@ -100,6 +111,7 @@ impl Pane {
             too_long: BTreeMap::new(),
             news: true,
             nudge_again_at_ms: 0,
+            nudges: 0,
             asked: None,
         }
     }
@@ -171,9 +183,11 @@ impl Pane {
         self.takes_itself = true;
     }
 
-    /// Mail was announced.
-    pub const fn has_news(&mut self) {
-        self.news = true;
+    /// Mail was announced in a lane. Says whether the agent is told of it by a nudge, and not shown it.
+    pub fn has_news(&mut self, lane: Priority) -> bool {
+        let nudged = self.is_nudged() || self.leaves(lane);
+        self.news |= nudged;
+        nudged
     }
 
     /// Another reader came or went.
@@ -212,25 +226,32 @@ impl Pane {
     }
 
     /// The nudge that is due about the mail that waits; `None`: nothing has changed.
-    pub fn begin_nudge(&mut self, now_ms: u64, mail: Mail) -> Option<Mail> {
+    pub fn begin_nudge(&mut self, now_ms: u64, mail: Mail) -> Option<Nudge> {
         if mail.waiting == 0 {
             // What was asked for is not needed any more.
-            return self.asked.take().map(|_| mail);
+            return self.asked.take().map(|asked| Nudge { mail, ..asked });
         }
         let due = match self.asked {
-            Some(asked) => asked != mail,
+            Some(asked) => asked.mail != mail,
             None => self.news || self.nudge_again_at_ms <= now_ms,
         };
-        if due {
-            self.asked = Some(mail);
+        if !due {
+            return None;
         }
-        due.then_some(mail)
+        self.nudges = self.nudges.saturating_add(1);
+        self.news = false;
+        self.asked = Some(Nudge {
+            number: self.nudges,
+            mail,
+        });
+        self.asked
     }
 
-    /// A nudge was brought.
-    pub const fn nudged(&mut self, now_ms: u64) {
+    /// A nudge of this number was brought. One that was asked for while an earlier one was on its way was not, and is
+    /// asked for anew: what it is about may have come after the earlier one was written.
+    pub fn nudged(&mut self, now_ms: u64, number: u64) {
+        self.news |= self.asked.is_some_and(|asked| asked.number != number);
         self.asked = None;
-        self.news = false;
         self.nudge_again_at_ms = now_ms.saturating_add(NUDGE_AGAIN_MS);
     }
 

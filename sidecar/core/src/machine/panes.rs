@@ -26,7 +26,7 @@ impl Sidecar {
         };
         match news {
             PaneNews::Seen(standing) => pane.seen(now_ms, standing),
-            PaneNews::Nudged => pane.nudged(now_ms),
+            PaneNews::Nudged { number } => pane.nudged(now_ms, number),
             PaneNews::Holds { key, reason } => self.pane_holds(cx, &key, reason),
             PaneNews::Returns { key, untouched } => {
                 pane.look_first();
@@ -66,8 +66,7 @@ impl Sidecar {
         let Some(pane) = self.inbox.pane_mut() else {
             return;
         };
-        pane.has_news();
-        if pane.is_nudged() {
+        if pane.has_news(lane) {
             // A nudge says how many wait, which only the consumer knows.
             self.lane_mut(lane).recheck();
         }
@@ -123,8 +122,8 @@ impl Sidecar {
         if pane.begin_look(now_ms, waits) {
             cx.ask(Effect::Look { reader });
         }
-        if let Some(mail) = mail.and_then(|mail| pane.begin_nudge(now_ms, mail)) {
-            cx.ask(Effect::Nudge { reader, mail });
+        if let Some(nudge) = mail.and_then(|mail| pane.begin_nudge(now_ms, mail)) {
+            cx.ask(Effect::Nudge { reader, nudge });
         }
     }
 

@@ -1,7 +1,6 @@
 //! A text on its way into the pane: a message or a nudge.
 
 use wagglebus_schemas::reason::HoldReason;
-use wagglebus_sidecar_core::inbox::pane::Mail;
 use wagglebus_sidecar_core::record::Key;
 use wagglebus_sidecar_core::terminal::fence::Fence;
 use wagglebus_sidecar_core::terminal::inject::Injection;
@@ -16,8 +15,8 @@ pub(super) enum What {
     Message(Key),
     /// A message that a former process had begun, and that was not handed over again yet.
     Former(Key),
-    /// A nudge; a former process's has no mail.
-    Nudge(Option<Mail>),
+    /// A nudge of the machine's with this number; 0 for a former process's.
+    Nudge(u64),
 }
 
 /// A text on its way into the pane.
@@ -62,7 +61,7 @@ impl Job {
     /// A text that a former process had begun.
     pub(super) fn former(progress: Progress, fence: Fence, injection: Injection) -> Self {
         Self {
-            what: progress.key.clone().map_or(What::Nudge(None), What::Former),
+            what: progress.key.clone().map_or(What::Nudge(0), What::Former),
             urgent: progress.urgent,
             fence,
             text: String::new(),

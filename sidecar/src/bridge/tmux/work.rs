@@ -101,7 +101,7 @@ impl Work {
         let now_ms = clock::now().mono_ms;
         match item {
             ReaderItem::Message { key, handed } => self.accept(now_ms, key, &handed),
-            ReaderItem::Nudge(mail) => self.plan_nudge(now_ms, mail),
+            ReaderItem::Nudge(nudge) => self.plan_nudge(now_ms, nudge),
             ReaderItem::Look => {
                 self.look_until_ms = now_ms.saturating_add(LOOKING_MS);
                 self.told = None;
@@ -267,7 +267,7 @@ impl Work {
                         self.reader.injected(key);
                     }
                     What::Former(key) => self.submitted = Some(key),
-                    What::Nudge(_) => self.reader.pane(PaneNews::Nudged),
+                    What::Nudge(number) => self.reader.pane(PaneNews::Nudged { number }),
                 }
             }
             End::Lost => {
@@ -281,7 +281,7 @@ impl Work {
                         });
                     }
                     What::Former(_) => {}
-                    What::Nudge(_) => self.reader.pane(PaneNews::Nudged),
+                    What::Nudge(number) => self.reader.pane(PaneNews::Nudged { number }),
                 }
             }
         }

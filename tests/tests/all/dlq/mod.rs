@@ -48,15 +48,16 @@ async fn kill(client: &Client) -> InboxItem {
 
 /// Waits until the recipient's sidecar has written the letter.
 async fn letters(fleet: &Fleet) -> Vec<Value> {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
     let written = async {
         loop {
+            tick.tick().await;
             let (code, answer, stderr) = run(fleet, &["ls"]);
             assert_eq!(code, 0, "{stderr}");
             let items = answer["items"].as_array().unwrap().clone();
             if !items.is_empty() {
                 return items;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(WITHIN, written).await.unwrap()
@@ -185,5 +186,5 @@ async fn a_dead_message_is_delivered_as_a_new_one_of_its_sender() {
     as_it_was.metadata.insert("retry_of".into(), json!(id));
     assert_eq!(message, &as_it_was);
     ack(&bob, item).await;
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+    fleet.until_settled("bob", WITHIN).await.unwrap();
 }

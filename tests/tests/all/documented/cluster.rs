@@ -14,7 +14,7 @@ use wagglebus_nats::keys::UserKey;
 use wagglebus_nats::server::Ports;
 use wagglebus_schemas::{Id, Level, Priority};
 
-use super::{copy_accounts, put, text};
+use super::{AGENTS, copy_accounts, export, put, text};
 use crate::cli::Home;
 use crate::messages::{ack, draft, take};
 
@@ -33,18 +33,7 @@ impl Cluster {
     /// Three nodes with the documented configuration, and a hive for alice and bob on them.
     async fn open() -> Self {
         let home = Home::empty();
-        let out = home.path("export");
-        let agents = ["--agent", "alice", "--agent", "bob"];
-        let export = [
-            "provision",
-            "--export",
-            out.to_str().unwrap(),
-            "--replicas",
-            "3",
-            "--storage",
-            "512MiB",
-        ];
-        home.json(&[&export[..], &agents].concat());
+        let out = export(&home, &["--replicas", "3"]);
         let ports: Vec<u16> = (0..3).map(|_| Ports::free().unwrap().client).collect();
         let document = text("three-nodes.conf");
         let start = |n: usize| {
@@ -93,7 +82,7 @@ impl Cluster {
             "--storage",
             "512MiB",
         ];
-        let done = cluster.home.json(&[&provision[..], &agents].concat());
+        let done = cluster.home.json(&[&provision[..], &AGENTS].concat());
         assert_eq!(done["agents"].as_array().unwrap().len(), 2, "{done}");
         cluster
     }

@@ -14,7 +14,7 @@ use wagglebus_harness::server::TestServer;
 use wagglebus_nats::export::Permissions;
 use wagglebus_schemas::{AgentId, Hive};
 
-use super::{copy_accounts, put, text};
+use super::{AGENTS, copy_accounts, export, put, text};
 use crate::cli::{Home, until};
 
 /// A JWT as nsc signs it.
@@ -167,16 +167,7 @@ fn certificates(dir: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_connect_by_tls_and_to_nobody_else() {
     let mut home = Home::empty();
-    let out = home.path("export");
-    let agents = ["--agent", "alice", "--agent", "bob"];
-    let export = [
-        "provision",
-        "--export",
-        out.to_str().unwrap(),
-        "--storage",
-        "512MiB",
-    ];
-    home.json(&[&export[..], &agents].concat());
+    let out = export(&home, &[]);
     let files = home.path("tls");
     fs::create_dir(&files).unwrap();
     certificates(&files);
@@ -220,7 +211,7 @@ async fn agents_connect_by_tls_and_to_nobody_else() {
     home.json(
         &[
             &["provision", "--context", "_admin", "--storage", "512MiB"][..],
-            &agents,
+            &AGENTS,
         ]
         .concat(),
     );

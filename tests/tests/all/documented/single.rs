@@ -8,7 +8,7 @@ use wagglebus_harness::fleet::program;
 use wagglebus_harness::server::TestServer;
 use wagglebus_schemas::Priority;
 
-use super::{copy_accounts, put, text};
+use super::{AGENTS, copy_accounts, export, put, text};
 use crate::cli::Home;
 use crate::messages::{ack, draft, send, take};
 
@@ -17,16 +17,7 @@ const KILLS: usize = 3;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_durable_node_that_is_started_again_loses_nothing() {
     let mut home = Home::empty();
-    let out = home.path("export");
-    let agents = ["--agent", "alice", "--agent", "bob"];
-    let export = [
-        "provision",
-        "--export",
-        out.to_str().unwrap(),
-        "--storage",
-        "512MiB",
-    ];
-    home.json(&[&export[..], &agents].concat());
+    let out = export(&home, &[]);
     let mut conf = put(&text("single-node.conf"), "10.0.0.1:4222", "127.0.0.1:0");
     conf = put(&conf, "127.0.0.1:8222", "127.0.0.1:0");
     conf = put(&conf, "22G", "4G");
@@ -50,7 +41,7 @@ async fn a_durable_node_that_is_started_again_loses_nothing() {
         "--storage",
         "512MiB",
     ];
-    home.json(&[&provision[..], &agents].concat());
+    home.json(&[&provision[..], &AGENTS].concat());
     let mut clients = Vec::new();
     for agent in ["alice", "bob"] {
         let mut command = home.command(program::find("wagglebus").unwrap());

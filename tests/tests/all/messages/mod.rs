@@ -77,5 +77,5 @@ async fn a_message_arrives_as_it_was_sent_and_is_done_once() {
         ("hello \u{1} 🐝\n", Priority::High)
     );
     ack(&bob, item).await;
-    assert_eq!(fleet.unsettled("alice").await.unwrap(), 0);
+    fleet.until_settled("bob", WITHIN).await.unwrap();
 }

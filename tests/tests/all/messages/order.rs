@@ -57,7 +57,7 @@ async fn several_at_once_come_in_order_and_come_back_in_order_after_a_kill() {
         assert_eq!((item.delivery, item.redelivered), expected, "{n}");
         ack(&bob, item).await;
     }
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+    fleet.until_settled("bob", WITHIN).await.unwrap();
 }
 
 #[tokio::test]

@@ -39,5 +39,5 @@ async fn the_last_words_of_a_stopped_agent_count() {
         }
     };
     tokio::time::timeout(WITHIN, done).await.unwrap();
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+    fleet.until_settled("bob", WITHIN).await.unwrap();
 }

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use wagglebus_harness::fleet::{Fleet, Options};
 
-use crate::program::{Program, repository};
+use crate::program::{Program, WITHIN, repository};
 
 const BASH: &str = "examples/01-bash-stdio/agent.sh";
 const HTTP: &str = "examples/02-python-http/agent.py";
@@ -42,7 +42,7 @@ async fn every_priority_and_type_is_proven_and_answered() {
     assert_eq!((count("sent"), count("received")), (16, 8), "{said}");
     assert_eq!(said.matches(": injected").count(), 16, "{said}");
     for name in ["asker", "bash"] {
-        assert_eq!(fleet.unsettled(name).await.unwrap(), 0, "{name}");
+        fleet.until_settled(name, WITHIN).await.unwrap();
         fleet.sidecar_mut(name).unwrap().stop().await.unwrap();
     }
     assert!(fleet.dead_letters(None).await.unwrap().is_empty());

@@ -117,7 +117,7 @@ async fn the_typescript_agent_answers_questions_and_tasks() {
         assert!(answer.content.ends_with("quo vadis? 🐝"), "{answer:?}");
     }
     assert_eq!(agent.terminate().await, Some(0));
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0);
+    fleet.until_settled("bob", WITHIN).await.unwrap();
 }
 
 /// A question that comes again after its answer was sent, to an agent that now finds other words.

@@ -69,7 +69,7 @@ async fn unread_mail_becomes_a_dead_letter_before_the_stream_drops_it() {
         }
     };
     tokio::time::timeout(WITHIN, explained).await.unwrap();
-    assert_eq!(fleet.unsettled("bob").await.unwrap(), 0, "it never comes");
+    fleet.until_settled("bob", WITHIN).await.unwrap();
     let rest = letters.consumer_names().next().await;
     assert!(rest.is_none(), "nothing is left behind");
 }

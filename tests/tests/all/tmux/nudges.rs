@@ -58,7 +58,8 @@ async fn auto_shows_texts_until_the_agent_takes_one_by_itself() {
     let submits = reader.submitted(2).await;
     assert!(submits[1].contains("1 message waits"), "{submits:?}");
     send(&alice, &draft("bob", Priority::High, "short")).await;
-    assert!(reader.submitted(3).await[2].contains("| short"));
+    let submits = reader.submitted(3).await;
+    assert!(submits[2].contains("| short"), "{submits:?}");
     let item = take(&bob, 1).await.remove(0);
     assert_eq!((item.message.id, item.delivery), (long.id, 1));
     ack(&bob, &item).await;

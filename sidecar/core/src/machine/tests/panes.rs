@@ -68,7 +68,7 @@ fn looks(effects: &[Effect]) -> bool {
 
 fn nudge(effects: &[Effect]) -> Option<Mail> {
     effects.iter().find_map(|effect| match effect {
-        Effect::Nudge { mail, .. } => Some(*mail),
+        Effect::Nudge { nudge, .. } => Some(nudge.mail),
         _ => None,
     })
 }
@@ -285,10 +285,39 @@ fn a_nudged_pane_is_told_of_mail_and_nothing_is_fetched() {
         urgent: 3,
     };
     assert_eq!(nudge(&effects), Some(mail));
-    assert_eq!(nudge(&told(&mut rig, PaneNews::Nudged)), None, "once");
+    assert_eq!(
+        nudge(&told(&mut rig, PaneNews::Nudged { number: 1 })),
+        None,
+        "once"
+    );
     let effects = rig.pass(10_000);
     assert!(nudge(&effects).is_none() && fetching(&effects).is_none());
     assert_eq!(rig.sidecar.view(now(rig.now_ms)).nudged, Some(true));
+}
+
+#[test]
+fn mail_that_comes_while_a_nudge_is_brought_is_told_by_another() {
+    let mut rig = attached(Inject::Nudge);
+    let mail = |waiting| Mail { waiting, urgent: 0 };
+    let counted = |rig: &mut Rig, pending| {
+        let mut state = super::rig::lane_state();
+        state.pending = pending;
+        rig.step(Event::LaneChecked {
+            lane: Priority::Low,
+            state: Some(state),
+        })
+    };
+    rig.announce(Priority::Low);
+    assert_eq!(nudge(&counted(&mut rig, 1)), Some(mail(1)));
+    // The agent takes it before the bridge has said that it brought the nudge, and another message comes.
+    let taken = rig.take_one(message("alice", "bob", Priority::Low, 1));
+    rig.ack(super::rig::id(1), &taken.lease);
+    rig.announce(Priority::Low);
+    counted(&mut rig, 1);
+    let effects = told(&mut rig, PaneNews::Nudged { number: 1 });
+    assert_eq!(nudge(&effects), Some(mail(1)), "{effects:?}");
+    let effects = told(&mut rig, PaneNews::Nudged { number: 3 });
+    assert_eq!(nudge(&effects), None, "once");
 }
 
 #[test]
@@ -326,9 +355,11 @@ fn a_message_that_is_too_long_waits_for_the_agent_and_others_do_not() {
         })
     );
     rig.settled(&long.ack, Settlement::Nak { delay_ms: 0 });
-    told(&mut rig, PaneNews::Nudged);
+    told(&mut rig, PaneNews::Nudged { number: 1 });
     assert!(fetching(&seen(&mut rig, IDLE)).is_none(), "its lane waits");
-    assert_eq!(fetching(&rig.announce(Priority::High)), Some(Priority::High));
+    let effects = rig.announce(Priority::High);
+    assert_eq!(fetching(&effects), Some(Priority::High));
+    assert_eq!(nudge(&effects), None, "the other lane's is no news of this one");
     rig.step(Event::LaneFetched {
         lane: Priority::High,
         outcome: FetchOutcome::Empty,

@@ -274,7 +274,14 @@ impl Rig {
         let lane = lane_of(&fetched);
         // A redelivery is announced by nobody; the machine expects it.
         let stream_seq = (fetched.num_delivered == 1).then_some(fetched.stream_seq);
-        self.step(Event::Woken { lane, stream_seq });
+        let effects = self.step(Event::Woken { lane, stream_seq });
+        if effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::CheckLane { .. }))
+        {
+            let state = Some(lane_state());
+            self.step(Event::LaneChecked { lane, state });
+        }
         let (token, mut effects) = self.take(1, 10_000);
         while let Some(other) = fetching(&effects).filter(|other| *other != lane) {
             let outcome = FetchOutcome::Empty;

@@ -4,7 +4,7 @@ use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::{Message, Priority, decode};
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::event::PaneNews;
-use wagglebus_sidecar_core::inbox::pane::Mail;
+use wagglebus_sidecar_core::inbox::pane::Nudge;
 use wagglebus_sidecar_core::record::Key;
 use wagglebus_sidecar_core::terminal::fence::Fence;
 use wagglebus_sidecar_core::terminal::frame::Framing;
@@ -65,9 +65,10 @@ impl Work {
         self.jobs.push(job);
     }
 
-    pub(super) fn plan_nudge(&mut self, now_ms: u64, mail: Mail) {
+    pub(super) fn plan_nudge(&mut self, now_ms: u64, nudge: Nudge) {
         let is_unbegun_nudge = |job: &Job| matches!(job.what, What::Nudge(_)) && job.injection.is_unbegun();
         self.jobs.retain(|job| !is_unbegun_nudge(job));
+        let mail = nudge.mail;
         if mail.waiting == 0 || self.jobs.iter().any(|job| matches!(job.what, What::Nudge(_))) {
             return;
         }
@@ -79,7 +80,7 @@ impl Work {
         let urgent = mail.urgent > 0;
         let injection = self.injection(now_ms, urgent, &text);
         self.jobs.push(Job::new(
-            What::Nudge(Some(mail)),
+            What::Nudge(nudge.number),
             urgent,
             number,
             (fence, text),
