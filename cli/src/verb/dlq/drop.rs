@@ -3,19 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wagglebus_nats::bus::{Bus, Outgoing};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::keys::BusUser;
-use wagglebus_schemas::dead_letter::DeadLetter;
-use wagglebus_schemas::reason::DeadReason;
-use wagglebus_schemas::stream::Stream;
-use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{AgentId, Hive, Id, Timestamp, headers};
+use wagglebus_schemas::Id;
 
 use super::choice::Choice;
-use super::letters;
 use super::letters::{Found, with_id};
-use super::publish::store;
+use super::{letters, mark};
 use crate::failure::Failure;
 use crate::filter::now;
 use crate::output::Output;
@@ -76,7 +70,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         }
         Ok(())
     } else {
-        mark(&args, session, &chosen, &mut items, output).await
+        put_away(&args, session, &chosen, &mut items, output).await
     };
     // Also when a later one failed: what was dropped is dropped.
     if output.json() {
@@ -104,7 +98,7 @@ fn chosen<'a>(args: &Args, letters: &'a [Found]) -> Result<Vec<&'a Found>, Failu
         .collect())
 }
 
-async fn mark(
+async fn put_away(
     args: &Args,
     session: &Session,
     chosen: &[&Found],
@@ -118,61 +112,16 @@ async fn mark(
     let connection = args.bus.connect(session, BusUser::Admin).await?;
     let (bus, _late) = JetStream::new(connection.clone());
     for found in chosen {
-        let mark = drop_of(hive, found, &args.why, Id::from_uuid(uuid::Uuid::now_v7()), now());
-        put(&bus, hive, &mark).await?;
+        let mark = mark::drop_of(hive, found, &args.why, Id::from_uuid(uuid::Uuid::now_v7()), now());
+        mark::put(&bus, hive, &mark).await.map_err(|failed| {
+            failed
+                .failure()
+                .fix("repeat it: what is dropped already stays so; what runs: wagglebus doctor")
+        })?;
         tell(found, "dropped", items, output)?;
     }
     connection.close().await;
     Ok(())
-}
-
-async fn put(bus: &impl Bus, hive: &Hive, mark: &DeadLetter) -> Result<(), Failure> {
-    let subject = Subject::Dlq {
-        reason: DeadReason::Operator,
-        from: AgentId::operator(),
-    };
-    let subject = subject.build(hive);
-    let record = Outgoing {
-        id: mark.id,
-        expected_stream: Some(Stream::Dlq.name(hive)),
-        headers: vec![
-            (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
-            (headers::CE_ID, mark.id.to_string()),
-            (headers::CE_TYPE, "io.wagglebus.dead_letter.v1.dead_letter".into()),
-            (headers::CE_SOURCE, format!("/{hive}/{}", mark.agent)),
-            (headers::CE_TIME, mark.at.to_string()),
-        ],
-        subject,
-        payload: serde_json::to_vec(mark).unwrap_or_default().into(),
-        expected_last_subject_seq: None,
-    };
-    let stored = store(bus, record).await;
-    stored.map(|_| ()).map_err(|failed| {
-        failed
-            .failure()
-            .fix("repeat it: what is dropped already stays so; what runs: wagglebus doctor")
-    })
-}
-
-/// The letter of the operator that hides a letter.
-fn drop_of(hive: &Hive, found: &Found, why: &str, id: Id, at: Timestamp) -> DeadLetter {
-    DeadLetter {
-        id,
-        message_id: found.letter.message_id,
-        stream: Stream::Dlq.name(hive),
-        stream_seq: found.seq,
-        subject: found.subject.clone(),
-        agent: AgentId::operator(),
-        reason: DeadReason::Operator,
-        delivery: 0,
-        detail: if why.is_empty() {
-            "dropped".into()
-        } else {
-            why.to_owned()
-        },
-        body_base64: None,
-        at,
-    }
 }
 
 fn tell(found: &Found, what: &str, items: &mut Vec<Value>, output: &mut Output) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use crate::target::BusArgs;
 /// Write dead letters to a file, one JSON object a line: the letter, and what the message said
 ///
 /// `letter` is the record as it lies in the stream, `message` the original as JSON, `text` its bytes as text where they
-/// are no JSON, `dropped` the time since which it is put away; what does not exist is null.
+/// are no JSON, `dropped` the time since which it is put away, `retried` what was sent instead; what does not exist is null.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   wagglebus dlq export dead.jsonl --older 60d
@@ -79,7 +79,8 @@ fn line(found: &Found) -> Value {
         None => original.and_then(|bytes| String::from_utf8(bytes).ok()),
     };
     let dropped = found.dropped.as_ref().map(|mark| mark.at);
-    json!({ "letter": found.body, "message": message, "text": text, "dropped": dropped })
+    let retried: Vec<Value> = found.retried.iter().map(|retried| retried.json()).collect();
+    json!({ "letter": found.body, "message": message, "text": text, "dropped": dropped, "retried": retried })
 }
 
 #[cfg(test)]
@@ -102,7 +103,7 @@ mod tests {
             let line = line(&found(original));
             assert_eq!((&line["message"], &line["text"]), (&message, &text));
             assert_eq!(line["letter"]["extra"], 1, "unknown fields survive");
-            assert_eq!(line["dropped"], Value::Null);
+            assert_eq!((&line["dropped"], &line["retried"]), (&Value::Null, &json!([])));
         }
     }
 

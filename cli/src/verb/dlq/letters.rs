@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, decode, strict_json};
 
+use super::mark;
+use super::mark::{Mark, Retried};
 use crate::failure::Failure;
 use crate::reader::{Reader, Stored};
 
@@ -31,6 +32,8 @@ pub(super) struct Found {
     pub(super) subject: String,
     /// What the operator said when it was dropped (ADR 26).
     pub(super) dropped: Option<DeadLetter>,
+    /// The messages that were sent instead, oldest first (ADR 33).
+    pub(super) retried: Vec<Retried>,
 }
 
 /// The letters, oldest first, and what was found beside them.
@@ -47,12 +50,12 @@ pub(super) async fn read(reader: &Reader, hive: &Hive) -> Result<(Vec<Found>, Ve
 }
 
 /// A writer that got no ack writes again under another id: doubles have the same origin and the same recipient. What
-/// the operator dropped is marked by a letter of the operator about the letter.
+/// the operator dropped or sent again is marked by a letter of the operator about the letter.
 fn understand(hive: &Hive, stored: &[Stored]) -> (Vec<Found>, Vec<String>) {
     let mut letters: Vec<Found> = Vec::new();
     let mut odd = Vec::new();
     let mut places: BTreeMap<Origin, usize> = BTreeMap::new();
-    let mut dropped: BTreeMap<u64, DeadLetter> = BTreeMap::new();
+    let mut marks: BTreeMap<u64, Vec<Mark>> = BTreeMap::new();
     let own = Stream::Dlq.name(hive);
     for stored in stored {
         let found = match letter(hive, stored) {
@@ -62,8 +65,8 @@ fn understand(hive: &Hive, stored: &[Stored]) -> (Vec<Found>, Vec<String>) {
                 continue;
             }
         };
-        if is_drop(&found.letter, &own) {
-            dropped.insert(found.letter.stream_seq, found.letter);
+        if let Some(mark) = mark::read(&found.letter, &found.body, &own) {
+            marks.entry(found.letter.stream_seq).or_default().push(mark);
             continue;
         }
         places.entry(origin(&found.letter)).or_insert_with(|| {
@@ -71,16 +74,21 @@ fn understand(hive: &Hive, stored: &[Stored]) -> (Vec<Found>, Vec<String>) {
             letters.len().saturating_sub(1)
         });
     }
-    // A drop names one of the doubles and means the letter.
+    // A mark names one of the doubles and means the letter.
     for stored in stored {
-        let Some(mark) = dropped.get(&stored.seq) else {
+        let Some(marks) = marks.remove(&stored.seq) else {
             continue;
         };
         let place = letter(hive, stored)
             .ok()
             .and_then(|found| places.get(&origin(&found.letter)).copied());
         if let Some(found) = place.and_then(|place| letters.get_mut(place)) {
-            found.dropped = Some(mark.clone());
+            for mark in marks {
+                match mark {
+                    Mark::Dropped(letter) => found.dropped = Some(letter),
+                    Mark::Retried(retried) => found.retried.push(retried),
+                }
+            }
         }
     }
     (letters, odd)
@@ -91,11 +99,6 @@ type Origin = (String, u64, AgentId);
 
 fn origin(letter: &DeadLetter) -> Origin {
     (letter.stream.clone(), letter.stream_seq, letter.agent.clone())
-}
-
-/// Only the operator drops letters, and nobody else can write under that name.
-fn is_drop(letter: &DeadLetter, dlq: &str) -> bool {
-    letter.stream == dlq && letter.reason == DeadReason::Operator && letter.agent == AgentId::operator()
 }
 
 /// The writer's name stands in the subject, where nobody can forge it: it must be the agent that the letter names.
@@ -113,6 +116,7 @@ fn letter(hive: &Hive, stored: &Stored) -> Result<Found, String> {
         seq: stored.seq,
         subject: stored.subject.clone(),
         dropped: None,
+        retried: Vec::new(),
     })
 }
 
@@ -120,6 +124,18 @@ impl Found {
     /// Whether this is the dead letter, or the dead letter of the message, with this id.
     pub(super) fn is(&self, id: Id) -> bool {
         self.letter.id == id || self.letter.message_id == Some(id)
+    }
+
+    /// The letter as it lies in the stream, and what was sent instead.
+    pub(super) fn json(&self) -> Value {
+        let mut body = self.body.clone();
+        if let Some(object) = body.as_object_mut().filter(|_| !self.retried.is_empty()) {
+            object.insert(
+                "retried".into(),
+                self.retried.iter().map(|retried| retried.json()).collect(),
+            );
+        }
+        body
     }
 
     /// Who sent the dead message, as its subject says.
@@ -148,6 +164,7 @@ pub(super) fn with_id(letters: &[Found], id: Id) -> Result<Vec<&Found>, Failure>
 #[cfg(test)]
 pub(super) mod tests {
     use serde_json::json;
+    use wagglebus_schemas::Timestamp;
 
     use super::*;
 
@@ -218,6 +235,36 @@ pub(super) mod tests {
                 "{subject} {mark}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_sent_again_is_told_with_its_new_id_and_nobody_else_can_say_so() {
+        let letter = body("wb.msg.bob.high.alice", Some(b"{}"));
+        let own = stored(1, "wb.dlq.max_deliver.bob", &letter);
+        let hive = Hive::default();
+        let letters = |marks: &[(&str, Value)]| {
+            let marks = marks.iter().zip(2..);
+            let marks = marks.map(|((subject, mark), seq)| stored(seq, subject, mark));
+            let all: Vec<Stored> = [own.clone()].into_iter().chain(marks).collect();
+            understand(&hive, &all).0
+        };
+        let (first, second): (Id, Id) = (MESSAGE.parse().unwrap(), LETTER.parse().unwrap());
+        let retry = |new: Id| json!(mark::retry_of(&hive, &found(None), new, second, Timestamp::EPOCH));
+        let retries = "wb.dlq.superseded.operator";
+        let told = letters(&[(retries, retry(first)), (retries, retry(second))]);
+        let at = Timestamp::EPOCH;
+        let expected = [Retried { id: first, at }, Retried { id: second, at }];
+        assert_eq!((told.len(), &told[0].retried[..]), (1, &expected[..]));
+        assert_eq!(told[0].json()["retried"][1], json!({ "id": second, "at": at }));
+        assert!(told[0].dropped.is_none() && told[0].body == letter);
+        let mut forged = retry(first);
+        forged["agent"] = json!("mallory");
+        let told = letters(&[
+            ("wb.dlq.superseded.mallory", forged),
+            ("wb.dlq.superseded.mallory", retry(first)),
+        ]);
+        assert!(told.iter().all(|found| found.retried.is_empty()));
+        assert_eq!(told[0].json(), letter, "as it lies there");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> 
     letters.retain(|found| found.dropped.is_some() == args.dropped && args.choice.takes(found));
     let newest = letters.split_off(letters.len().saturating_sub(args.last));
     if output.json() {
-        let items: Vec<Value> = newest.into_iter().map(|found| found.body).collect();
+        let items: Vec<Value> = newest.iter().map(Found::json).collect();
         output.record(&json!({ "items": items, "next_cursor": null }))?;
         return Ok(());
     }
@@ -42,7 +42,9 @@ pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> 
         output.note("no dead letters")?;
         return Ok(());
     }
-    let mut rows = table(["MESSAGE", "AT", "FROM", "TO", "REASON", "DELIVERY", "DETAIL"]);
+    let mut rows = table([
+        "MESSAGE", "AT", "FROM", "TO", "REASON", "DELIVERY", "RETRIED", "DETAIL",
+    ]);
     for found in &newest {
         rows.add_row(row(found, session));
     }
@@ -54,11 +56,12 @@ pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> 
     Ok(())
 }
 
-fn row(found: &Found, session: &Session) -> [String; 7] {
+fn row(found: &Found, session: &Session) -> [String; 8] {
     let letter = &found.letter;
     // What could not be read has no id of its own.
     let id = letter.message_id.unwrap_or(letter.id);
     let sender = found.sender(session.places().hive());
+    let retried = found.retried.last();
     [
         id.to_string(),
         letter.at.to_string(),
@@ -66,6 +69,7 @@ fn row(found: &Found, session: &Session) -> [String; 7] {
         letter.agent.to_string(),
         letter.reason.to_string(),
         letter.delivery.to_string(),
+        retried.map_or_else(|| "-".into(), |retried| retried.id.to_string()),
         printable::line(&letter.detail, DETAIL_CHARS),
     ]
 }

@@ -5,6 +5,7 @@ mod drop;
 mod export;
 mod letters;
 mod ls;
+mod mark;
 mod publish;
 mod renew;
 mod retry;

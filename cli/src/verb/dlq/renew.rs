@@ -110,6 +110,7 @@ mod tests {
                 seq: 1,
                 subject: "wb.dlq.max_deliver.bob".into(),
                 dropped: None,
+                retried: Vec::new(),
             },
             NEW.parse().unwrap(),
             Timestamp::EPOCH,

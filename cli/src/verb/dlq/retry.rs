@@ -1,18 +1,19 @@
 //! `dlq retry`: publishes dead messages again, as new messages of their senders.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::keys::BusUser;
-use wagglebus_schemas::{Id, Timestamp};
+use wagglebus_schemas::Id;
 
-use super::letters;
-use super::letters::with_id;
+use super::letters::{Found, with_id};
+use super::mark::Retried;
 use super::publish::publish;
 use super::renew::{Renewed, renew};
+use super::{letters, mark};
 use crate::failure::Failure;
+use crate::filter::now;
 use crate::output::Output;
 use crate::session::Session;
 use crate::target::BusArgs;
@@ -21,7 +22,8 @@ use crate::value;
 /// Send dead messages again: new ids, same sender, recipient, text and conversation; metadata.retry_of names the old one
 ///
 /// It goes to the recipient as if its sender had sent it once more: published by the administrator under the sender's
-/// subject. A time after which it was not to be delivered (metadata.expires_at) is left out. The dead letter stays.
+/// subject. A time after which it was not to be delivered (metadata.expires_at) is left out. The dead letter stays, and
+/// shows what was sent instead; to send that once more needs --again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The messages, or the dead letters themselves
@@ -33,6 +35,9 @@ pub(crate) struct Args {
     /// Send several
     #[arg(long)]
     yes: bool,
+    /// Also what was sent again before
+    #[arg(long)]
+    again: bool,
     /// The new message's id, for one dead letter: to repeat a retry of which nobody knows whether it was stored
     #[arg(long, value_name = "UUID", conflicts_with = "yes")]
     id: Option<String>,
@@ -55,11 +60,14 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
                 return Err(Failure::invalid(format!("{new} is the id of the dead message"))
                     .fix("leave --id out: a retry is a new message"));
             }
-            let message = renew(hive, found, new, now()?).map_err(|why| {
+            if let Some(before) = found.retried.last().filter(|_| !args.again && given.is_none()) {
+                return Err(sent_before(id, *before));
+            }
+            let message = renew(hive, found, new, now()).map_err(|why| {
                 Failure::invalid(format!("{id} cannot be sent again: {why}"))
                     .fix(format!("see it: wagglebus dlq show {id}"))
             })?;
-            renewed.entry(found.letter.id).or_insert((id, message));
+            renewed.entry(found.letter.id).or_insert((id, found, message));
         }
     }
     if renewed.len() > 1 && given.is_some() {
@@ -86,7 +94,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
 async fn send(
     args: &Args,
     session: &Session,
-    renewed: impl Iterator<Item = (Id, Renewed)>,
+    renewed: impl Iterator<Item = (Id, &Found, Renewed)>,
     items: &mut Vec<Value>,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -94,7 +102,7 @@ async fn send(
     // Only the administrator may publish under another's name.
     let connection = args.bus.connect(session, BusUser::Admin).await?;
     let (bus, _late) = JetStream::new(connection.clone());
-    for (old, renewed) in renewed {
+    for (old, found, renewed) in renewed {
         let message = &renewed.message;
         if renewed.expired {
             output.note(format!("{old}: its expires_at is left out"))?;
@@ -105,6 +113,16 @@ async fn send(
             output.note(format!("would be sent: {note}"))?;
             continue;
         }
+        if found.retried.iter().any(|before| before.id == message.id) {
+            tell(
+                json!({ "retry_of": old, "id": message.id }),
+                message.id,
+                items,
+                output,
+            )?;
+            output.note("note: sent before under this id; nothing was sent now")?;
+            continue;
+        }
         let stored = match publish(&bus, hive, &renewed).await {
             Ok(stored) => stored,
             Err(failed) => return Err(failed.explain(old, message.id)),
@@ -112,18 +130,40 @@ async fn send(
         if stored.duplicate {
             output.note("note: sent before under this id; it is delivered once")?;
         }
-        items.push(json!({ "retry_of": old, "id": message.id, "stream_seq": stored.seq }));
+        let item = json!({ "retry_of": old, "id": message.id, "stream_seq": stored.seq });
+        tell(item, message.id, items, output)?;
         if !output.json() {
-            output.line(format!("{} stored", message.id))?;
             output.note(note)?;
+        }
+        let own = Id::from_uuid(uuid::Uuid::now_v7());
+        let mark = mark::retry_of(hive, found, message.id, own, now());
+        if let Err(failed) = mark::put(&bus, hive, &mark).await {
+            // It is on its way all the same.
+            let why = failed.failure().what();
+            output.note(format!(
+                "note: the dead letter does not show it: {why}; do not retry it again"
+            ))?;
         }
     }
     connection.close().await;
     Ok(())
 }
 
-fn now() -> Result<Timestamp, Failure> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-        .map_err(|error| Failure::caused(&error))
+/// Tells of a message that is stored.
+fn tell(item: Value, id: Id, items: &mut Vec<Value>, output: &mut Output) -> Result<(), Failure> {
+    items.push(item);
+    if !output.json() {
+        output.line(format!("{id} stored"))?;
+    }
+    Ok(())
+}
+
+fn sent_before(old: Id, before: Retried) -> Failure {
+    let Retried { id, at } = before;
+    Failure::refused_text(format!("{old} was sent again before, as {id} at {at}"))
+        .details(json!({ "retry_of": old, "id": id, "at": at }))
+        .fix(format!(
+            "see whether that one is done: wagglebus history --everybody --since {at}; send it once more: wagglebus dlq \
+             retry --again {old}"
+        ))
 }

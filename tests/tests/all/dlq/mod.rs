@@ -186,5 +186,33 @@ async fn a_dead_message_is_delivered_as_a_new_one_of_its_sender() {
     as_it_was.metadata.insert("retry_of".into(), json!(id));
     assert_eq!(message, &as_it_was);
     ack(&bob, item).await;
+
+    // What was sent once is told, and sent no second time unless that is asked for.
+    let new = answer["items"][0]["id"].as_str().unwrap();
+    assert_eq!(run(&fleet, &["show", &id]).1["items"][0]["retried"][0]["id"], new);
+    let before = stored().await.state.last_sequence;
+    for again in [
+        &["retry", &id][..],
+        &["retry", "--dry-run", &id],
+        &["retry", "--yes", letter],
+    ] {
+        let (code, _, stderr) = run(&fleet, again);
+        assert!(
+            code == 6 && stderr.contains(new) && stderr.contains("--again"),
+            "{stderr}"
+        );
+    }
+    let (code, answer, stderr) = run(&fleet, &["retry", &id, "--id", new]);
+    assert_eq!((code, &answer["items"][0]["id"]), (0, &json!(new)), "{stderr}");
+    assert_eq!(stored().await.state.last_sequence, before, "nothing was sent");
+    assert_eq!(run(&fleet, &["retry", "--again", &id]).0, 0);
+    let items = take(&bob, 8).await;
+    let [item] = &items[..] else { panic!("{items:?}") };
+    let retried = run(&fleet, &["ls"]).1["items"][0]["retried"].clone();
+    assert_eq!(
+        [&retried[0]["id"], &retried[1]["id"]],
+        [&json!(new), &json!(item.message.id)]
+    );
+    ack(&bob, item).await;
     fleet.until_settled("bob", WITHIN).await.unwrap();
 }
