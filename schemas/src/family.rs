@@ -12,6 +12,10 @@ pub enum Family {
     Room,
     /// See [`Subject::Receipt`].
     Receipt,
+    /// See [`Subject::Task`].
+    Task,
+    /// See [`Subject::Event`].
+    Event,
     /// See [`Subject::Report`].
     Report,
     /// See [`Subject::Dlq`].
@@ -43,6 +47,8 @@ impl Family {
         Self::Message,
         Self::Room,
         Self::Receipt,
+        Self::Task,
+        Self::Event,
         Self::Report,
         Self::Dlq,
         Self::Heartbeat,
@@ -57,6 +63,8 @@ impl Family {
             Self::Message => "message",
             Self::Room => "room",
             Self::Receipt => "receipt",
+            Self::Task => "task",
+            Self::Event => "event",
             Self::Report => "report",
             Self::Dlq => "dlq",
             Self::Heartbeat => "heartbeat",
@@ -72,6 +80,8 @@ impl Family {
             Self::Message => "{hive}.msg.{to}.{priority}.{from}",
             Self::Room => "{hive}.room.{room}.{priority}.{from}",
             Self::Receipt => "{hive}.receipt.{to}.{receipt_level}.{from}",
+            Self::Task => "{hive}.task.{task_verb}.{priority}.{from}",
+            Self::Event => "{hive}.event.{event_kind}.coordinator",
             Self::Report => "{hive}.report.{report_kind}.{from}",
             Self::Dlq => "{hive}.dlq.{dead_reason}.{from}",
             Self::Heartbeat => "{hive}.hb.{from}",
@@ -86,7 +96,8 @@ impl Family {
         match self {
             Self::Message | Self::Room => Carrier::Stream(Stream::Messages),
             Self::Receipt => Carrier::Stream(Stream::Receipts),
-            Self::Report => Carrier::Stream(Stream::Tasks),
+            Self::Task | Self::Report => Carrier::Stream(Stream::Tasks),
+            Self::Event => Carrier::Stream(Stream::Events),
             Self::Dlq => Carrier::Stream(Stream::Dlq),
             Self::Heartbeat | Self::WakeMessage | Self::WakeReceipt => Carrier::Live,
             Self::Api => Carrier::Request,
@@ -99,7 +110,8 @@ impl Family {
             Self::Message | Self::Room => "the sender's sidecar",
             Self::Receipt => "the recipient's sidecar, or the coordinator",
             Self::Dlq => "the recipient's sidecar",
-            Self::Report | Self::Heartbeat | Self::Api => "every sidecar",
+            Self::Task | Self::Report | Self::Heartbeat | Self::Api => "every sidecar",
+            Self::Event => "the leading coordinator",
             Self::WakeMessage | Self::WakeReceipt => "nats-server, by republishing",
         }
     }
@@ -111,7 +123,8 @@ impl Family {
             Self::Room => "the sidecar of each member, from its four lane consumers",
             Self::Receipt => "the sidecar of the message's sender, from its receipts consumer",
             Self::Dlq => "the operator",
-            Self::Report | Self::Heartbeat | Self::Api => "the coordinator",
+            Self::Task | Self::Report | Self::Heartbeat | Self::Api => "the coordinator",
+            Self::Event => "every coordinator",
             Self::WakeMessage | Self::WakeReceipt => "the sidecar named in the subject",
         }
     }
@@ -122,6 +135,10 @@ impl Family {
             Self::Message => "Messages to one agent: its inbox and its history in one.",
             Self::Room => "Messages to a room; each member reads them in its own lanes.",
             Self::Receipt => "Receipts to the sender of a message: how far it came, or why not.",
+            Self::Task => {
+                "Commands about tasks; each gets a verdict, which is a receipt from the coordinator."
+            }
+            Self::Event => "The coordinator's log: what was decided, and what every state follows from.",
             Self::Report => "Reports of agents to the coordinator.",
             Self::Dlq => "Dead letters, written by the dead message's recipient.",
             Self::Heartbeat => "What a sidecar says of itself, every three seconds and on change.",
@@ -143,6 +160,8 @@ impl Subject {
             Self::Message { .. } => Family::Message,
             Self::Room { .. } => Family::Room,
             Self::Receipt { .. } => Family::Receipt,
+            Self::Task { .. } => Family::Task,
+            Self::Event { .. } => Family::Event,
             Self::Report { .. } => Family::Report,
             Self::Dlq { .. } => Family::Dlq,
             Self::Heartbeat { .. } => Family::Heartbeat,

@@ -5,9 +5,9 @@
 //!
 //! | area | modules |
 //! |---|---|
-//! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`] |
+//! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`error`], [`api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`event`], [`error`], [`api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -23,6 +23,7 @@ pub mod address;
 pub mod agent;
 pub mod api;
 pub mod bridge;
+pub mod command;
 pub mod conversation;
 pub mod dead_letter;
 pub mod decode;
@@ -30,6 +31,7 @@ pub mod draft;
 mod encoded;
 pub mod enrolment;
 pub mod error;
+pub mod event;
 pub mod failure;
 pub mod family;
 pub mod generate;
@@ -42,6 +44,7 @@ pub mod level;
 pub mod limits;
 pub mod message;
 mod newtype;
+pub mod number;
 pub mod permission;
 pub mod places;
 pub mod priority;
@@ -53,10 +56,12 @@ pub mod state;
 pub mod stream;
 pub mod strict_json;
 pub mod subject;
+pub mod task;
 pub mod time;
 mod vocabulary;
 
 pub use address::Recipient;
+pub use command::Command;
 pub use draft::Draft;
 pub use error::{ErrorBody, ErrorCode};
 pub use hive::Hive;
@@ -64,5 +69,6 @@ pub use id::{AgentId, CapabilityName, Id, RoomName};
 pub use level::Level;
 pub use message::Message;
 pub use priority::Priority;
+pub use task::{Task, TaskDraft};
 pub use time::Timestamp;
 pub use vocabulary::UnknownWord;

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use crate::agent::Agent;
 use crate::api::{InboxItem, Trace};
+use crate::command::Command;
 use crate::conversation::Conversation;
 use crate::dead_letter::DeadLetter;
 use crate::decode::{self, DecodeError};
 use crate::draft::Draft;
 use crate::enrolment::Enrolment;
 use crate::error::ErrorBody;
+use crate::event::Event;
 use crate::failure::Failure;
 use crate::family::Family;
 use crate::heartbeat::Heartbeat;
@@ -22,6 +24,7 @@ use crate::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, LINE_BYTES_MAX, MESSAGE_BYTES_MAX
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::stream::Bucket;
+use crate::task::{Task, TaskDraft};
 
 /// Where a type of record travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +106,25 @@ pub const RECORD_TYPES: &[RecordType] = &[
         Place::Subjects(&[Family::Report]),
         "the sidecar that failed",
         ACCOUNT_PAYLOAD_BYTES_MAX,
+    ),
+    RecordType::new::<TaskDraft>(
+        "task_draft",
+        Place::Subjects(&[Family::Task]),
+        "the submitter's sidecar",
+        ACCOUNT_PAYLOAD_BYTES_MAX,
+    ),
+    RecordType::new::<Command>(
+        "command",
+        Place::Subjects(&[Family::Task]),
+        "the sidecar of whoever asks",
+        ACCOUNT_PAYLOAD_BYTES_MAX,
+    ),
+    RecordType::new::<Task>("task", Place::Answer, "the coordinator", LINE_BYTES_MAX),
+    RecordType::new::<Event>(
+        "event",
+        Place::Subjects(&[Family::Event]),
+        "the leading coordinator",
+        LINE_BYTES_MAX,
     ),
     RecordType::new::<Conversation>(
         "conversation",

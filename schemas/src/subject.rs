@@ -2,6 +2,8 @@
 //!
 //! The sender's token is always last, so that a permission can say who may speak as whom (DESIGN 3.3).
 
+use crate::command::TaskVerb;
+use crate::event::EventKind;
 use crate::hive::Hive;
 use crate::id::{AgentId, NameError, RoomName};
 use crate::level::ReceiptLevel;
@@ -73,6 +75,20 @@ pub enum Subject {
         /// Who reports.
         from: AgentId,
     },
+    /// `task.<verb>.<priority>.<from>`: a command about a task.
+    Task {
+        /// What it asks.
+        verb: TaskVerb,
+        /// How important it is.
+        priority: Priority,
+        /// Who asks.
+        from: AgentId,
+    },
+    /// `event.<kind>.coordinator`: a line of the coordinator's log.
+    Event {
+        /// What it is about.
+        kind: EventKind,
+    },
     /// `report.<kind>.<from>`: a report to the coordinator.
     Report {
         /// What it is about.
@@ -142,6 +158,8 @@ impl Subject {
             Self::Message { to, priority, from } => format!("{hive}.msg.{to}.{priority}.{from}"),
             Self::Room { room, priority, from } => format!("{hive}.room.{room}.{priority}.{from}"),
             Self::Receipt { to, level, from } => format!("{hive}.receipt.{to}.{level}.{from}"),
+            Self::Task { verb, priority, from } => format!("{hive}.task.{verb}.{priority}.{from}"),
+            Self::Event { kind } => format!("{hive}.event.{kind}.coordinator"),
             Self::Report { kind, from } => format!("{hive}.report.{kind}.{from}"),
             Self::Dlq { reason, from } => format!("{hive}.dlq.{reason}.{from}"),
             Self::Heartbeat { from } => format!("{hive}.hb.{from}"),
@@ -181,6 +199,12 @@ impl Subject {
                 level: level.parse()?,
                 from: from.parse()?,
             },
+            ["task", verb, priority, from] => Self::Task {
+                verb: verb.parse()?,
+                priority: priority.parse()?,
+                from: from.parse()?,
+            },
+            ["event", kind, "coordinator"] => Self::Event { kind: kind.parse()? },
             ["report", kind, from] => Self::Report {
                 kind: kind.parse()?,
                 from: from.parse()?,
@@ -212,11 +236,13 @@ impl Subject {
             Self::Message { from, .. }
             | Self::Room { from, .. }
             | Self::Receipt { from, .. }
+            | Self::Task { from, .. }
             | Self::Report { from, .. }
             | Self::Dlq { from, .. }
             | Self::Heartbeat { from }
             | Self::Api { from, .. } => Some(from),
-            Self::WakeMessage { .. } | Self::WakeReceipt { .. } => None,
+            // Only the coordinator can write its log.
+            Self::Event { .. } | Self::WakeMessage { .. } | Self::WakeReceipt { .. } => None,
         }
     }
 }
@@ -243,6 +269,11 @@ pub mod filter {
     /// Every wake of an agent.
     pub fn wakes(hive: &Hive, agent: &AgentId) -> String {
         format!("{hive}.wake.*.{agent}.*")
+    }
+
+    /// Every command about a task, and no report.
+    pub fn commands(hive: &Hive) -> String {
+        format!("{hive}.task.>")
     }
 
     /// Every heartbeat.
@@ -279,7 +310,8 @@ mod tests {
             "wb.msg.bob.>",
             "wb.msg.bob.soon.alice",
             "wb.msg..normal.alice",
-            "wb.event.task.coordinator",
+            "wb.event.task.alice",
+            "wb.task.submit.soon.alice",
             "acme.msg.bob.normal.alice",
             "wb.msg.Bob.normal.alice",
             "wb.receipt.bob.stored.alice",
@@ -295,6 +327,7 @@ mod tests {
             "wb.msg.bob.urgent.alice",
             "wb.room.all.low.alice",
             "wb.dlq.refused.alice",
+            "wb.task.accept.high.alice",
             "wb.hb.alice",
         ] {
             let parsed = Subject::parse(&hive, subject).unwrap();

@@ -75,6 +75,8 @@ impl Archive {
                 from == agent || member.is_some_and(|member| stored.seq > member.joined)
             }
             Subject::Receipt { .. }
+            | Subject::Task { .. }
+            | Subject::Event { .. }
             | Subject::Report { .. }
             | Subject::Dlq { .. }
             | Subject::Heartbeat { .. }

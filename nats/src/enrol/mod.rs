@@ -36,6 +36,8 @@ pub use register::register;
 
 /// Logins and records under way at one time.
 const CONCURRENCY: usize = 8;
+/// Most further reloads for accounts that came without their imports.
+const RELOADS: usize = 3;
 
 /// Our own running nats-server, as `bus.json` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,14 +236,15 @@ impl Enroller<'_> {
             private_file::replace(&path, text.as_bytes())?;
             return Err(refused.into());
         }
-        match self.confirm(candidates, login::soon).await {
-            Err(EnrolError::Login {
-                source: LoginError::CutOff,
-                ..
-            }) => {}
-            result => return result,
+        for _ in 0..RELOADS {
+            match self.confirm(candidates, login::soon).await {
+                Err(EnrolError::Login {
+                    source: LoginError::CutOff,
+                    ..
+                }) => reload(self.server.pid, self.server.monitor).await?,
+                result => return result,
+            }
         }
-        reload(self.server.pid, self.server.monitor).await?;
         self.confirm(candidates, login::soon).await
     }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::command::TaskVerb;
+use crate::event::EventKind;
 use crate::family::{Carrier, Family};
 use crate::headers;
 use crate::hive::Hive;
@@ -82,6 +84,8 @@ fn messages_of(family: Family) -> Vec<&'static str> {
         Family::Message
         | Family::Room
         | Family::Receipt
+        | Family::Task
+        | Family::Event
         | Family::Report
         | Family::Dlq
         | Family::Heartbeat => {
@@ -258,6 +262,8 @@ fn parameters() -> Value {
         "room": name("Room, ^[a-z0-9][a-z0-9_-]{0,62}$."),
         "priority": words("The lane.", Priority::ALL),
         "receipt_level": words("The highest level that the receipt reports.", ReceiptLevel::ALL),
+        "task_verb": words("What the command asks.", TaskVerb::ALL),
+        "event_kind": words("What the event is about.", EventKind::ALL),
         "report_kind": words("What the report is about.", ReportKind::ALL),
         "dead_reason": words("Why the message is dead.", DeadReason::ALL),
         "method": words("What is asked.", ApiMethod::ALL),

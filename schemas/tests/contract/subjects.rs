@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::event::EventKind;
 use wagglebus_schemas::family::Family;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::permission::{Grant, agent_grants, shared_grants};
@@ -115,7 +117,10 @@ fn no_agent_can_publish_as_another() {
         let template = family.template();
         let from_last = template.ends_with(".{from}");
         let from_server = matches!(family, Family::WakeMessage | Family::WakeReceipt);
-        assert!(from_last != from_server, "{family:?}: {template}");
+        // No agent is granted it, and only one may be the coordinator.
+        let log = family == Family::Event;
+        assert_eq!(log, template.ends_with(".coordinator"), "{template}");
+        assert!(log || from_last != from_server, "{family:?}: {template}");
     }
     for grant in agent_grants(&Hive::default(), &alice)
         .iter()
@@ -155,6 +160,12 @@ fn subject() -> impl Strategy<Value = Subject> {
             from
         }),
         (agent(), level(), agent()).prop_map(|(to, level, from)| Subject::Receipt { to, level, from }),
+        (select(TaskVerb::ALL), priority(), agent()).prop_map(|(verb, priority, from)| Subject::Task {
+            verb,
+            priority,
+            from
+        }),
+        select(EventKind::ALL).prop_map(|kind| Subject::Event { kind }),
         (select(ReportKind::ALL), agent()).prop_map(|(kind, from)| Subject::Report { kind, from }),
         (select(DeadReason::ALL), agent()).prop_map(|(reason, from)| Subject::Dlq { reason, from }),
         agent().prop_map(|from| Subject::Heartbeat { from }),

@@ -110,6 +110,8 @@ pub fn counts(receipt: &Receipt, message: &Subject) -> bool {
         Subject::Message { to, .. } => *to == receipt.agent || receipt.agent == AgentId::coordinator(),
         Subject::Room { .. } => true,
         Subject::Receipt { .. }
+        | Subject::Task { .. }
+        | Subject::Event { .. }
         | Subject::Report { .. }
         | Subject::Dlq { .. }
         | Subject::Heartbeat { .. }

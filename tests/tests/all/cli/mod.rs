@@ -101,16 +101,20 @@ impl Home {
         for agent in agents {
             let mut command = self.command(program::find("wagglebus").unwrap());
             command.args(["sidecar", "--agent", agent, "http"]);
-            let child = command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
+            let log = fs::File::create(self.path(&format!("{agent}.log"))).unwrap();
+            let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
             self.agents.push(child);
         }
+        let begun = self.agents.len() - agents.len();
+        let logs: Vec<PathBuf> = agents
+            .iter()
+            .map(|agent| self.path(&format!("{agent}.log")))
+            .collect();
         until(|| {
-            let ended = self.agents.iter_mut().find_map(|agent| agent.try_wait().unwrap());
-            assert!(ended.is_none(), "a sidecar ended: {ended:?}");
+            for (child, log) in self.agents[begun..].iter_mut().zip(&logs) {
+                let ended = child.try_wait().unwrap();
+                assert!(ended.is_none(), "it ended: {}", fs::read_to_string(log).unwrap());
+            }
             ready.iter().all(|file| file.exists())
         });
     }
