@@ -9,6 +9,7 @@
 //! | senders and receivers? | [`load`] |
 //! | processes struck on a schedule? | [`faults`] |
 //! | the same run again? | [`rng`] |
+//! | do the promises hold when much goes wrong? | [`torture`] |
 //! | how fast, beside direct NATS? | [`bench`] |
 
 pub mod bench;
@@ -20,3 +21,5 @@ pub mod ledger;
 pub mod load;
 pub mod rng;
 pub mod server;
+mod terminal;
+pub mod torture;

@@ -28,6 +28,7 @@ pub(crate) mod server;
 mod settle;
 pub(crate) mod status;
 mod tail;
+mod torture;
 mod trace;
 mod uninstall;
 mod up;
@@ -77,6 +78,8 @@ pub(crate) enum Verb {
     Sidecar(program::Sidecar),
     Coordinator(program::Coordinator),
     Bench(bench::Args),
+    #[command(subcommand)]
+    Torture(torture::Verb),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -144,6 +147,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Sidecar(args) => args.become_it(session),
         Verb::Coordinator(args) => args.become_it(session),
         Verb::Bench(args) => bench::run(args, output).await,
+        Verb::Torture(verb) => torture::run(verb, output).await,
         Verb::Completions(args) => completions::run(&args, output),
         Verb::Man(args) => man::run(&args, output),
         Verb::Version(args) => version::run(args, output).await,

@@ -81,6 +81,21 @@ impl Options {
         }
     }
 
+    /// Puts messages into a pane of the tmux server with this socket; `arguments` follow, such as `--inject body`.
+    #[must_use]
+    pub fn tmux(socket: &Path, pane: &str, arguments: &[&str]) -> Self {
+        let socket = socket.to_string_lossy();
+        let mode = ["tmux", "--target", pane, "--tmux-socket", &socket];
+        Self {
+            mode: mode
+                .iter()
+                .chain(arguments)
+                .map(|argument| (*argument).to_owned())
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// With further arguments before the mode.
     #[must_use]
     pub fn with(mut self, options: &[&str]) -> Self {

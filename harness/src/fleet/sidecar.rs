@@ -59,6 +59,12 @@ impl Sidecar {
         &self.state_dir
     }
 
+    /// Where its local API listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// A client of its socket, which stays the same over restarts.
     #[must_use]
     pub fn client(&self) -> Client {

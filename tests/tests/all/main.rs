@@ -23,3 +23,4 @@ mod queue;
 mod roster;
 mod tidy;
 mod tmux;
+mod torture;

@@ -5,7 +5,6 @@
 //! and without its sleeps. Its Ctrl-C, which stops an agent's work, and the start of its Python are left out: both are
 //! in its favour.
 
-mod stage;
 mod tally;
 
 use std::path::Path;
@@ -20,7 +19,7 @@ use super::Plan;
 use super::pair::Latencies;
 use super::report::{Goal, Report, Unit};
 use crate::fleet::{Fleet, Options};
-use stage::{Reader, Submit, Terminal, missing, now};
+use crate::terminal::{Reader, Submit, Terminal, missing, now};
 use tally::{Kind, Tally, number};
 
 /// The agent whose pane it is.
@@ -65,18 +64,9 @@ pub(super) async fn measure(plan: &Plan, fleet: &mut Fleet, report: &mut Report)
 
 /// The bridge without the pauses that only real programs need; nothing is left unchecked.
 fn into_pane(socket: &Path, pane: &str) -> Options {
-    let socket = socket.to_string_lossy();
-    let mode = ["tmux", "--target", pane, "--tmux-socket", &socket];
     let looks = ["--profile", "claude", "--inject", "body"];
     let pauses = ["--enter-delay", "0", "--quiet", "0"];
-    Options {
-        mode: [&mode[..], &looks, &pauses]
-            .concat()
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        ..Options::default()
-    }
+    Options::tmux(socket, pane, &[looks, pauses].concat())
 }
 
 /// The server, and a program for each way.

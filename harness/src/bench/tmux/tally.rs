@@ -1,6 +1,6 @@
 //! What became of messages that were sent to a pane: which texts came whole, which twice, and which ran together.
 
-use super::stage::Submit;
+use crate::terminal::Submit;
 
 /// Printable signs that shells, tmux and terminals take for something else, several lines of them.
 const SIGNS: &str = "$(x) `y` \" ' \\ ; # { } #{pane_id} & | < é 漢 🚀 \ttab\n@bob !urgent\n\n> line\n";

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use wagglebus_harness::fleet::Options;
+use wagglebus_harness::torture::cycles::{Plan, run};
 use wagglebus_schemas::{Level, Priority};
 
 use super::stage::{READER, Tmux, into_pane, reader_hive, send_until, until};
@@ -180,65 +180,9 @@ async fn a_tmux_server_that_ends_loses_nothing() {
 /// Eight sidecars on one server are started, killed and stopped again and again while messages come.
 #[tokio::test]
 async fn eight_sidecars_that_come_and_go_lose_double_and_join_nothing() {
-    const SIDECARS: usize = 8;
-    const ROUNDS: usize = 5;
-    let tmux = Tmux::start();
-    let names: Vec<String> = (0..SIDECARS).map(|number| format!("pane{number}")).collect();
-    let mut readers = Vec::new();
-    for name in &names {
-        readers.push(tmux.reader(name).await);
-    }
-    let mut fleet = hive(&["alice"]).await;
-    let enrolled: Vec<&str> = names.iter().map(String::as_str).collect();
-    fleet.enrol(&enrolled).await.unwrap();
-    let alice = fleet.sidecar("alice").unwrap().client();
-    let server = tmux.value(&readers[0].pane, "#{pid}");
-    for round in 0..ROUNDS {
-        for (name, reader) in names.iter().zip(&readers) {
-            let options: Options = into_pane(&tmux, &reader.pane, READER);
-            let sidecar = fleet.prepare(name, &options).unwrap();
-            sidecar.launch().await.unwrap();
-        }
-        for name in &names {
-            for number in 0..2 {
-                send(
-                    &alice,
-                    &draft(name, Priority::Normal, &format!("{round}.{number}")),
-                )
-                .await;
-            }
-        }
-        for (at, name) in names.iter().enumerate() {
-            let sidecar = fleet.sidecar_mut(name).unwrap();
-            sidecar.ready().await.unwrap();
-            if (at + round) % 3 == 0 {
-                sidecar.kill().await.unwrap();
-            } else {
-                sidecar.stop().await.unwrap();
-            }
-        }
-    }
-    for (name, reader) in names.iter().zip(&readers) {
-        fleet
-            .start(name, &into_pane(&tmux, &reader.pane, READER))
-            .await
-            .unwrap();
-    }
-    let expected: Vec<String> = (0..ROUNDS)
-        .flat_map(|round| (0..2).map(move |number| format!("| {round}.{number}")))
-        .collect();
-    for reader in &readers {
-        let submits = reader.submitted(expected.len()).await;
-        let mut bodies: Vec<&str> = submits
-            .iter()
-            .map(|submit| submit.split('\n').nth(1).unwrap())
-            .collect();
-        bodies.sort_unstable();
-        assert_eq!(bodies, expected);
-        assert!(
-            submits.iter().all(|submit| submit.lines().count() == 3),
-            "none is joined"
-        );
-    }
-    assert_eq!(tmux.value(&readers[0].pane, "#{pid}"), server, "the same server");
+    let report = run(&Plan { rounds: 5 }, |what| println!("{what}")).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+    let figure = |name: &str| report.figures.iter().find(|figure| figure.0 == name).unwrap().1;
+    assert_eq!((figure("messages"), figure("submits")), (80, 80), "{report}");
+    assert!(figure("killed") >= 10 && figure("stopped") >= 20, "{report}");
 }

@@ -226,16 +226,7 @@ impl Reader {
 
 /// How a sidecar puts messages into a pane; further arguments follow.
 pub(crate) fn into_pane(tmux: &Tmux, pane: &str, arguments: &[&str]) -> Options {
-    let socket = tmux.socket();
-    let mode = ["tmux", "--target", pane, "--tmux-socket", &socket];
-    Options {
-        mode: mode
-            .iter()
-            .chain(arguments)
-            .map(|argument| (*argument).to_owned())
-            .collect(),
-        ..Options::default()
-    }
+    Options::tmux(&tmux.path("socket"), pane, arguments)
 }
 
 /// What the reader looks like, without pauses, and bodies as text.

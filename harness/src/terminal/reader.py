@@ -1,7 +1,8 @@
 """A program in a pane that looks like an agent: raw mode, bracketed paste, an input between two rules.
 
-Tells the unix socket given as its argument of each submit, one JSON object per line: when it was read, in nanoseconds
-of the monotonic clock, and its text. Ends when the other side of the socket does.
+Tells the unix socket given as its first argument of each submit, one JSON object per line: when it was read, in
+nanoseconds of the monotonic clock, and its text; with a second argument `bytes` also of all bytes that it is given, each
+as a character below U+0100, before what they lead to. Ends when the other side of the socket does.
 """
 import codecs
 import fcntl
@@ -21,7 +22,8 @@ SHOWN_MAX = 60  # lines of what was submitted before
 
 
 class Reader:
-    def __init__(self, place):
+    def __init__(self, place, bytes_too):
+        self.bytes_too = bytes_too
         self.told = socket.socket(socket.AF_UNIX)
         self.told.connect(place)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -79,8 +81,10 @@ class Reader:
             data = os.read(0, 65536)
             if not data:
                 return
+            if self.bytes_too:
+                self.tell(bytes=data.decode("latin-1"))
             self.feed(data)
             self.draw()
 
 
-Reader(sys.argv[1]).run()
+Reader(sys.argv[1], "bytes" in sys.argv[2:]).run()
