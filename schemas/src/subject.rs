@@ -42,6 +42,12 @@ vocabulary! {
         Join = "join",
         /// Out of a room.
         Leave = "leave",
+        /// The tasks there are.
+        Tasks = "tasks",
+        /// One task.
+        Task = "task",
+        /// Why a task went to whom.
+        Explain = "explain",
     }
 }
 

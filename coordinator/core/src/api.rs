@@ -88,6 +88,10 @@ pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> 
         // Answered once it is done.
         ApiMethod::Join => rooms::change(roster, request, true).map(Outcome::Later),
         ApiMethod::Leave => rooms::change(roster, request, false).map(Outcome::Later),
+        ApiMethod::Tasks | ApiMethod::Task | ApiMethod::Explain => Err(ErrorDetail::new(
+            ErrorCode::CoordinatorUnavailable,
+            "this coordinator does not follow the tasks yet",
+        )),
     }
 }
 
