@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`event`], [`error`], [`api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`notice`], [`event`], [`error`], [`api`], [`task_api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -22,6 +22,7 @@
 pub mod address;
 pub mod agent;
 pub mod api;
+mod bounds;
 pub mod bridge;
 pub mod command;
 pub mod conversation;
@@ -44,6 +45,7 @@ pub mod level;
 pub mod limits;
 pub mod message;
 mod newtype;
+pub mod notice;
 pub mod number;
 pub mod permission;
 pub mod places;
@@ -57,10 +59,12 @@ pub mod stream;
 pub mod strict_json;
 pub mod subject;
 pub mod task;
+pub mod task_api;
 pub mod time;
 mod vocabulary;
 
 pub use address::Recipient;
+pub use bounds::TooLong;
 pub use command::Command;
 pub use draft::Draft;
 pub use error::{ErrorBody, ErrorCode};

@@ -29,3 +29,7 @@ pub const HAND_OVERS_MAX: u32 = 5;
 pub const DELIVER_MAX: i64 = 100;
 /// Most consumers of a stream and of an account; the server's own default is 1,000 (RELIABILITY finding 10).
 pub const CONSUMERS_MAX: i32 = 20_000;
+/// Longest input of a task, and longest result of one with its evidence, as encoded.
+pub const TASK_PART_BYTES_MAX: usize = 96 * 1024;
+/// Longest task or command as encoded, without input, result and evidence: a task with all of it is still a message.
+pub const TASK_REST_BYTES_MAX: usize = 32 * 1024;

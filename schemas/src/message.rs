@@ -39,6 +39,10 @@ pub mod metadata {
     pub const KIND: &str = "kind";
     /// The value of [`KIND`] on the notice of a dead letter.
     pub const KIND_UNDELIVERABLE: &str = "undeliverable";
+    /// Id of the task that a notice is about.
+    pub const TASK_ID: &str = "task_id";
+    /// Number of the assignment that a notice is about.
+    pub const EPOCH: &str = "epoch";
 }
 
 /// A message as it is on the bus.
