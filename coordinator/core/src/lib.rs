@@ -23,7 +23,9 @@ pub mod event;
 pub mod expiry;
 pub mod holds;
 pub mod inbound;
+pub mod lead;
 pub mod liveness;
+pub mod log;
 pub mod machine;
 pub mod order;
 pub mod query;
@@ -31,6 +33,7 @@ pub mod resolve;
 pub mod rooms;
 pub mod roster;
 pub mod similar;
+pub mod task;
 mod unknown;
 
 pub use attention::Now;

@@ -1,0 +1,302 @@
+//! One coordinator's part in following the tasks: it reads the log, and while it leads it writes it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
+use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
+
+use super::order::{Appended, Desk, Order};
+use crate::attention::Now;
+use crate::log::letter::Letter;
+use crate::log::{TaskEntry, World};
+use crate::task::{self, Ask, Scribe, timer};
+
+/// Time between two looks at everything that time changes, in milliseconds.
+const SWEEP_MS: u64 = 500;
+/// Time after which an append that was refused is tried anew, in milliseconds.
+const RETRY_MS: u64 = 100;
+
+/// What we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Reads along.
+    Standby,
+    /// Has the lease, and tries to write the first line of its time.
+    Taking { next_ms: u64 },
+    /// Writes the log.
+    Leading { since_ms: u64 },
+}
+
+/// The state of the coordination.
+#[derive(Debug, Clone)]
+pub struct Coordination {
+    pub(super) hive: Hive,
+    instance: String,
+    pub(super) world: World,
+    role: Role,
+    /// The log was read to its end.
+    caught_up: bool,
+    /// What follows from events that are not stored yet, by the event's sequence.
+    pub(super) unstored: VecDeque<(u64, Vec<Letter>)>,
+    /// The sequence up to which the log is being appended to.
+    pub(super) appending: Option<u64>,
+    /// Events that were decided while an append was under way.
+    pub(super) queue: Vec<Event>,
+    /// Since when each assigned task waits to be accepted, by our own clock.
+    pub(super) assigned: BTreeMap<Id, (u64, u64)>,
+    /// Tasks whose dependencies may be settled.
+    pub(super) unsettled: BTreeSet<Id>,
+    /// Something changed that may let a task be assigned.
+    pub(super) reassess: bool,
+    sweep_ms: u64,
+}
+
+impl Coordination {
+    /// A coordinator that has read nothing yet.
+    pub fn new(hive: Hive, instance: String) -> Self {
+        Self {
+            hive,
+            instance,
+            world: World::new(),
+            role: Role::Standby,
+            caught_up: false,
+            unstored: VecDeque::new(),
+            appending: None,
+            queue: Vec::new(),
+            assigned: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
+            reassess: false,
+            sweep_ms: 0,
+        }
+    }
+
+    /// What the log says, what was decided and not yet stored included.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Whether it writes the log.
+    pub const fn leads(&self) -> bool {
+        matches!(self.role, Role::Leading { .. })
+    }
+
+    /// Whether the log was read to its end once.
+    pub const fn is_caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// When [`Coordination::tick`] has something to do.
+    pub const fn next_ms(&self) -> Option<u64> {
+        match self.role {
+            Role::Standby => None,
+            Role::Taking { next_ms } => Some(next_ms),
+            Role::Leading { .. } => Some(self.sweep_ms),
+        }
+    }
+
+    /// A line of the log was read.
+    pub fn logged(&mut self, desk: &mut Desk<'_>, seq: u64, line: Result<Event, String>) {
+        // What we wrote ourselves is known already.
+        if seq <= self.world.last() {
+            return;
+        }
+        if self.leads() {
+            // Somebody else wrote the line: our own next append is refused.
+            return self.reread(desk);
+        }
+        let read = line.and_then(|event| self.world.apply(seq, &event).map_err(|error| error.to_string()));
+        if let Err(reason) = read {
+            desk.orders
+                .push(Order::Warn(format!("a line of the log is passed over: {reason}")));
+            self.world.skip(seq);
+        }
+    }
+
+    /// The log was read to its end, whose sequence is `last`.
+    pub fn caught_up(&mut self, desk: &mut Desk<'_>, last: u64) {
+        if !self.leads() {
+            self.world.skip(last);
+        }
+        self.caught_up = true;
+        self.tick(desk);
+    }
+
+    /// We hold the lease.
+    pub fn elected(&mut self, desk: &mut Desk<'_>) {
+        if self.role == Role::Standby {
+            self.role = Role::Taking { next_ms: 0 };
+            self.tick(desk);
+        }
+    }
+
+    /// We do not hold the lease any more, or are cut off.
+    pub fn deposed(&mut self, desk: &mut Desk<'_>) {
+        match self.role {
+            Role::Standby => {}
+            Role::Taking { .. } => {
+                self.role = Role::Standby;
+                self.appending = None;
+            }
+            Role::Leading { .. } => {
+                // What was stored of what is under way nobody knows.
+                self.reread(desk);
+                self.role = Role::Standby;
+            }
+        }
+    }
+
+    /// An append ended.
+    pub fn appended(&mut self, desk: &mut Desk<'_>, after: u64, outcome: Appended) {
+        if self.appending != Some(after) {
+            return; // It belongs to a time that is over.
+        }
+        self.appending = None;
+        match (self.role, outcome) {
+            (Role::Taking { .. }, Appended::Stored(last)) => {
+                self.world.skip(last);
+                self.lead(desk);
+            }
+            (Role::Taking { .. }, Appended::Refused) => {
+                self.role = Role::Taking {
+                    next_ms: desk.now.boot_ms.saturating_add(RETRY_MS),
+                };
+            }
+            (Role::Leading { .. }, Appended::Stored(last)) => {
+                while self.unstored.front().is_some_and(|(seq, _)| *seq <= last) {
+                    let letters = self.unstored.pop_front().map(|(_, letters)| letters);
+                    desk.orders
+                        .extend(letters.into_iter().flatten().map(Order::Publish));
+                }
+                self.append(desk);
+            }
+            (Role::Leading { .. }, Appended::Refused) => self.reread(desk),
+            (Role::Standby, _) => {}
+        }
+    }
+
+    /// A command was read. Only a leader reads commands.
+    pub fn asked(&mut self, desk: &mut Desk<'_>, ask: &Ask) {
+        if !self.leads() || ask.seq <= self.world.last_command() {
+            return;
+        }
+        let at = self.stamp(desk.now);
+        let mut scribe = Scribe {
+            hive: &self.hive,
+            at,
+            ids: desk.ids,
+        };
+        let event = task::decide(&self.world, desk.roster, ask, &mut scribe);
+        self.write(desk, event);
+        self.tick(desk);
+    }
+
+    /// Somebody came, went or changed.
+    pub fn roster_changed(&mut self, desk: &mut Desk<'_>) {
+        self.reassess = true;
+        self.sweep_ms = 0;
+        self.tick(desk);
+    }
+
+    /// The holder's sidecar showed that it handed over the notice with this id.
+    pub fn taken_note(&mut self, desk: &mut Desk<'_>, notice: &Id, cause: Cause) {
+        let noted = |entry: &&TaskEntry| entry.notice == Some(*notice);
+        let Some(entry) = self.world.in_state(TaskState::Assigned).find(noted).cloned() else {
+            return;
+        };
+        self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
+        self.append(desk);
+    }
+
+    /// Does what time and changes ask for.
+    pub fn tick(&mut self, desk: &mut Desk<'_>) {
+        match self.role {
+            Role::Standby => {}
+            Role::Taking { next_ms } => {
+                if self.caught_up && self.appending.is_none() && desk.now.boot_ms >= next_ms {
+                    self.take(desk);
+                }
+            }
+            Role::Leading { since_ms } => {
+                if desk.now.boot_ms >= self.sweep_ms {
+                    self.sweep_ms = desk.now.boot_ms.saturating_add(SWEEP_MS);
+                    self.sweep(desk, since_ms);
+                }
+                self.settle(desk);
+                if std::mem::take(&mut self.reassess) {
+                    self.assign(desk);
+                }
+                self.append(desk);
+            }
+        }
+    }
+
+    /// Tries to write the first line of our time.
+    fn take(&mut self, desk: &mut Desk<'_>) {
+        let after = self.world.last();
+        let event = Event {
+            id: desk.ids.fresh(),
+            entity: EventKind::Leader,
+            entity_id: self.hive.to_string(),
+            seq: 0,
+            from: None,
+            to: self.instance.clone(),
+            event: "leader".to_owned(),
+            actor: AgentId::coordinator(),
+            cause: Cause {
+                kind: CauseType::Leader,
+                id: None,
+                stream: None,
+                seq: None,
+            },
+            guard: None,
+            at: self.stamp(desk.now),
+            data: serde_json::Map::new(),
+        };
+        self.appending = Some(after);
+        desk.orders.push(Order::Append {
+            after,
+            events: vec![event],
+        });
+    }
+
+    fn lead(&mut self, desk: &mut Desk<'_>) {
+        self.role = Role::Leading {
+            since_ms: desk.now.boot_ms,
+        };
+        // The former leader may have stored what followed, and not published it.
+        desk.orders
+            .extend(self.world.follows().cloned().map(Order::Publish));
+        desk.orders.push(Order::ReadCommands {
+            after: self.world.last_command(),
+        });
+        let now_ms = desk.now.boot_ms;
+        let assigned = self.world.in_state(TaskState::Assigned);
+        self.assigned = assigned
+            .map(|entry| (entry.task.id, (entry.task.epoch, now_ms)))
+            .collect();
+        let waiting = self.world.in_state(TaskState::WaitingDependency);
+        self.unsettled = waiting.map(|entry| entry.task.id).collect();
+        self.reassess = true;
+        self.sweep_ms = 0;
+        self.tick(desk);
+    }
+
+    /// Everything that was decided and not stored is void: the log is read anew.
+    fn reread(&mut self, desk: &mut Desk<'_>) {
+        let (hive, instance) = (self.hive.clone(), std::mem::take(&mut self.instance));
+        *self = Self {
+            role: Role::Taking {
+                next_ms: desk.now.boot_ms.saturating_add(RETRY_MS),
+            },
+            ..Self::new(hive, instance)
+        };
+        desk.orders.push(Order::StopCommands);
+        desk.orders.push(Order::Reread);
+    }
+
+    /// The leader's time: never before the last event.
+    pub(super) fn stamp(&self, now: Now) -> Timestamp {
+        now.wall.max(self.world.at())
+    }
+}

@@ -1,0 +1,167 @@
+//! What the leader does: decides, takes what it decided for said, and has it appended.
+
+use wagglebus_schemas::event::Event;
+use wagglebus_schemas::state::{Presence, SessionState};
+use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::{AgentId, Id};
+
+use super::coordination::Coordination;
+use super::order::{Desk, Order};
+use super::round;
+use crate::log::data::ReleaseReason;
+use crate::log::world::FoldError;
+use crate::log::{TaskEntry, World};
+use crate::roster::Roster;
+use crate::task::{Scribe, timer};
+
+/// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
+const FIRST_BEAT_MS: u64 = 10_000;
+
+impl Coordination {
+    /// Takes a decided event for said, and has it appended.
+    pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) {
+        let seq = self.world.last() + 1;
+        let id: Option<Id> = event.entity_id.parse().ok();
+        match self.world.apply(seq, &event) {
+            Ok(letters) => self.unstored.push_back((seq, letters)),
+            Err(FoldError::Order { .. } | FoldError::Unreadable { .. }) => {
+                desk.orders.push(Order::Warn(
+                    "an event of our own cannot be read; please report this".to_owned(),
+                ));
+                return;
+            }
+        }
+        self.queue.push(event);
+        let Some(entry) = id.and_then(|id| self.world.task(&id)) else {
+            return;
+        };
+        let (id, task) = (entry.task.id, &entry.task);
+        match task.state {
+            TaskState::Assigned => {
+                let epoch = task.epoch;
+                let since = self.assigned.get(&id).filter(|(known, _)| *known == epoch);
+                let since_ms = since.map_or(desk.now.boot_ms, |(_, since_ms)| *since_ms);
+                self.assigned.insert(id, (epoch, since_ms));
+            }
+            TaskState::Pending => {
+                self.assigned.remove(&id);
+                self.reassess = true;
+            }
+            TaskState::WaitingDependency => {
+                self.unsettled.insert(id);
+            }
+            TaskState::InProgress | TaskState::Blocked => {
+                self.assigned.remove(&id);
+            }
+            TaskState::Completed | TaskState::Failed | TaskState::Cancelled => {
+                self.assigned.remove(&id);
+                let dependents = self.world.dependents(&id).map(|entry| entry.task.id);
+                self.unsettled.extend(dependents);
+                // Its holder is free.
+                self.reassess = true;
+            }
+        }
+    }
+
+    /// Appends what was decided, one batch at a time.
+    pub(super) fn append(&mut self, desk: &mut Desk<'_>) {
+        if self.appending.is_some() || self.queue.is_empty() || !self.leads() {
+            return;
+        }
+        let count = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
+        let after = self.world.last().saturating_sub(count);
+        self.appending = Some(after);
+        desk.orders.push(Order::Append {
+            after,
+            events: std::mem::take(&mut self.queue),
+        });
+    }
+
+    /// An event that the leader decides by itself.
+    pub(super) fn by_itself(
+        &mut self,
+        desk: &mut Desk<'_>,
+        decide: impl FnOnce(&World, &mut Scribe<'_>) -> Option<Event>,
+    ) {
+        let mut scribe = Scribe {
+            hive: &self.hive,
+            at: self.stamp(desk.now),
+            ids: desk.ids,
+        };
+        if let Some(event) = decide(&self.world, &mut scribe) {
+            self.write(desk, event);
+        }
+    }
+
+    /// Takes tasks from holders that are gone, or did not accept in time.
+    pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
+        let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
+        let overdue = |entry: &TaskEntry| {
+            let since = self.assigned.get(&entry.task.id);
+            let waited = since.map_or(0, |(_, since_ms)| desk.now.boot_ms.saturating_sub(*since_ms));
+            waited >= entry.task.accept_timeout_ms.get()
+        };
+        let patient = desk.now.boot_ms.saturating_sub(since_ms) < FIRST_BEAT_MS;
+        let mut releases: Vec<(Id, ReleaseReason)> = Vec::new();
+        for entry in held.iter().flat_map(|state| self.world.in_state(*state)) {
+            let lost = entry
+                .task
+                .assigned_to
+                .as_ref()
+                .is_some_and(|holder| is_lost(desk.roster, holder, patient));
+            if lost {
+                releases.push((entry.task.id, ReleaseReason::Lost));
+            } else if entry.task.state == TaskState::Assigned && overdue(entry) {
+                releases.push((entry.task.id, ReleaseReason::Timeout));
+            }
+        }
+        for (id, reason) in releases {
+            self.by_itself(desk, |world, scribe| {
+                timer::release(world.task(&id)?, reason, scribe)
+            });
+        }
+        // Deadlines come nearer, and who waits grows older.
+        self.reassess |= self.world.in_state(TaskState::Pending).next().is_some();
+    }
+
+    /// Lets tasks begin whose dependencies are settled.
+    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) {
+        while let Some(id) = self.unsettled.pop_first() {
+            self.by_itself(desk, |world, scribe| {
+                timer::ready(world, world.task(&id)?, scribe)
+            });
+        }
+    }
+
+    pub(super) fn assign(&mut self, desk: &mut Desk<'_>) {
+        let placements = round::placements(&self.world, desk.roster, desk.now);
+        for placement in placements {
+            let explanation = serde_json::to_value(&placement.explanation).ok();
+            self.by_itself(desk, |world, scribe| {
+                timer::assign(
+                    world.task(&placement.task)?,
+                    &placement.agent,
+                    explanation,
+                    scribe,
+                )
+            });
+        }
+        // What was just written changes nothing about who is free.
+        self.reassess = false;
+    }
+}
+
+/// Whether a holder is not there any more. Right after a takeover those of whom nothing was heard yet may still come.
+fn is_lost(roster: &Roster, holder: &AgentId, patient: bool) -> bool {
+    let Some(member) = roster.member(holder) else {
+        return roster.is_listed();
+    };
+    let left = member
+        .heartbeat()
+        .is_some_and(|beat| matches!(beat.state, SessionState::Gone | SessionState::Detached));
+    match member.presence() {
+        Presence::Lost => true,
+        Presence::Never => !patient,
+        Presence::Alive | Presence::Suspect => left,
+    }
+}

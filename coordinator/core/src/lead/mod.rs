@@ -1,0 +1,14 @@
+//! Who leads, and what the leader does.
+//!
+//! Leading is not held by the lease but by the log: each append names the whole log's last sequence, so that of two who
+//! think they lead only one is heard (ADR 0034). The lease only says who tries.
+
+pub mod coordination;
+mod duty;
+pub mod election;
+pub mod order;
+mod round;
+
+pub use coordination::Coordination;
+pub use election::Election;
+pub use order::{Appended, Desk, Order};

@@ -1,0 +1,63 @@
+//! What a coordination is given, and what it asks for.
+
+use wagglebus_schemas::event::Event;
+
+use crate::attention::Now;
+use crate::log::letter::Letter;
+use crate::roster::Roster;
+use crate::task::FreshIds;
+
+/// What the coordination asks of the shell.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Order {
+    /// Append these events, in order, if the log's last sequence is still `after`; then report
+    /// [`super::Coordination::appended`].
+    Append {
+        /// What the log's last sequence must be.
+        after: u64,
+        /// The events.
+        events: Vec<Event>,
+    },
+    /// Publish a record, until it is stored.
+    Publish(Letter),
+    /// Report each command after this sequence of `WB_TASKS` as [`super::Coordination::asked`].
+    ReadCommands {
+        /// The last one that was decided.
+        after: u64,
+    },
+    /// Read no more commands.
+    StopCommands,
+    /// Read the log from its beginning: what was thought of it was not stored.
+    Reread,
+    /// Log something that no answer tells.
+    Warn(String),
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// All is stored; the last one has this sequence.
+    Stored(u64),
+    /// The log's last sequence is another one: somebody else wrote.
+    Refused,
+}
+
+/// What a step may use.
+pub struct Desk<'a> {
+    /// The time.
+    pub now: Now,
+    /// Who is there.
+    pub roster: &'a Roster,
+    /// Fresh ids.
+    pub ids: &'a mut dyn FreshIds,
+    /// What shall be done, in order.
+    pub orders: &'a mut Vec<Order>,
+}
+
+impl std::fmt::Debug for Desk<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}

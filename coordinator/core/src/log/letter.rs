@@ -1,0 +1,191 @@
+//! What is published because of an event: verdicts to those who asked, notices to those whom it concerns (TASKS 3).
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use wagglebus_schemas::bridge::Proof;
+use wagglebus_schemas::event::Event;
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::message::{MessageType, metadata};
+use wagglebus_schemas::receipt::{LevelAt, Receipt};
+use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::{AgentId, Draft, Id, Priority, Recipient};
+
+use super::data::{Follow, FollowKind, TaskData};
+
+/// Most bytes of a task's input, as encoded, that the text of its assignment shows; the whole task is in its metadata.
+const INPUT_SHOWN_BYTES: usize = 32 * 1024;
+
+/// A record to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Where.
+    pub subject: Subject,
+    /// Its id, also its `Nats-Msg-Id`.
+    pub id: Id,
+    /// The record.
+    pub body: Vec<u8>,
+}
+
+/// The letters of a task's event. `task` is the task after it; without one the event is about no task that exists.
+pub fn letters(event: &Event, data: &TaskData, task: Option<&Task>) -> Vec<Letter> {
+    let letter = |follow: &Follow| match follow.kind {
+        FollowKind::Verdict => verdict(event, data, task, follow),
+        FollowKind::Assigned => assigned(event, task?, follow),
+        FollowKind::Released => released(event, data, task?, follow),
+        FollowKind::Ended => ended(event, task?, follow),
+    };
+    data.follows.iter().filter_map(letter).collect()
+}
+
+fn verdict(event: &Event, data: &TaskData, task: Option<&Task>, follow: &Follow) -> Option<Letter> {
+    let level = if data.error.is_some() {
+        ReceiptLevel::Dead
+    } else {
+        ReceiptLevel::Done
+    };
+    let result = task.filter(|_| data.error.is_none());
+    let receipt = Receipt {
+        id: follow.id,
+        message_id: event.cause.id?,
+        sender: follow.to.clone(),
+        agent: AgentId::coordinator(),
+        level,
+        levels: vec![LevelAt { level, at: event.at }],
+        bridge: None,
+        proof: Proof::None,
+        delivery: None,
+        epoch: None,
+        at: event.at,
+        reason: None,
+        since: None,
+        next_attempt: None,
+        result: result.and_then(|task| serde_json::to_value(task).ok()),
+        error: data.error.clone(),
+    };
+    let subject = Subject::Receipt {
+        to: follow.to.clone(),
+        level,
+        from: AgentId::coordinator(),
+    };
+    encode(subject, follow.id, &receipt)
+}
+
+fn assigned(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
+    let input = match &task.input {
+        Value::Null => String::new(),
+        Value::String(text) => format!("\n\n{}", shown(text)),
+        data @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            format!("\n\n{}", shown(&data.to_string()))
+        }
+    };
+    let content = format!(
+        "{title}{input}\n\nReply to this message with the result; or say more with: \
+         wagglebus task accept|progress|block|complete|fail|refuse {id}",
+        title = task.title.as_str(),
+        id = task.id,
+    );
+    let more = json!({ "task_id": task.id, "epoch": task.epoch, "task": task });
+    let draft = Notice {
+        kind: "task.assigned",
+        message_type: MessageType::Task,
+        priority: task.priority,
+        content,
+        more,
+    };
+    draft.letter(event, task, follow)
+}
+
+fn released(event: &Event, data: &TaskData, task: &Task, follow: &Follow) -> Option<Letter> {
+    let (_, reason) = data.released.as_ref()?;
+    let reason = reason.as_str();
+    // The epoch that the former holder had: a forced assignment has a new one.
+    let epoch = if data.epoch.is_some() {
+        task.epoch.saturating_sub(1)
+    } else {
+        task.epoch
+    };
+    let draft = Notice {
+        kind: "task.released",
+        message_type: MessageType::Status,
+        priority: Priority::Urgent,
+        content: format!("{} is not yours any more: {reason}", task.title.as_str()),
+        more: json!({ "task_id": task.id, "epoch": epoch, "reason": reason }),
+    };
+    draft.letter(event, task, follow)
+}
+
+fn ended(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
+    let (kind, content) = match task.state {
+        TaskState::Completed => ("task.completed", format!("{} is completed", task.title.as_str())),
+        TaskState::Failed => {
+            let why = task.error.as_deref().unwrap_or("no reason was given");
+            ("task.failed", format!("{} failed: {why}", task.title.as_str()))
+        }
+        TaskState::Cancelled => ("task.cancelled", format!("{} was cancelled", task.title.as_str())),
+        TaskState::Pending
+        | TaskState::WaitingDependency
+        | TaskState::Assigned
+        | TaskState::InProgress
+        | TaskState::Blocked => return None,
+    };
+    let draft = Notice {
+        kind,
+        message_type: MessageType::Status,
+        priority: task.priority,
+        content,
+        more: json!({ "task_id": task.id, "task": task }),
+    };
+    draft.letter(event, task, follow)
+}
+
+/// A message of the coordinator about a task.
+struct Notice {
+    kind: &'static str,
+    message_type: MessageType,
+    priority: Priority,
+    content: String,
+    more: Value,
+}
+
+impl Notice {
+    fn letter(self, event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
+        let mut data = Map::from_iter([(metadata::KIND.to_owned(), Value::from(self.kind))]);
+        if let Value::Object(more) = self.more {
+            data.extend(more);
+        }
+        let draft = Draft {
+            priority: self.priority,
+            message_type: self.message_type,
+            // All that is said of a task is one conversation.
+            conversation_id: Some(task.id),
+            metadata: data,
+            ..Draft::text(Recipient::from(follow.to.clone()), self.content)
+        };
+        let message = draft.into_message(follow.id, AgentId::coordinator(), event.at);
+        let subject = Subject::Message {
+            to: follow.to.clone(),
+            priority: self.priority,
+            from: AgentId::coordinator(),
+        };
+        encode(subject, follow.id, &message)
+    }
+}
+
+/// The beginning of an input, cut between two characters.
+fn shown(text: &str) -> String {
+    if text.len() <= INPUT_SHOWN_BYTES {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(INPUT_SHOWN_BYTES);
+    format!(
+        "{}… ({} bytes; the whole input is in metadata.task.input)",
+        text.get(..end).unwrap_or_default(),
+        text.len()
+    )
+}
+
+fn encode<T: Serialize>(subject: Subject, id: Id, record: &T) -> Option<Letter> {
+    let body = serde_json::to_vec(record).ok()?;
+    Some(Letter { subject, id, body })
+}

@@ -1,0 +1,14 @@
+//! The log of events, and what it says: tasks, and how far everything was decided (ADR 0034).
+//!
+//! The log is the only truth of coordination. A leader decides by what the log says, appends what it decided, and takes
+//! it for said at once; a standby reads the same lines and comes to the same state. Nothing here asks a clock.
+
+pub mod data;
+pub mod entry;
+pub mod letter;
+pub mod world;
+
+pub use data::TaskData;
+pub use entry::TaskEntry;
+pub use letter::Letter;
+pub use world::World;

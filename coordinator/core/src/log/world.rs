@@ -1,0 +1,241 @@
+//! The fold of the log: everything that the leader decides by, and every standby knows as well.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use wagglebus_schemas::event::{Event, EventKind};
+use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::{Id, Timestamp};
+
+use super::data::TaskData;
+use super::entry::TaskEntry;
+use super::letter::{self, Letter};
+
+/// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
+pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
+/// Most bytes of such records that are remembered; the oldest are dropped first.
+const FOLLOWS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why a line of the log cannot be folded. The state is then as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// A line out of its turn.
+    #[error("event {seq} comes after {last}")]
+    Order {
+        /// Its sequence in the stream.
+        seq: u64,
+        /// The last one that was folded.
+        last: u64,
+    },
+    /// Its data, its state or its entity is not what this program writes.
+    #[error("event {seq} about {entity} cannot be read: {reason}")]
+    Unreadable {
+        /// Its sequence in the stream.
+        seq: u64,
+        /// What it is about.
+        entity: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What the log says.
+#[derive(Debug, Clone)]
+pub struct World {
+    tasks: BTreeMap<Id, TaskEntry>,
+    /// Tasks that are not at their end, by their state.
+    open: BTreeMap<TaskState, BTreeSet<Id>>,
+    /// Who waits for a task.
+    dependents: BTreeMap<Id, BTreeSet<Id>>,
+    /// Sequence of the last event.
+    last: u64,
+    /// Sequence in `WB_TASKS` of the last decided command.
+    command: u64,
+    /// When the last event was decided.
+    at: Timestamp,
+    follows: VecDeque<(Timestamp, Letter)>,
+    follows_bytes: usize,
+}
+
+impl World {
+    /// The state of an empty log.
+    pub const fn new() -> Self {
+        Self {
+            tasks: BTreeMap::new(),
+            open: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            last: 0,
+            command: 0,
+            at: Timestamp::EPOCH,
+            follows: VecDeque::new(),
+            follows_bytes: 0,
+        }
+    }
+
+    /// Sequence of the last event, 0 before the first.
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Sequence in `WB_TASKS` of the last command that was decided, 0 before the first.
+    pub const fn last_command(&self) -> u64 {
+        self.command
+    }
+
+    /// When the last event was decided.
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// A task.
+    pub fn task(&self, id: &Id) -> Option<&TaskEntry> {
+        self.tasks.get(id)
+    }
+
+    /// Every task, by id.
+    pub fn tasks(&self) -> impl DoubleEndedIterator<Item = &TaskEntry> {
+        self.tasks.values()
+    }
+
+    /// Every task whose id comes before this one, the latest first.
+    pub fn tasks_before(&self, id: &Id) -> impl Iterator<Item = &TaskEntry> {
+        self.tasks.range(..*id).rev().map(|(_, entry)| entry)
+    }
+
+    /// Open tasks in a state, by id.
+    pub fn in_state(&self, state: TaskState) -> impl Iterator<Item = &TaskEntry> {
+        let ids = self.open.get(&state).into_iter().flatten();
+        ids.filter_map(|id| self.tasks.get(id))
+    }
+
+    /// Tasks that wait for this one.
+    pub fn dependents(&self, id: &Id) -> impl Iterator<Item = &TaskEntry> {
+        let ids = self.dependents.get(id).into_iter().flatten();
+        ids.filter_map(|id| self.tasks.get(id))
+    }
+
+    /// What followed from the events of the last time, the oldest first: a new leader publishes it again.
+    pub fn follows(&self) -> impl Iterator<Item = &Letter> {
+        self.follows.iter().map(|(_, letter)| letter)
+    }
+
+    /// Passes over a line that cannot be read, or the end of a log whose lines are all purged.
+    pub fn skip(&mut self, seq: u64) {
+        self.last = self.last.max(seq);
+    }
+
+    /// Lets the event with this sequence happen, and says what follows from it.
+    ///
+    /// # Errors
+    /// See [`FoldError`].
+    pub fn apply(&mut self, seq: u64, event: &Event) -> Result<Vec<Letter>, FoldError> {
+        if seq <= self.last {
+            return Err(FoldError::Order { seq, last: self.last });
+        }
+        let letters = match event.entity {
+            EventKind::Task => self.task_event(seq, event)?,
+            // What later versions write about other things changes nothing here.
+            EventKind::Agent
+            | EventKind::Swarm
+            | EventKind::Contract
+            | EventKind::Decision
+            | EventKind::Outcome
+            | EventKind::Failure
+            | EventKind::Compliance
+            | EventKind::Alert
+            | EventKind::Config
+            | EventKind::Conversation
+            | EventKind::Migration
+            | EventKind::Leader => Vec::new(),
+        };
+        self.last = seq;
+        self.at = self.at.max(event.at);
+        if let (Some(stream), Some(command)) = (&event.cause.stream, event.cause.seq)
+            && stream.ends_with("_TASKS")
+        {
+            self.command = self.command.max(command);
+        }
+        self.remember(event.at, &letters);
+        Ok(letters)
+    }
+
+    fn task_event(&mut self, seq: u64, event: &Event) -> Result<Vec<Letter>, FoldError> {
+        let unreadable = |reason: String| FoldError::Unreadable {
+            seq,
+            entity: format!("task {}", event.entity_id),
+            reason,
+        };
+        let data = TaskData::decode(&event.data).map_err(|error| unreadable(error.to_string()))?;
+        let id: Option<Id> = event.entity_id.parse().ok();
+        let known = id.filter(|id| self.tasks.contains_key(id));
+        match (id, known, &data.draft) {
+            (Some(id), None, Some(draft)) => {
+                let state = state_of(event).map_err(unreadable)?;
+                let mut task = draft.clone().into_task(id, event.actor.clone(), event.at);
+                task.state = state;
+                self.submitted(task, event.seq);
+            }
+            (_, Some(id), _) => {
+                let to = state_of(event).map_err(unreadable)?;
+                if let Some(entry) = self.tasks.get_mut(&id) {
+                    let from = entry.task.state;
+                    entry.apply(event, to, &data);
+                    let now = entry.task.state;
+                    self.moved(id, from, now);
+                }
+            }
+            // A command about a task that never was is refused, and changes nothing.
+            (_, None, _) => {}
+        }
+        let task = id.and_then(|id| self.tasks.get(&id)).map(|entry| &entry.task);
+        Ok(letter::letters(event, &data, task))
+    }
+
+    fn submitted(&mut self, task: Task, seq: u64) {
+        let (id, state) = (task.id, task.state);
+        for needed in &task.depends_on {
+            self.dependents.entry(*needed).or_default().insert(id);
+        }
+        self.tasks.insert(id, TaskEntry::new(task, seq));
+        self.open.entry(state).or_default().insert(id);
+    }
+
+    fn moved(&mut self, id: Id, from: TaskState, to: TaskState) {
+        if from == to {
+            return;
+        }
+        if let Some(ids) = self.open.get_mut(&from) {
+            ids.remove(&id);
+        }
+        if to.is_terminal() {
+            return;
+        }
+        self.open.entry(to).or_default().insert(id);
+    }
+
+    fn remember(&mut self, at: Timestamp, letters: &[Letter]) {
+        for letter in letters {
+            self.follows_bytes += letter.body.len();
+            self.follows.push_back((at, letter.clone()));
+        }
+        let too_old = |kept: &Timestamp| self.at.unix_ms() - kept.unix_ms() > FOLLOWS_KEPT_MS;
+        while let Some((kept, letter)) = self.follows.front()
+            && (too_old(kept) || self.follows_bytes > FOLLOWS_BYTES_MAX)
+        {
+            self.follows_bytes -= letter.body.len();
+            self.follows.pop_front();
+        }
+    }
+}
+
+fn state_of(event: &Event) -> Result<TaskState, String> {
+    event
+        .to
+        .parse()
+        .map_err(|error: wagglebus_schemas::UnknownWord| error.to_string())
+}

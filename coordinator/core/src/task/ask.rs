@@ -1,0 +1,106 @@
+//! A command as it lies in the stream: who asks what, read from its bytes.
+
+use wagglebus_schemas::command::{Command, CommandError, TaskAction, TaskVerb};
+use wagglebus_schemas::decode::{self, DecodeError};
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::event::{Cause, CauseType};
+use wagglebus_schemas::limits::ACCOUNT_PAYLOAD_BYTES_MAX;
+use wagglebus_schemas::{AgentId, Hive, Id, TaskDraft};
+
+/// A command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ask {
+    /// Who asks, as the subject and thereby the server says.
+    pub from: AgentId,
+    /// The command's id, where it has a readable one: without it nobody can be answered.
+    pub id: Option<Id>,
+    /// Its sequence in `WB_TASKS`.
+    pub seq: u64,
+    /// What is asked, or why that cannot be read.
+    pub asked: Result<Asked, ErrorDetail>,
+}
+
+/// What a command asks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A new task.
+    Submit(Box<TaskDraft>),
+    /// Something about a task.
+    About {
+        /// Which.
+        task: Id,
+        /// The assignment that is spoken of.
+        epoch: Option<u64>,
+        /// What.
+        action: TaskAction,
+    },
+}
+
+impl Ask {
+    /// Reads a stored command. `msg_id` is its `Nats-Msg-Id`: the envelope beats the body.
+    pub fn read(verb: TaskVerb, from: AgentId, seq: u64, msg_id: Option<&str>, body: &[u8]) -> Self {
+        let id = msg_id.and_then(|id| id.parse().ok());
+        Self {
+            asked: asked(verb, id, body),
+            from,
+            id,
+            seq,
+        }
+    }
+
+    /// The cause of what is decided about it.
+    pub fn cause(&self, hive: &Hive) -> Cause {
+        Cause {
+            kind: CauseType::Command,
+            id: self.id,
+            stream: Some(wagglebus_schemas::stream::Stream::Tasks.name(hive)),
+            seq: Some(self.seq),
+        }
+    }
+}
+
+fn asked(verb: TaskVerb, id: Option<Id>, body: &[u8]) -> Result<Asked, ErrorDetail> {
+    let id = id.ok_or_else(|| invalid("Nats-Msg-Id is no id"))?;
+    if verb == TaskVerb::Submit {
+        let draft: TaskDraft = record("task draft", body)?;
+        agree(draft.id, id)?;
+        return Ok(Asked::Submit(Box::new(draft)));
+    }
+    let command: Command = record("command", body)?;
+    agree(command.id, id)?;
+    let action = command.action(verb).map_err(|error| match error {
+        CommandError::Missing { .. } | CommandError::NoTask { .. } => invalid(error.to_string()),
+    })?;
+    let task = command
+        .task_id
+        .ok_or_else(|| invalid(format!("{verb} needs task_id")))?;
+    Ok(Asked::About {
+        task,
+        epoch: command.epoch,
+        action,
+    })
+}
+
+fn record<T: serde::de::DeserializeOwned>(name: &'static str, body: &[u8]) -> Result<T, ErrorDetail> {
+    decode::record(name, body, ACCOUNT_PAYLOAD_BYTES_MAX).map_err(|error| {
+        let code = match &error {
+            DecodeError::TooLarge { .. } => ErrorCode::TooLarge,
+            DecodeError::Json(_) => ErrorCode::InvalidJson,
+            DecodeError::Record { .. } => ErrorCode::InvalidMessage,
+        };
+        ErrorDetail::new(code, error.to_string())
+    })
+}
+
+fn agree(body: Option<Id>, envelope: Id) -> Result<(), ErrorDetail> {
+    match body {
+        Some(body) if body != envelope => Err(invalid(format!(
+            "id is {body} in the body and {envelope} in the header"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn invalid(why: impl Into<String>) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::InvalidMessage, why)
+}

@@ -1,0 +1,13 @@
+//! The machine of tasks (TASKS 2): which event leads from which state to which, who may cause it, and what follows.
+
+pub mod ask;
+pub mod decide;
+pub mod holder;
+mod scribe;
+pub mod submit;
+pub mod table;
+pub mod timer;
+
+pub use ask::{Ask, Asked};
+pub use decide::decide;
+pub use scribe::{FreshIds, Scribe};
