@@ -14,6 +14,7 @@ use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
 use crate::expiry;
+use crate::lead::Leading;
 use crate::mail::{self, Mail};
 use crate::micro;
 use crate::rooms::{self, Changes};
@@ -39,11 +40,13 @@ pub(crate) struct Arrivals {
     client: Client,
     rooms: Changes,
     mail: Mail,
+    leading: Leading,
     _work: JoinSet<()>,
 }
 
 impl Arrivals {
-    /// Subscribes to everything, and starts to follow the enrolments once the server knows the subscriptions.
+    /// Subscribes to everything, and starts to follow the enrolments once the server knows the subscriptions, and the log
+    /// from where it is known (`known`: which process we are, and the last line that was read).
     ///
     /// # Errors
     /// When the session is over.
@@ -51,6 +54,7 @@ impl Arrivals {
         session: &Session,
         bus: &JetStream,
         hive: &Hive,
+        known: (&str, u64),
     ) -> Result<Self, SubscribeError> {
         let client = session.client().clone();
         let mut merged = SelectAll::new();
@@ -83,12 +87,16 @@ impl Arrivals {
         let (mail, jobs) = Mail::channel(client.clone(), hive.clone(), out.clone());
         work.spawn(mail::work(session.clone(), bus.clone(), hive.clone(), jobs, out));
         work.spawn(expiry::work(session.clone(), bus.clone(), hive.clone()));
+        let (out, told) = mpsc::channel(CHANGES_MAX);
+        let leading = Leading::start(session, bus, hive, known, out);
+        merged.push(received(told).map(Arrival::Event).boxed());
         merged.push(received(done).map(Arrival::Event).boxed());
         Ok(Self {
             merged,
             client,
             rooms,
             mail,
+            leading,
             _work: work,
         })
     }
@@ -101,6 +109,11 @@ impl Arrivals {
     /// Where mail that does not move is dealt with.
     pub(crate) const fn mail(&mut self) -> &mut Mail {
         &mut self.mail
+    }
+
+    /// Where what leading asks for is done.
+    pub(crate) const fn leading(&mut self) -> &mut Leading {
+        &mut self.leading
     }
 
     /// The next arrival; `None` once the session is over. Cancel-safe.

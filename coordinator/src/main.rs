@@ -9,6 +9,7 @@ mod expiry;
 mod failure;
 mod health;
 mod http;
+mod lead;
 mod mail;
 mod metrics;
 mod micro;

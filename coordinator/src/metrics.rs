@@ -36,6 +36,7 @@ pub(crate) struct Metrics {
     answers: Family<AnswerLabel, Counter>,
     unsent: Counter,
     connected: Gauge,
+    leads: Gauge,
     sessions: Counter,
 }
 
@@ -49,6 +50,7 @@ impl Metrics {
             answers: Family::default(),
             unsent: Counter::default(),
             connected: Gauge::default(),
+            leads: Gauge::default(),
             sessions: Counter::default(),
         };
         for presence in Presence::ALL {
@@ -66,6 +68,7 @@ impl Metrics {
             "1 while connected to NATS",
             metrics.connected.clone(),
         );
+        registry.register("leads", "1 while it writes the log", metrics.leads.clone());
         registry.register("sessions", "Connections to NATS so far", metrics.sessions.clone());
         metrics
     }
@@ -106,6 +109,10 @@ impl Metrics {
         if connected {
             self.sessions.inc();
         }
+    }
+
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leads.set(i64::from(leads));
     }
 
     /// The OpenMetrics text.

@@ -8,12 +8,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::resolve::Myself;
-use wagglebus_coordinator_core::{Effect, Event, Machine, Reply, inbound};
+use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Reply, inbound};
 use wagglebus_nats::connect::{self, Connection};
 use wagglebus_nats::jetstream::JetStream;
-use wagglebus_schemas::Hive;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::{Hive, Id};
 
 use crate::arrival::{Arrival, Arrivals};
 use crate::clock::{self, Clock};
@@ -72,8 +72,18 @@ async fn next(arrivals: &mut Option<Arrivals>) -> Option<Arrival> {
     }
 }
 
+/// Ids that rise with time.
+struct Uuids;
+
+impl FreshIds for Uuids {
+    fn fresh(&mut self) -> Id {
+        Id::from_uuid(uuid::Uuid::now_v7())
+    }
+}
+
 struct Coordinator {
     hive: Hive,
+    instance: String,
     clock: Clock,
     machine: Machine,
     service: Service,
@@ -94,8 +104,11 @@ impl Coordinator {
             machine: Machine::new(Myself {
                 version: VERSION.to_owned(),
                 since,
+                hive: hive.clone(),
+                instance: instance.clone(),
             }),
-            service: Service::new(hive.clone(), instance, VERSION, since),
+            service: Service::new(hive.clone(), instance.clone(), VERSION, since),
+            instance,
             arrivals: None,
             bus,
             metrics: Arc::new(Metrics::new()),
@@ -137,7 +150,8 @@ impl Coordinator {
         let Some(session) = connection.session() else {
             return; // It ended already; its end is told next.
         };
-        match Arrivals::open(&session, &self.bus, &self.hive).await {
+        let known = (self.instance.as_str(), self.machine.lead().world().last());
+        match Arrivals::open(&session, &self.bus, &self.hive, known).await {
             Ok(arrivals) => {
                 self.arrivals = Some(arrivals);
                 self.metrics.connected(true);
@@ -217,7 +231,7 @@ impl Coordinator {
 
     async fn step(&mut self, event: Event) {
         let began = Instant::now();
-        let mut effects: VecDeque<Effect> = self.machine.step(self.clock.now(), event).into();
+        let mut effects: VecDeque<Effect> = self.machine.step(self.clock.now(), &mut Uuids, event).into();
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::ChangeRoom(change) => {
@@ -256,6 +270,24 @@ impl Coordinator {
                     let word = |presence: Option<Presence>| presence.map_or("not enrolled", Presence::as_str);
                     tracing::info!(%agent, from = word(from), to = word(to), "presence");
                 }
+                Effect::Tasks(order) => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.leading().carry_out(order);
+                    }
+                }
+                Effect::Lease(errand) => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.leading().run(errand);
+                    }
+                }
+                Effect::Leads(leads) => {
+                    tracing::info!(
+                        leads,
+                        tasks = self.machine.lead().world().tasks().count(),
+                        "leading"
+                    );
+                    self.metrics.leads(leads);
+                }
                 Effect::Ignored(ignored) => self.ignored(&ignored),
             }
         }
@@ -271,7 +303,9 @@ impl Coordinator {
 
     /// What follows from something that could not even be begun.
     fn again(&mut self, event: Option<Event>) -> Vec<Effect> {
-        event.map_or_else(Vec::new, |event| self.machine.step(self.clock.now(), event))
+        event.map_or_else(Vec::new, |event| {
+            self.machine.step(self.clock.now(), &mut Uuids, event)
+        })
     }
 
     async fn reply(&mut self, reply: Reply, began: Instant) {

@@ -1,4 +1,4 @@
-//! The lease of an agent's inbox: who may hand its mail over.
+//! Leases: who may hand an agent's mail over, and which coordinator tries to lead.
 
 use bytes::Bytes;
 use wagglebus_schemas::stream::Bucket;
@@ -28,6 +28,14 @@ impl LeaseRef {
         Self {
             stream: Bucket::Leases.stream_name(hive),
             subject: Bucket::Leases.key_subject(hive, agent),
+        }
+    }
+
+    /// The lease of the coordinator that tries to lead.
+    pub fn leader(hive: &Hive) -> Self {
+        Self {
+            stream: Bucket::Leader.stream_name(hive),
+            subject: Bucket::Leader.key_subject(hive, &AgentId::coordinator()),
         }
     }
 }

@@ -4,6 +4,14 @@
 pub const MSG_ID: &str = "Nats-Msg-Id";
 /// Refuses the publish unless the stream behind the subject has this name.
 pub const EXPECTED_STREAM: &str = "Nats-Expected-Stream";
+/// Refuses the publish unless the stream's last sequence is this: what nobody wrote in between is all that is stored.
+pub const EXPECTED_LAST_SEQUENCE: &str = "Nats-Expected-Last-Sequence";
+/// Names the atomic batch that a publish is part of (ADR-50 of NATS).
+pub const BATCH_ID: &str = "Nats-Batch-Id";
+/// Number of a publish in its atomic batch, from 1.
+pub const BATCH_SEQUENCE: &str = "Nats-Batch-Sequence";
+/// Ends an atomic batch: all of it is stored, or nothing.
+pub const BATCH_COMMIT: &str = "Nats-Batch-Commit";
 /// Refuses the publish unless the subject's last sequence is this (compare and set).
 pub const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
 /// CloudEvents version.

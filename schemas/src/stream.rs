@@ -28,6 +28,8 @@ vocabulary! {
         Leases = "leases",
         /// Who is enrolled, with key and rooms.
         Enrolments = "enrolments",
+        /// Which coordinator tries to lead; its one key is `coordinator`.
+        Leader = "leader",
     }
 }
 

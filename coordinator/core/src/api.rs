@@ -9,11 +9,13 @@ use wagglebus_schemas::{AgentId, Recipient, RoomName};
 
 use crate::attention::Now;
 use crate::event::Request;
+use crate::lead::Lead;
 use crate::order::RoomChange;
 use crate::query::{fill, limit, query};
 use crate::resolve::{self, Myself, Resolved};
 use crate::rooms;
 use crate::roster::{Member, Roster};
+use crate::tasks;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +48,17 @@ enum ResolveAnswer {
     Room(RoomName),
 }
 
+/// What is known, for answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Who is there.
+    pub roster: &'a Roster,
+    /// Who answers.
+    pub myself: &'a Myself,
+    /// What is known of the tasks.
+    pub lead: &'a Lead,
+}
+
 /// What a request comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -60,7 +73,8 @@ pub enum Outcome {
 /// # Errors
 /// What the caller gets instead: a query that cannot be read, an unknown name, or `coordinator_unavailable` while the
 /// enrolments were not listed yet.
-pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> Result<Outcome, ErrorDetail> {
+pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, ErrorDetail> {
+    let Known { roster, myself, lead } = known;
     if !roster.is_listed() {
         return Err(ErrorDetail::new(
             ErrorCode::CoordinatorUnavailable,
@@ -88,10 +102,9 @@ pub fn answer(roster: &Roster, myself: &Myself, request: &Request, now: Now) -> 
         // Answered once it is done.
         ApiMethod::Join => rooms::change(roster, request, true).map(Outcome::Later),
         ApiMethod::Leave => rooms::change(roster, request, false).map(Outcome::Later),
-        ApiMethod::Tasks | ApiMethod::Task | ApiMethod::Explain => Err(ErrorDetail::new(
-            ErrorCode::CoordinatorUnavailable,
-            "this coordinator does not follow the tasks yet",
-        )),
+        ApiMethod::Tasks => encode(&tasks::list(lead, &query(&request.body)?)?),
+        ApiMethod::Task => encode(&tasks::task(lead, &query(&request.body)?)?.task),
+        ApiMethod::Explain => encode(&tasks::explanation(lead, &query(&request.body)?)?),
     }
 }
 

@@ -5,6 +5,8 @@ use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority};
 
+use crate::lead::Order;
+use crate::lead::election::Errand;
 use crate::order::{HeldMail, Look, ReplyTo, RoomChange};
 
 /// Something to be done.
@@ -45,6 +47,12 @@ pub enum Effect {
     LookAtHead(Look),
     /// Store a `held` receipt for a sender; if that fails, report [`Untold`](crate::Event::Untold).
     TellHeld(HeldMail),
+    /// Something about the tasks and their log.
+    Tasks(Order),
+    /// Something about the leader's lease.
+    Lease(Errand),
+    /// We lead from here on, or do not any more.
+    Leads(bool),
     /// Tell that an input was ignored.
     Ignored(Ignored),
 }

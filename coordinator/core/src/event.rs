@@ -6,6 +6,7 @@ use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
+use crate::lead::News;
 use crate::liveness::Connection;
 use crate::order::{Head, HeldMail, Look, ReplyTo, RoomChange};
 
@@ -77,6 +78,8 @@ pub enum Event {
     },
     /// Somebody asks something.
     Request(Request),
+    /// Something about the log, the commands or the leader's lease.
+    Lead(News),
     /// The promised time has come.
     Wake,
 }

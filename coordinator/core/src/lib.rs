@@ -34,6 +34,7 @@ pub mod rooms;
 pub mod roster;
 pub mod similar;
 pub mod task;
+pub mod tasks;
 mod unknown;
 
 pub use attention::Now;
@@ -41,3 +42,4 @@ pub use effect::{Effect, Reply};
 pub use event::{Event, Request};
 pub use machine::Machine;
 pub use order::ReplyTo;
+pub use task::FreshIds;

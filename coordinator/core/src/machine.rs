@@ -11,58 +11,68 @@ use crate::attention::{Attended, Attention, Now};
 use crate::effect::{Effect, Reply};
 use crate::event::{Event, Request};
 use crate::holds::Holds;
+use crate::lead::Lead;
 use crate::order::RoomChange;
 use crate::resolve::Myself;
 use crate::rooms;
 use crate::roster::Roster;
+use crate::task::FreshIds;
 
-/// All state of a coordinator. Same state, time and event always give the same effects.
+/// All state of a coordinator. Same state, time, ids and event always give the same effects.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    myself: Myself,
     attention: Attention,
     roster: Roster,
     holds: Holds,
+    lead: Lead,
     /// Whose rooms are being changed.
     changing: BTreeSet<AgentId>,
     next_wake_ms: Option<u64>,
+    myself: Myself,
 }
 
 impl Machine {
     /// A coordinator that knows nobody yet and hears nothing before [`Event::BusUp`].
     pub fn new(myself: Myself) -> Self {
         Self {
-            myself,
             attention: Attention::default(),
             roster: Roster::default(),
             holds: Holds::default(),
+            lead: Lead::new(myself.hive.clone(), myself.instance.clone()),
             changing: BTreeSet::new(),
             next_wake_ms: None,
+            myself,
         }
     }
 
     /// Lets something happen. Never blocks, never panics on what comes from outside.
-    pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
+    pub fn step(&mut self, now: Now, ids: &mut dyn FreshIds, event: Event) -> Vec<Effect> {
         let at = self.attention.advance(now.boot_ms);
         let heard = if let Event::Heartbeat { from, .. } = &event {
             Some(from.clone())
         } else {
             None
         };
-        let mut effects = self.route(now, at, event);
+        let mut effects = self.route((now, at), ids, event);
         let changed = effects.iter().filter_map(|effect| {
             let Effect::Presence { agent, .. } = effect else {
                 return None;
             };
             Some(agent.clone())
         });
+        let changed: BTreeSet<AgentId> = changed.collect();
+        if !changed.is_empty() {
+            self.lead.roster_changed();
+        }
         for agent in heard.into_iter().chain(changed).collect::<BTreeSet<_>>() {
             let member = self.roster.member(&agent);
             effects.extend(self.holds.refresh(&agent, member, now, at));
         }
         effects.extend(self.holds.wake(at));
+        effects.extend(self.lead.tick(now, &self.roster, ids));
         let due = [self.roster.next_due(), self.holds.next_due()];
-        self.next_wake_ms = self.attention.promise(due.into_iter().flatten().min());
+        let promised = self.attention.promise(due.into_iter().flatten().min());
+        self.next_wake_ms = promised.into_iter().chain(self.lead.next_ms()).min();
         effects
     }
 
@@ -76,18 +86,26 @@ impl Machine {
         &self.roster
     }
 
-    fn route(&mut self, now: Now, at: Attended, event: Event) -> Vec<Effect> {
+    /// What is known of the tasks, and whether we lead.
+    pub const fn lead(&self) -> &Lead {
+        &self.lead
+    }
+
+    fn route(&mut self, (now, at): (Now, Attended), ids: &mut dyn FreshIds, event: Event) -> Vec<Effect> {
         match event {
             Event::BusUp => {
                 self.attention.listen(true);
                 self.holds.reconnected(at);
+                self.lead.connected(now);
                 // What was under way in the former session has no answer.
                 self.changing.clear();
                 Vec::new()
             }
             Event::BusDown => {
                 self.attention.listen(false);
-                self.roster.forget_connections(at)
+                let mut effects = self.roster.forget_connections(at);
+                effects.extend(self.lead.disconnected(now, &self.roster, ids));
+                effects
             }
             Event::Listed(enrolments) => self.roster.list(enrolments, at),
             Event::Enrolled(enrolment) => self.roster.enrol(enrolment, at).into_iter().collect(),
@@ -119,12 +137,18 @@ impl Machine {
                 self.holds.untold(&mail, at);
                 Vec::new()
             }
+            Event::Lead(news) => self.lead.happened(now, &self.roster, ids, news),
             Event::Wake => self.roster.wake(at),
         }
     }
 
     fn reply(&mut self, request: Request, now: Now) -> Effect {
-        let outcome = match api::answer(&self.roster, &self.myself, &request, now) {
+        let known = api::Known {
+            roster: &self.roster,
+            myself: &self.myself,
+            lead: &self.lead,
+        };
+        let outcome = match api::answer(known, &request, now) {
             Ok(Outcome::Later(change)) => {
                 if self.changing.insert(change.agent.clone()) {
                     return Effect::ChangeRoom(change);

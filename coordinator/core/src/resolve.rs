@@ -5,7 +5,7 @@ use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::state::Presence;
-use wagglebus_schemas::{AgentId, CapabilityName, Recipient, RoomName, Timestamp};
+use wagglebus_schemas::{AgentId, CapabilityName, Hive, Recipient, RoomName, Timestamp};
 
 use crate::attention::Now;
 use crate::capability::{self, Choice};
@@ -21,6 +21,10 @@ pub struct Myself {
     pub version: String,
     /// When we started.
     pub since: Timestamp,
+    /// Whose coordinator it is.
+    pub hive: Hive,
+    /// Which process, as the log names its leader.
+    pub instance: String,
 }
 
 impl Myself {

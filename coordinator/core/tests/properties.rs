@@ -12,14 +12,14 @@ use proptest::prelude::*;
 use wagglebus_coordinator_core::liveness::{Connection, LOST_MS, SUSPECT_MS};
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::similar::{SIMILAR_MAX, similar};
-use wagglebus_coordinator_core::{Effect, Event, Machine, Now, ReplyTo, Request, inbound};
+use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Now, ReplyTo, Request, inbound};
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::enrolment::Enrolment;
 use wagglebus_schemas::heartbeat::{Heartbeat, LaneDepths, SpoolDepth};
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::subject::ApiMethod;
-use wagglebus_schemas::{AgentId, Hive, Timestamp};
+use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
 /// Something that happens to one agent, `after_ms` after what happened before it.
 #[derive(Debug, Clone)]
@@ -121,6 +121,15 @@ fn event(agent: usize, what: &What) -> Event {
     }
 }
 
+/// Nothing here makes a record of its own.
+struct NoIds;
+
+impl FreshIds for NoIds {
+    fn fresh(&mut self) -> Id {
+        unreachable!("nobody leads")
+    }
+}
+
 /// A machine, its clock, and every effect about one agent with its time.
 struct World {
     machine: Machine,
@@ -133,6 +142,8 @@ impl World {
         let machine = Machine::new(Myself {
             version: "0.1.0".to_owned(),
             since: wall(0),
+            hive: Hive::default(),
+            instance: "one".to_owned(),
         });
         let mut world = Self {
             machine,
@@ -149,7 +160,7 @@ impl World {
             boot_ms: self.boot_ms,
             wall: wall(self.boot_ms),
         };
-        let effects = self.machine.step(now, event);
+        let effects = self.machine.step(now, &mut NoIds, event);
         let at = effects.iter().cloned().map(|effect| (self.boot_ms, effect));
         self.effects.extend(at);
         assert!(
@@ -180,7 +191,13 @@ impl World {
             Effect::Ignored(ignored) => ignored.to_string().contains(name(agent).as_str()),
             Effect::Watch { agent: a } | Effect::Unwatch { agent: a } => *a == name(agent),
             Effect::LookAtHead(look) => look.agent == name(agent),
-            Effect::Reply(_) | Effect::ChangeRoom(_) | Effect::WakeLane { .. } | Effect::TellHeld(_) => false,
+            Effect::Reply(_)
+            | Effect::ChangeRoom(_)
+            | Effect::WakeLane { .. }
+            | Effect::Tasks(_)
+            | Effect::Lease(_)
+            | Effect::Leads(_)
+            | Effect::TellHeld(_) => false,
         };
         let about = self.effects.iter().filter(|(_, effect)| concerns(effect));
         about.cloned().collect()

@@ -1,5 +1,6 @@
 //! The bus over NATS JetStream.
 
+pub mod append;
 mod fetch;
 mod info;
 mod lease;

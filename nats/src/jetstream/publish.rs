@@ -58,6 +58,32 @@ pub(super) async fn publish(
     ack.await
 }
 
+/// Publishes a part of a batch, whose end alone is answered.
+pub(super) async fn hand_over_silently(
+    bus: &JetStream,
+    subject: &str,
+    headers: Vec<(&'static str, String)>,
+    payload: Bytes,
+) -> Result<(), PublishError> {
+    let handed_over = async {
+        let session = bus.session()?;
+        check_sizes(&headers, payload.len(), session.server().max_payload)?;
+        let headers = header_map(headers)?;
+        let publishing = session
+            .client()
+            .publish_with_headers(subject.to_owned(), headers, payload);
+        match tokio::time::timeout(ANSWER_WITHIN, publishing).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(NoAnswer::Disconnected.into()),
+            Err(_) => Err(PublishFault::from(NoAnswer::Timeout)),
+        }
+    };
+    handed_over.await.map_err(|fault| PublishError {
+        subject: subject.to_owned(),
+        fault,
+    })
+}
+
 async fn hand_over(
     session: Session,
     subject: &str,

@@ -29,6 +29,7 @@ pub fn streams(hive: &Hive, sizing: Sizing) -> Vec<StreamSpec> {
         dead_letters(hive, sizing),
         leases(hive, sizing),
         enrolments(hive, sizing),
+        leader(hive, sizing),
     ]
 }
 
@@ -120,6 +121,10 @@ fn enrolments(hive: &Hive, sizing: Sizing) -> StreamSpec {
             "Who is enrolled, under which key, in which rooms",
         )
     }
+}
+
+fn leader(hive: &Hive, sizing: Sizing) -> StreamSpec {
+    bucket(hive, sizing, Bucket::Leader, "Which coordinator tries to lead")
 }
 
 fn stream(hive: &Hive, sizing: Sizing, stream: Stream, description: &str, days: u64) -> StreamSpec {

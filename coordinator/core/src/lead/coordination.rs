@@ -87,10 +87,10 @@ impl Coordination {
     }
 
     /// When [`Coordination::tick`] has something to do.
-    pub const fn next_ms(&self) -> Option<u64> {
+    pub fn next_ms(&self) -> Option<u64> {
         match self.role {
             Role::Standby => None,
-            Role::Taking { next_ms } => Some(next_ms),
+            Role::Taking { next_ms } => (self.caught_up && self.appending.is_none()).then_some(next_ms),
             Role::Leading { .. } => Some(self.sweep_ms),
         }
     }

@@ -7,8 +7,10 @@ pub mod coordination;
 mod duty;
 pub mod election;
 pub mod order;
+pub mod part;
 mod round;
 
 pub use coordination::Coordination;
 pub use election::Election;
-pub use order::{Appended, Desk, Order};
+pub use order::{Appended, Desk, News, Order};
+pub use part::Lead;

@@ -2,10 +2,11 @@
 
 use wagglebus_schemas::event::Event;
 
+use super::election::{Revision, Written};
 use crate::attention::Now;
 use crate::log::letter::Letter;
 use crate::roster::Roster;
-use crate::task::FreshIds;
+use crate::task::{Ask, FreshIds};
 
 /// What the coordination asks of the shell.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,4 +61,34 @@ impl std::fmt::Debug for Desk<'_> {
             .field("now", &self.now)
             .finish_non_exhaustive()
     }
+}
+
+/// What happened to the log, the commands or the lease.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A line of the log was read.
+    Logged {
+        /// Its sequence.
+        seq: u64,
+        /// The line, or why it cannot be read.
+        line: Result<Box<Event>, String>,
+    },
+    /// The log was read to its end.
+    CaughtUp {
+        /// Its last sequence.
+        last: u64,
+    },
+    /// An append ended.
+    Appended {
+        /// What it was to come after.
+        after: u64,
+        /// What became of it.
+        outcome: Appended,
+    },
+    /// A command was read.
+    Asked(Box<Ask>),
+    /// The lease was read; `None` when that did not work.
+    LeaseSeen(Option<Revision>),
+    /// The lease was written, or not.
+    LeaseWrote(Written),
 }

@@ -23,6 +23,8 @@ pub struct Letter {
     pub subject: Subject,
     /// Its id, also its `Nats-Msg-Id`.
     pub id: Id,
+    /// Its CloudEvents type.
+    pub event_type: String,
     /// The record.
     pub body: Vec<u8>,
 }
@@ -68,7 +70,12 @@ fn verdict(event: &Event, data: &TaskData, task: Option<&Task>, follow: &Follow)
         level,
         from: AgentId::coordinator(),
     };
-    encode(subject, follow.id, &receipt)
+    encode(
+        subject,
+        follow.id,
+        "io.wagglebus.receipt.v1.receipt".to_owned(),
+        &receipt,
+    )
 }
 
 fn assigned(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
@@ -168,7 +175,7 @@ impl Notice {
             priority: self.priority,
             from: AgentId::coordinator(),
         };
-        encode(subject, follow.id, &message)
+        encode(subject, follow.id, message.event_type(), &message)
     }
 }
 
@@ -185,7 +192,12 @@ fn shown(text: &str) -> String {
     )
 }
 
-fn encode<T: Serialize>(subject: Subject, id: Id, record: &T) -> Option<Letter> {
+fn encode<T: Serialize>(subject: Subject, id: Id, event_type: String, record: &T) -> Option<Letter> {
     let body = serde_json::to_vec(record).ok()?;
-    Some(Letter { subject, id, body })
+    Some(Letter {
+        subject,
+        id,
+        event_type,
+        body,
+    })
 }

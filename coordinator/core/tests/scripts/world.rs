@@ -5,12 +5,21 @@ use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::inbound;
 use wagglebus_coordinator_core::order::{Head, HeldMail, Look, RoomChange};
 use wagglebus_coordinator_core::resolve::Myself;
-use wagglebus_coordinator_core::{Effect, Event, Machine, Now, Reply};
+use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Now, Reply};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::{Hive, Timestamp};
+use wagglebus_schemas::{Hive, Id, Timestamp};
 
 /// Start of the scripts' time of day.
 const WALL_MS: i64 = 1_767_323_045_000;
+
+/// Nothing here makes a record of its own.
+struct NoIds;
+
+impl FreshIds for NoIds {
+    fn fresh(&mut self) -> Id {
+        unreachable!("nobody leads")
+    }
+}
 
 /// The machine, its clock and what scripts need to speak as the server does.
 pub(crate) struct World {
@@ -28,6 +37,8 @@ impl Default for World {
             machine: Machine::new(Myself {
                 version: "1.2.3".to_owned(),
                 since: Timestamp::from_unix_ms(WALL_MS).unwrap(),
+                hive: Hive::default(),
+                instance: "one".to_owned(),
             }),
             boot_ms: 0,
             hive: Hive::default(),
@@ -166,7 +177,7 @@ impl World {
             boot_ms: self.boot_ms,
             wall: Timestamp::from_unix_ms(WALL_MS + i64::try_from(self.boot_ms).unwrap()).unwrap(),
         };
-        let effects = self.machine.step(now, event);
+        let effects = self.machine.step(now, &mut NoIds, event);
         effects.iter().for_each(|effect| match effect {
             Effect::ChangeRoom(change) => self.change = Some(change.clone()),
             Effect::LookAtHead(look) => self.looks.push(look.clone()),
@@ -176,9 +187,15 @@ impl World {
             | Effect::WakeLane { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
+            | Effect::Tasks(_)
+            | Effect::Lease(_)
+            | Effect::Leads(_)
             | Effect::Ignored(_) => {}
         });
-        effects.iter().map(|effect| self.picture(effect)).collect()
+        let others = effects
+            .iter()
+            .filter(|effect| !matches!(effect, Effect::Lease(_)));
+        others.map(|effect| self.picture(effect)).collect()
     }
 
     fn picture(&self, effect: &Effect) -> String {
@@ -207,6 +224,9 @@ impl World {
                 } = mail;
                 format!("{} ms: tell {sender}: {reason} at {agent}", self.boot_ms)
             }
+            Effect::Tasks(order) => format!("{order:?}"),
+            Effect::Lease(errand) => format!("{errand:?}"),
+            Effect::Leads(leads) => format!("leads: {leads}"),
             Effect::WakeLane { agent, priority } => format!("wake {agent} {priority}"),
             Effect::Reply(Reply { outcome, .. }) => match outcome {
                 Ok(body) => short(&serde_json::from_slice(body).unwrap()),

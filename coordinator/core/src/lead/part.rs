@@ -1,0 +1,139 @@
+//! Election and coordination together: what happens to either, and what they ask for.
+
+use wagglebus_schemas::Hive;
+
+use super::coordination::Coordination;
+use super::election::{Election, Turn};
+use super::order::{Desk, News, Order};
+use crate::attention::Now;
+use crate::effect::Effect;
+use crate::log::World;
+use crate::roster::Roster;
+use crate::task::FreshIds;
+
+/// One coordinator's part in leading.
+#[derive(Debug, Clone)]
+pub struct Lead {
+    election: Election,
+    coordination: Coordination,
+    connected: bool,
+    changed: bool,
+}
+
+impl Lead {
+    /// A coordinator that has read nothing, and is not connected.
+    pub fn new(hive: Hive, instance: String) -> Self {
+        Self {
+            election: Election::new(),
+            coordination: Coordination::new(hive, instance),
+            connected: false,
+            changed: false,
+        }
+    }
+
+    /// What the log says.
+    pub const fn world(&self) -> &World {
+        self.coordination.world()
+    }
+
+    /// Whether we write the log.
+    pub const fn leads(&self) -> bool {
+        self.coordination.leads()
+    }
+
+    /// Whether the log was read to its end once: before that nothing can be said about tasks.
+    pub const fn is_caught_up(&self) -> bool {
+        self.coordination.is_caught_up()
+    }
+
+    /// When [`Lead::tick`] has something to do, by the clock that never jumps.
+    pub fn next_ms(&self) -> Option<u64> {
+        if !self.connected {
+            return None;
+        }
+        let both = [self.election.next_ms(), self.coordination.next_ms()];
+        both.into_iter().flatten().min()
+    }
+
+    /// A session began.
+    pub const fn connected(&mut self, _now: Now) {
+        self.connected = true;
+    }
+
+    /// The session is over: whatever was under way has no answer.
+    pub fn disconnected(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds) -> Vec<Effect> {
+        self.connected = false;
+        self.election.step_down(now.boot_ms);
+        self.with(now, roster, ids, Coordination::deposed)
+    }
+
+    /// Somebody came, went or changed.
+    pub const fn roster_changed(&mut self) {
+        self.changed = true;
+    }
+
+    /// Something happened to the log, the commands or the lease.
+    pub fn happened(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds, news: News) -> Vec<Effect> {
+        match news {
+            News::Logged { seq, line } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.logged(desk, seq, line.map(|event| *event));
+            }),
+            News::CaughtUp { last } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.caught_up(desk, last);
+            }),
+            News::Appended { after, outcome } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.appended(desk, after, outcome);
+            }),
+            News::Asked(ask) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.asked(desk, &ask);
+            }),
+            News::LeaseSeen(revision) => {
+                self.election.seen(now.boot_ms, revision);
+                Vec::new()
+            }
+            News::LeaseWrote(written) => match self.election.wrote(now.boot_ms, written) {
+                Some(Turn::Elected) => self.with(now, roster, ids, Coordination::elected),
+                Some(Turn::Deposed) => self.with(now, roster, ids, Coordination::deposed),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    /// Does what time and changes ask for.
+    pub fn tick(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds) -> Vec<Effect> {
+        if !self.connected {
+            return Vec::new();
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let mut effects = self.with(now, roster, ids, |coordination, desk| {
+            if changed {
+                coordination.roster_changed(desk);
+            } else {
+                coordination.tick(desk);
+            }
+        });
+        effects.extend(self.election.due(now.boot_ms).map(Effect::Lease));
+        effects
+    }
+
+    fn with(
+        &mut self,
+        now: Now,
+        roster: &Roster,
+        ids: &mut dyn FreshIds,
+        act: impl FnOnce(&mut Coordination, &mut Desk<'_>),
+    ) -> Vec<Effect> {
+        let mut orders: Vec<Order> = Vec::new();
+        let led = self.coordination.leads();
+        let mut desk = Desk {
+            now,
+            roster,
+            ids,
+            orders: &mut orders,
+        };
+        act(&mut self.coordination, &mut desk);
+        let leads = self.coordination.leads();
+        let turn = (led != leads).then_some(Effect::Leads(leads));
+        orders.into_iter().map(Effect::Tasks).chain(turn).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Questions about tasks: lists, one task, and why it went to whom.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wagglebus_schemas::api::Page;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::{AgentId, Id};
+
+use crate::lead::Lead;
+use crate::log::TaskEntry;
+use crate::query::{fill, limit};
+
+/// A question for a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TasksQuery {
+    #[serde(default)]
+    limit: Option<usize>,
+    /// The last task of the page before.
+    #[serde(default)]
+    cursor: Option<Id>,
+    /// Only tasks in this state.
+    #[serde(default)]
+    state: Option<TaskState>,
+    /// Only tasks that this agent holds, held last or submitted.
+    #[serde(default)]
+    agent: Option<AgentId>,
+}
+
+/// A question about one task.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskQuery {
+    id: Id,
+}
+
+/// One page, the latest first: ids that we make rise with time. Its cursor is the id of its last task.
+pub(crate) fn list(lead: &Lead, query: &TasksQuery) -> Result<Page<Task>, ErrorDetail> {
+    ready(lead)?;
+    let limit = limit(query.limit)?;
+    let last = Id::from_bytes([0xff; 16]);
+    let entries = lead.world().tasks_before(query.cursor.as_ref().unwrap_or(&last));
+    let wanted = |entry: &&TaskEntry| {
+        let task = &entry.task;
+        let about = |agent: &AgentId| task.submitted_by == *agent || task.assigned_to.as_ref() == Some(agent);
+        query.state.is_none_or(|state| state == task.state) && query.agent.as_ref().is_none_or(about)
+    };
+    let (items, more) = fill(entries.filter(wanted).map(|entry| entry.task.clone()), limit);
+    let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
+    Ok(Page { items, next_cursor })
+}
+
+/// One task.
+pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskQuery) -> Result<&'l TaskEntry, ErrorDetail> {
+    ready(lead)?;
+    lead.world().task(&query.id).ok_or_else(|| {
+        ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {}", query.id))
+            .hint("`wagglebus task ls` lists all")
+    })
+}
+
+/// Why a task went to whom; `chosen` is null while nobody was chosen.
+pub(crate) fn explanation(lead: &Lead, query: &TaskQuery) -> Result<Value, ErrorDetail> {
+    let entry = task(lead, query)?;
+    Ok(entry.explanation.clone().unwrap_or_else(|| {
+        json!({
+            "task_id": entry.task.id,
+            "strategy": entry.task.strategy.unwrap_or_default(),
+            "candidates": [],
+            "chosen": entry.task.assigned_to,
+        })
+    }))
+}
+
+fn ready(lead: &Lead) -> Result<(), ErrorDetail> {
+    if lead.is_caught_up() {
+        return Ok(());
+    }
+    let error = ErrorDetail::new(
+        ErrorCode::CoordinatorUnavailable,
+        "the coordinator is still reading its log",
+    );
+    Err(error.retry_after_ms(500))
+}

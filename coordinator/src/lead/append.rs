@@ -1,0 +1,90 @@
+//! Appends to the log, one batch after the other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver};
+use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::lead::{Appended, News};
+use wagglebus_nats::jetstream::JetStream;
+use wagglebus_nats::jetstream::append::{AppendError, LINES_MAX, Line, append};
+use wagglebus_schemas::event::Event as LogEvent;
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::{AgentId, Hive, headers};
+
+use super::news;
+
+/// Pause before an append without an answer is made again: the same lines, under the same ids.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Lines to be appended.
+#[derive(Debug)]
+pub(super) struct Append {
+    pub(super) after: u64,
+    pub(super) events: Vec<LogEvent>,
+}
+
+/// Works until nobody orders or listens.
+pub(super) async fn work(
+    bus: JetStream,
+    hive: Hive,
+    mut orders: UnboundedReceiver<Append>,
+    out: Sender<Event>,
+) {
+    let stream = Stream::Events.name(&hive);
+    while let Some(Append { after, events }) = orders.recv().await {
+        let lines: Vec<Line> = events.iter().map(|event| line(&hive, event)).collect();
+        let mut last = after;
+        let mut outcome = Appended::Stored(after);
+        for part in lines.chunks(LINES_MAX) {
+            match store(&bus, &stream, last, part).await {
+                Some(stored) => {
+                    last = stored;
+                    outcome = Appended::Stored(last);
+                }
+                None => {
+                    outcome = Appended::Refused;
+                    break;
+                }
+            }
+        }
+        if out.send(news(News::Appended { after, outcome })).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tries until it is known whether the lines are stored; `None` when somebody else wrote.
+async fn store(bus: &JetStream, stream: &str, after: u64, lines: &[Line]) -> Option<u64> {
+    loop {
+        match append(bus, stream, after, lines).await {
+            Ok(last) => return Some(last),
+            Err(AppendError::Fenced) => return None,
+            Err(error @ (AppendError::Publish(_) | AppendError::Lines(_))) => {
+                tracing::warn!(%error, "the log was not appended to; trying again");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+        }
+    }
+}
+
+fn line(hive: &Hive, event: &LogEvent) -> Line {
+    let subject = Subject::Event { kind: event.entity };
+    Line {
+        subject: subject.build(hive),
+        id: event.id,
+        headers: vec![
+            (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),
+            (headers::CE_ID, event.id.to_string()),
+            (
+                headers::CE_TYPE,
+                format!("io.wagglebus.event.v1.{}", event.entity),
+            ),
+            (headers::CE_SOURCE, format!("/{hive}/{}", AgentId::coordinator())),
+            (headers::CE_TIME, event.at.to_string()),
+        ],
+        // Plain data with text keys is always encoded.
+        payload: serde_json::to_vec(event).map(Bytes::from).unwrap_or_default(),
+    }
+}

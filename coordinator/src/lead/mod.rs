@@ -1,0 +1,107 @@
+//! What leading needs of one session: the log and the commands are read, lines are appended, records published, the lease
+//! kept. Each is a worker of its own; what they tell goes to the event loop.
+
+mod append;
+mod lease;
+mod publish;
+mod read;
+
+use async_nats::jetstream::Context;
+use tokio::sync::mpsc::{self, Sender, UnboundedSender};
+use tokio::task::{AbortHandle, JoinSet};
+use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::lead::election::Errand;
+use wagglebus_coordinator_core::lead::{News, Order};
+use wagglebus_nats::connect::Session;
+use wagglebus_nats::jetstream::JetStream;
+use wagglebus_schemas::Hive;
+
+use self::append::Append;
+
+/// The workers of one session. Dropped, they end.
+pub(crate) struct Leading {
+    js: Context,
+    hive: Hive,
+    out: Sender<Event>,
+    appends: UnboundedSender<Append>,
+    letters: UnboundedSender<wagglebus_coordinator_core::log::Letter>,
+    errands: UnboundedSender<Errand>,
+    log: AbortHandle,
+    commands: Option<AbortHandle>,
+    work: JoinSet<()>,
+}
+
+impl Leading {
+    /// Starts to read the log after `last`, and to do what is ordered. `instance` is what the lease says of us.
+    pub(crate) fn start(
+        session: &Session,
+        bus: &JetStream,
+        hive: &Hive,
+        (instance, last): (&str, u64),
+        out: Sender<Event>,
+    ) -> Self {
+        // Bounded by the machine: it orders one append and one errand at a time, and letters only for stored lines.
+        let (appends, ordered) = mpsc::unbounded_channel();
+        let (letters, posted) = mpsc::unbounded_channel();
+        let (errands, sent) = mpsc::unbounded_channel();
+        let js = session.jetstream().clone();
+        let mut work = JoinSet::new();
+        work.spawn(append::work(bus.clone(), hive.clone(), ordered, out.clone()));
+        work.spawn(publish::work(bus.clone(), hive.clone(), posted));
+        let lease = lease::Lease::new(bus.clone(), hive, instance);
+        work.spawn(lease.work(sent, out.clone()));
+        let log = work.spawn(read::log(js.clone(), hive.clone(), last, out.clone()));
+        Self {
+            js,
+            hive: hive.clone(),
+            out,
+            appends,
+            letters,
+            errands,
+            log,
+            commands: None,
+            work,
+        }
+    }
+
+    /// Does something about the lease, and tells what came of it.
+    pub(crate) fn run(&self, errand: Errand) {
+        // A worker that has ended tells it by the end of the session.
+        self.errands.send(errand).ok();
+    }
+
+    /// Carries out an order.
+    pub(crate) fn carry_out(&mut self, order: Order) {
+        match order {
+            Order::Append { after, events } => {
+                self.appends.send(Append { after, events }).ok();
+            }
+            Order::Publish(letter) => {
+                self.letters.send(letter).ok();
+            }
+            Order::ReadCommands { after } => {
+                self.stop_commands();
+                let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+                self.commands = Some(self.work.spawn(read::commands(js, hive, after, out)));
+            }
+            Order::StopCommands => self.stop_commands(),
+            Order::Reread => {
+                self.log.abort();
+                let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+                self.log = self.work.spawn(read::log(js, hive, 0, out));
+            }
+            Order::Warn(what) => tracing::warn!("{what}"),
+        }
+    }
+
+    fn stop_commands(&mut self) {
+        if let Some(reader) = self.commands.take() {
+            reader.abort();
+        }
+    }
+}
+
+/// What a worker tells.
+fn news(news: News) -> Event {
+    Event::Lead(news)
+}

@@ -1,0 +1,128 @@
+//! Reads a stream from a place on, in order, for as long as the session lasts.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::{Context, Message};
+use futures::StreamExt;
+use tokio::sync::mpsc::Sender;
+use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::lead::News;
+use wagglebus_coordinator_core::task::Ask;
+use wagglebus_schemas::limits::LINE_BYTES_MAX;
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::subject::{Subject, filter};
+use wagglebus_schemas::{Hive, decode, headers};
+
+use super::news;
+
+/// Pause before a reading that ended is begun anew.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+type ReadError = Box<dyn Error + Send + Sync>;
+
+/// Reads the log after `last`, and tells when its end was reached.
+pub(super) async fn log(js: Context, hive: Hive, mut last: u64, out: Sender<Event>) {
+    loop {
+        let Err(error) = log_once(&js, &hive, &mut last, &out).await else {
+            return;
+        };
+        tracing::debug!(%error, "the log is read anew");
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Returns `Ok` only when nobody listens.
+async fn log_once(js: &Context, hive: &Hive, last: &mut u64, out: &Sender<Event>) -> Result<(), ReadError> {
+    let stream = js.get_stream(Stream::Events.name(hive)).await?;
+    let state = &stream.cached_info().state;
+    // Lines that are purged are nobody's to read; a reader that waits for them would wait for ever.
+    if *last >= state.last_sequence || state.messages == 0 {
+        let end = News::CaughtUp {
+            last: state.last_sequence.max(*last),
+        };
+        if out.send(news(end)).await.is_err() {
+            return Ok(());
+        }
+    }
+    let mut messages = Box::pin(read(&stream, *last, String::new()).await?);
+    while let Some(message) = messages.next().await {
+        let message = message?;
+        let info = message.info().map_err(|error| error.to_string())?;
+        let (seq, pending) = (info.stream_sequence, info.pending);
+        let line = decode::record("event", &message.payload, LINE_BYTES_MAX);
+        let line = News::Logged {
+            seq,
+            line: line.map(Box::new).map_err(|error| error.to_string()),
+        };
+        *last = seq;
+        if out.send(news(line)).await.is_err() {
+            return Ok(());
+        }
+        if pending == 0 && out.send(news(News::CaughtUp { last: seq })).await.is_err() {
+            return Ok(());
+        }
+    }
+    Err("the reading ended".into())
+}
+
+/// Reads commands after the sequence `after`.
+pub(super) async fn commands(js: Context, hive: Hive, mut after: u64, out: Sender<Event>) {
+    loop {
+        let Err(error) = commands_once(&js, &hive, &mut after, &out).await else {
+            return;
+        };
+        tracing::debug!(%error, "the commands are read anew");
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+async fn commands_once(
+    js: &Context,
+    hive: &Hive,
+    after: &mut u64,
+    out: &Sender<Event>,
+) -> Result<(), ReadError> {
+    let stream = js.get_stream(Stream::Tasks.name(hive)).await?;
+    let mut messages = Box::pin(read(&stream, *after, filter::commands(hive)).await?);
+    while let Some(message) = messages.next().await {
+        let message = message?;
+        let info = message.info().map_err(|error| error.to_string())?;
+        let seq = info.stream_sequence;
+        *after = seq;
+        let Some(ask) = ask(hive, seq, &message) else {
+            tracing::warn!(subject = %message.subject, "what lies among the commands is none");
+            continue;
+        };
+        if out.send(news(News::Asked(Box::new(ask)))).await.is_err() {
+            return Ok(());
+        }
+    }
+    Err("the reading ended".into())
+}
+
+/// A command; `None` for a subject that no verb of ours has, which only somebody with all rights can write.
+fn ask(hive: &Hive, seq: u64, message: &Message) -> Option<Ask> {
+    let Ok(Subject::Task { verb, from, .. }) = Subject::parse(hive, &message.subject) else {
+        return None;
+    };
+    let id = message.headers.as_ref().and_then(|all| all.get(headers::MSG_ID));
+    let id = id.map(|value| value.as_str());
+    Some(Ask::read(verb, from, seq, id, &message.payload))
+}
+
+async fn read(
+    stream: &async_nats::jetstream::stream::Stream,
+    after: u64,
+    filter_subject: String,
+) -> Result<pull::Ordered, ReadError> {
+    let config = pull::OrderedConfig {
+        deliver_policy: DeliverPolicy::ByStartSequence {
+            start_sequence: after.saturating_add(1),
+        },
+        filter_subject,
+        ..Default::default()
+    };
+    Ok(stream.create_consumer(config).await?.messages().await?)
+}
