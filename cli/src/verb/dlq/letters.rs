@@ -249,13 +249,17 @@ pub(super) mod tests {
             understand(&hive, &all).0
         };
         let (first, second): (Id, Id) = (MESSAGE.parse().unwrap(), LETTER.parse().unwrap());
-        let retry = |new: Id| json!(mark::retry_of(&hive, &found(None), new, second, Timestamp::EPOCH));
+        let at = Timestamp::EPOCH;
+        let retried = |id: Id| Retried { id, seq: 8, at };
+        let retry = |new: Id| json!(mark::retry_of(&hive, &found(None), retried(new), second));
         let retries = "wb.dlq.superseded.operator";
         let told = letters(&[(retries, retry(first)), (retries, retry(second))]);
-        let at = Timestamp::EPOCH;
-        let expected = [Retried { id: first, at }, Retried { id: second, at }];
+        let expected = [retried(first), retried(second)];
         assert_eq!((told.len(), &told[0].retried[..]), (1, &expected[..]));
-        assert_eq!(told[0].json()["retried"][1], json!({ "id": second, "at": at }));
+        assert_eq!(
+            told[0].json()["retried"][1],
+            json!({ "id": second, "stream_seq": 8, "at": at })
+        );
         assert!(told[0].dropped.is_none() && told[0].body == letter);
         let mut forged = retry(first);
         forged["agent"] = json!("mallory");

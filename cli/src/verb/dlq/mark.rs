@@ -14,6 +14,8 @@ use super::publish::{NotAcked, store};
 
 /// Key of a mark, beside those of a dead letter: the message that was sent instead.
 const RETRIED_AS: &str = "retried_as";
+/// Key of a mark: the sequence of that message in `WB_MESSAGES`.
+const RETRIED_SEQ: &str = "retried_seq";
 
 /// What was done about a letter.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +31,8 @@ pub(super) enum Mark {
 pub(super) struct Retried {
     /// The new message.
     pub(super) id: Id,
+    /// Its sequence in `WB_MESSAGES`.
+    pub(super) seq: u64,
     /// When that was written down: right after it was stored.
     pub(super) at: Timestamp,
 }
@@ -36,7 +40,7 @@ pub(super) struct Retried {
 impl Retried {
     /// As programs read it.
     pub(super) fn json(self) -> Value {
-        json!({ "id": self.id, "at": self.at })
+        json!({ "id": self.id, "stream_seq": self.seq, "at": self.at })
     }
 }
 
@@ -50,7 +54,9 @@ pub(super) fn read(letter: &DeadLetter, body: &Value, dlq: &str) -> Option<Mark>
         DeadReason::Operator => Some(Mark::Dropped(letter.clone())),
         DeadReason::Superseded => {
             let id = body.get(RETRIED_AS)?.as_str()?.parse().ok()?;
-            Some(Mark::Retried(Retried { id, at: letter.at }))
+            let seq = body.get(RETRIED_SEQ)?.as_u64()?;
+            let at = letter.at;
+            Some(Mark::Retried(Retried { id, seq, at }))
         }
         DeadReason::MaxDeliver
         | DeadReason::Expired
@@ -68,6 +74,9 @@ pub(super) struct Written {
     /// See [`RETRIED_AS`].
     #[serde(skip_serializing_if = "Option::is_none")]
     retried_as: Option<Id>,
+    /// See [`RETRIED_SEQ`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried_seq: Option<u64>,
 }
 
 /// The letter that puts `found` away; `why` is for people and may be empty.
@@ -76,15 +85,18 @@ pub(super) fn drop_of(hive: &Hive, found: &Found, why: &str, id: Id, at: Timesta
     Written {
         letter: about(hive, found, DeadReason::Operator, why.to_owned(), id, at),
         retried_as: None,
+        retried_seq: None,
     }
 }
 
-/// The letter that says that the message of `found` was sent again as `new`.
-pub(super) fn retry_of(hive: &Hive, found: &Found, new: Id, id: Id, at: Timestamp) -> Written {
+/// The letter `id` that says what was sent instead of the message of `found`.
+pub(super) fn retry_of(hive: &Hive, found: &Found, retried: Retried, id: Id) -> Written {
+    let Retried { id: new, seq, at } = retried;
     let detail = format!("sent again as {new}");
     Written {
         letter: about(hive, found, DeadReason::Superseded, detail, id, at),
         retried_as: Some(new),
+        retried_seq: Some(seq),
     }
 }
 

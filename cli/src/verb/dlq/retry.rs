@@ -113,14 +113,10 @@ async fn send(
             output.note(format!("would be sent: {note}"))?;
             continue;
         }
-        if found.retried.iter().any(|before| before.id == message.id) {
-            tell(
-                json!({ "retry_of": old, "id": message.id }),
-                message.id,
-                items,
-                output,
-            )?;
-            output.note("note: sent before under this id; nothing was sent now")?;
+        if let Some(before) = found.retried.iter().find(|before| before.id == message.id) {
+            let item = json!({ "retry_of": old, "id": before.id, "stream_seq": before.seq });
+            tell(item, before.id, items, output)?;
+            output.note("note: sent before under this id; it is delivered once")?;
             continue;
         }
         let stored = match publish(&bus, hive, &renewed).await {
@@ -136,7 +132,12 @@ async fn send(
             output.note(note)?;
         }
         let own = Id::from_uuid(uuid::Uuid::now_v7());
-        let mark = mark::retry_of(hive, found, message.id, own, now());
+        let retried = Retried {
+            id: message.id,
+            seq: stored.seq,
+            at: now(),
+        };
+        let mark = mark::retry_of(hive, found, retried, own);
         if let Err(failed) = mark::put(&bus, hive, &mark).await {
             // It is on its way all the same.
             let why = failed.failure().what();
@@ -159,7 +160,7 @@ fn tell(item: Value, id: Id, items: &mut Vec<Value>, output: &mut Output) -> Res
 }
 
 fn sent_before(old: Id, before: Retried) -> Failure {
-    let Retried { id, at } = before;
+    let Retried { id, at, .. } = before;
     Failure::refused_text(format!("{old} was sent again before, as {id} at {at}"))
         .details(json!({ "retry_of": old, "id": id, "at": at }))
         .fix(format!(
