@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bridge::Bridge;
 use crate::enrolment::RoomMembership;
 use crate::heartbeat::{BridgeProof, Capability};
 use crate::id::AgentId;
+use crate::limits::PANE_CONTENT_BYTES_MAX;
 use crate::state::{AgentState, Presence, SessionState};
 use crate::time::Timestamp;
 
@@ -39,4 +41,13 @@ pub struct Agent {
     pub last_seen: Option<Timestamp>,
     /// True when the answer comes from a cache and may be old.
     pub stale: bool,
+}
+
+impl Agent {
+    /// Whether it is only told in its pane that a message of so many bytes is there, and takes it by itself. A pane that
+    /// was asked to show texts of any length looks the same here.
+    pub fn is_only_told_of(&self, content_bytes: usize) -> bool {
+        let has = |name: Bridge| self.bridges.iter().any(|bridge| bridge.name == name);
+        has(Bridge::TmuxNudge) || (has(Bridge::TmuxBody) && content_bytes > PANE_CONTENT_BYTES_MAX)
+    }
 }

@@ -8,6 +8,7 @@ use crate::level::Level;
 use crate::message::Message;
 use crate::receipt::Receipt;
 use crate::time::Timestamp;
+use crate::vocabulary::vocabulary;
 
 /// Answer to a send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -228,6 +229,41 @@ pub struct Trace {
     pub level: Level,
     /// One sentence that says where it stands and why.
     pub explanation: String,
+    /// What the asked sidecar itself knows beside the receipts, in the order of time.
+    #[serde(default)]
+    pub steps: Vec<TraceStep>,
+}
+
+vocabulary! {
+    /// What a sidecar did with a message, or was told by its agent.
+    TraceStepKind, "step of a trace" {
+        /// The stream acknowledged it.
+        Stored = "stored",
+        /// It was handed to the agent; only the last hand-over is kept.
+        HandedOver = "handed_over",
+        /// It was given back after a hand-over, by the agent or because nobody held it any more.
+        GivenBack = "given_back",
+        /// The agent is done with it.
+        Done = "done",
+        /// It was filed as a dead letter.
+        Dead = "dead",
+    }
+}
+
+/// A step of a trace that no receipt tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct TraceStep {
+    /// What happened.
+    pub step: TraceStepKind,
+    /// When, by the sidecar's clock.
+    pub at: Timestamp,
+    /// Which hand-over, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<u32>,
+    /// Why it was given back, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Answer of `/readyz`.

@@ -19,6 +19,8 @@ pub const NAK_DELAY_MS_MAX: u64 = 3_600_000;
 pub const NAK_REASON_BYTES_MAX: usize = 1_000;
 /// Most messages of one lane that may be waiting for the end of a NAK delay.
 pub const DELAYED_NAKS_PER_LANE_MAX: usize = 128;
+/// Longest `content` that a pane is shown as text unless it is asked for; of longer ones the agent is only told (DESIGN 4).
+pub const PANE_CONTENT_BYTES_MAX: usize = 4_096;
 /// Most rooms that an agent is in: each is a filter and a key of its four lanes.
 pub const ROOMS_MAX: usize = 64;
 /// `max_ack_pending` of a lane.

@@ -216,6 +216,19 @@ impl Roster {
         }
     }
 
+    /// One agent, if somebody can tell at once.
+    pub(crate) async fn glance(&self, agent: &AgentId) -> Option<Agent> {
+        if !self.is_silent() {
+            let query = json!({ "agent": agent });
+            match self.request(ApiMethod::Agent, &query, RESOLVE_WITHIN).await {
+                Ok(value) => return read(&value).ok(),
+                Err(Refused::Answer(_)) => return None,
+                Err(Refused::NoAnswer) => self.lock().silent_until = Instant::now().checked_add(SILENCE),
+            }
+        }
+        Some(Agent::clone(&self.remembered(agent)?.agent))
+    }
+
     /// A page of the rooms that somebody is in: at most `limit` behind `cursor`, by name.
     ///
     /// # Errors

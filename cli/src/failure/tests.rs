@@ -1,6 +1,12 @@
 //! Every kind of failure: exit code, text and JSON.
 
+use wagglebus_nats::connect::ConnectError;
+use wagglebus_nats::context::ContextError;
+use wagglebus_nats::error::NoAnswer;
+use wagglebus_schemas::error::ErrorDetail;
+
 use super::*;
+use crate::reader::ReadError;
 
 fn refused(code: ErrorCode) -> ErrorDetail {
     ErrorDetail::new(code, "no agent carol")

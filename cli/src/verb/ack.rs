@@ -32,10 +32,19 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         // To work on it one must have it.
         Way::Lease(settle::lease(session, &client, id, args.lease).await?)
     };
-    let answer = match way {
-        Way::Lease(lease) => client.ack(id, &AckRequest { lease, done }).await?,
-        Way::Elsewhere { from: from_agent } => client.read_elsewhere(id, &ReadRequest { from_agent }).await?,
+    let (answer, ended) = match way {
+        Way::Lease(lease) => (client.ack(id, &AckRequest { lease, done }).await?, false),
+        Way::Elsewhere { from, ended } => {
+            let request = ReadRequest { from_agent: from };
+            (client.read_elsewhere(id, &request).await?, ended)
+        }
     };
+    if ended {
+        output.note(format!(
+            "{id} was {} already; nothing changed",
+            answer.value.level
+        ))?;
+    }
     if output.json() {
         output.body(&answer.body)?;
     } else {

@@ -3,16 +3,19 @@
 use std::io::{self, IsTerminal, Read};
 use std::time::Duration;
 
+use serde_json::Value;
 use wagglebus_client::{Answered, Client, SendOptions};
 use wagglebus_schemas::api::SendAnswer;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::Id;
 use wagglebus_schemas::limits::CONTENT_BYTES_MAX;
-use wagglebus_schemas::{Draft, Level};
+use wagglebus_schemas::reason::HoldReason;
+use wagglebus_schemas::{AgentId, Draft, Level};
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::value;
+use crate::verb::trace;
 
 /// How a message is sent.
 #[derive(Debug, Clone, clap::Args)]
@@ -105,12 +108,25 @@ pub(super) fn tell(answer: &Answered<SendAnswer>, output: &mut Output) -> Result
 
 /// A message that was accepted must not be sent again: the next step is to look where it is.
 fn explain(failure: Failure, id: Id) -> Failure {
-    if failure.code() == Some(ErrorCode::LevelNotReached) {
-        return failure
-            .why("it was accepted: do not resend")
-            .fix(format!("see where it is: wagglebus trace {id}"));
+    if failure.code() != Some(ErrorCode::LevelNotReached) {
+        return failure;
     }
-    failure
+    let accepted = "it was accepted: do not resend";
+    let look = format!("see where it is: wagglebus trace {id}");
+    let Some((reason, agent)) = failure.detail("held").and_then(held) else {
+        return failure.why(accepted).fix(look);
+    };
+    let fix = match trace::release(reason, &agent) {
+        Some(command) => format!("{look}; to let it go on: {command}"),
+        None => look,
+    };
+    failure.why(format!("{reason} at {agent}; {accepted}")).fix(fix)
+}
+
+/// Why it does not move, and where.
+fn held(details: &Value) -> Option<(HoldReason, AgentId)> {
+    let text = |key: &str| details.get(key)?.as_str();
+    Some((text("reason")?.parse().ok()?, text("agent")?.parse().ok()?))
 }
 
 /// The text that was given, else standard input. `usage` is the command that takes it from there.
@@ -158,7 +174,32 @@ fn read(input: impl Read) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_level_that_was_not_reached_names_the_hold() {
+        let id: Id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c31".parse().unwrap();
+        let told = |details: Value| {
+            let failure = Failure::contract(ErrorCode::LevelNotReached, "x").details(details);
+            explain(failure, id).json()["error"].clone()
+        };
+        let held = |reason: &str| json!({ "held": { "agent": "bob", "reason": reason, "since": null } });
+        let dialog = told(held("dialog_open"));
+        assert_eq!(
+            dialog["message"],
+            "x: dialog_open at bob; it was accepted: do not resend"
+        );
+        assert_eq!(dialog["hint"], format!("see where it is: wagglebus trace {id}"));
+        let gone = told(held("agent_gone"))["hint"].to_string();
+        assert!(
+            gone.contains("to let it go on: wagglebus attach PANE --agent bob"),
+            "{gone}"
+        );
+        let other = told(json!({ "level": "stored" }));
+        assert_eq!(other["message"], "x: it was accepted: do not resend");
+    }
 
     #[test]
     fn input_is_taken_as_it_is_up_to_the_bound() {

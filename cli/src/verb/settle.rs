@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wagglebus_client::{Client, Take};
-use wagglebus_schemas::AgentId;
-use wagglebus_schemas::api::{InboxPeek, NakRequest};
+use wagglebus_schemas::api::{InboxPeek, NakRequest, Trace, TraceStepKind};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::Id;
+use wagglebus_schemas::{AgentId, Level, Recipient};
 
 use crate::failure::Failure;
 use crate::session::Session;
@@ -29,7 +29,12 @@ pub(crate) async fn lease(
 ) -> Result<String, Failure> {
     match way(session, client, id, given).await? {
         Way::Lease(lease) => Ok(lease),
-        Way::Elsewhere { .. } => Err(neither(id)),
+        Way::Elsewhere { ended: true, .. } => Err(Failure::contract(
+            ErrorCode::NotFound,
+            format!("{id} has ended: nobody has it in hand any more"),
+        )
+        .fix(format!("see how it ended: wagglebus trace {id}"))),
+        Way::Elsewhere { ended: false, .. } => Err(neither(id)),
     }
 }
 
@@ -37,17 +42,20 @@ pub(crate) async fn lease(
 pub(crate) enum Way {
     /// It is in hand, or was the next and is now.
     Lease(String),
-    /// It waits behind others, where whoever may read the stream has read it: it can be ended there, but not given back.
+    /// It has ended, or it waits behind others, where whoever may read the stream has read it: it can be ended there,
+    /// but not given back.
     Elsewhere {
         /// Who wrote it.
         from: AgentId,
+        /// It has ended.
+        ended: bool,
     },
 }
 
-/// As [`lease`], and for a message that waits behind others who wrote it.
+/// As [`lease`], and for a message that waits behind others, or has ended, who wrote it.
 ///
 /// # Errors
-/// `not_found` when the message is neither in hand nor waits.
+/// `not_found` when the message is neither in hand nor waits, nor was ever.
 pub(crate) async fn way(
     session: &Session,
     client: &Client,
@@ -67,12 +75,16 @@ pub(crate) async fn way(
             .fix("the agent itself settles it")
         });
     }
+    if let Some(from) = ended(session, client, id).await? {
+        return Ok(Way::Elsewhere { from, ended: true });
+    }
     let waiting = look(session, client, &peek).await?;
     let mut waits = waiting.again.iter().chain(&waiting.unread);
     let elsewhere = waits
         .find(|unread| unread.message.id == id)
         .map(|unread| Way::Elsewhere {
             from: unread.message.from_agent.clone(),
+            ended: false,
         });
     if !is_next(&waiting, id) {
         return elsewhere.ok_or_else(|| neither(id));
@@ -100,6 +112,30 @@ pub(crate) async fn way(
     }
     // What is put off still was not handed over.
     lease.map(Way::Lease).or(elsewhere).ok_or_else(|| neither(id))
+}
+
+/// Who wrote a message that the agent was handed and that has ended.
+async fn ended(session: &Session, client: &Client, id: Id) -> Result<Option<AgentId>, Failure> {
+    let Ok(answer) = client.trace(id).await else {
+        return Ok(None);
+    };
+    let Trace {
+        message,
+        steps,
+        level,
+        ..
+    } = answer.value;
+    let me = session.sender()?;
+    if message.from_agent == me {
+        // What it sent is its recipient's to settle: that may be itself.
+        let own = message.to_agent == Recipient::from(me);
+        return Ok((own && level == Level::Done).then_some(message.from_agent));
+    }
+    let ended = steps.last().is_some_and(|step| match step.step {
+        TraceStepKind::Done | TraceStepKind::Dead => true,
+        TraceStepKind::Stored | TraceStepKind::HandedOver | TraceStepKind::GivenBack => false,
+    });
+    Ok(ended.then_some(message.from_agent))
 }
 
 /// What waits, as the stream has it.

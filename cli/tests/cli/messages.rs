@@ -266,13 +266,42 @@ fn ack_and_nak_find_the_lease_themselves() {
 
 #[test]
 fn nothing_is_taken_to_get_at_a_message_that_is_not_in_hand() {
-    let fake = Fake::start("operator", vec![(200, peek(json!([item(OTHER, "x")]), 3))]);
+    let unknown = json!({ "error": { "code": "not_found", "message": "no message" } });
+    let answers = vec![(200, peek(json!([item(OTHER, "x")]), 3)), (404, unknown)];
+    let fake = Fake::start("operator", answers);
     let ran = fake.run(&["ack", ID]);
     assert!(
         ran.code == 1 && ran.stderr.contains("wagglebus inbox --take 1"),
         "{ran:?}"
     );
-    assert_eq!(fake.asked().len(), 1);
+    assert!(fake.asked().iter().all(|(line, _)| line.starts_with("GET")));
+}
+
+#[test]
+fn what_is_done_is_done_once_more_and_cannot_be_given_back() {
+    let ended = json!({
+        "message": { "id": ID, "from_agent": "alice", "to_agent": "operator", "content": "x",
+                     "timestamp": "2026-01-02T03:04:05.000Z" },
+        "receipts": [], "level": "done", "explanation": "done",
+        "steps": [{ "step": "done", "at": "2026-01-02T03:04:06.000Z" }],
+    });
+    let look = || vec![(200, peek(json!([]), 0)), (200, ended.clone())];
+    let answer = (200, json!({ "id": ID, "level": "done" }));
+    let fake = Fake::start("operator", [look(), vec![answer], look()].concat());
+    let ran = fake.run(&["ack", ID]);
+    assert_eq!(
+        (ran.code, ran.stdout),
+        (0, format!("{ID} done\n")),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("was done already"), "{}", ran.stderr);
+    let ran = fake.run(&["nak", ID]);
+    assert!(ran.code == 3 && ran.stderr.contains("has ended"), "{ran:?}");
+    let posts = fake.asked();
+    let posts = posts.iter().filter(|(line, _)| line.starts_with("POST"));
+    let posts: Vec<_> = posts.map(|(_, body)| body.clone()).collect();
+    assert_eq!(posts, [json!({ "from_agent": "alice" })]);
 }
 
 #[test]

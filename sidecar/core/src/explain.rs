@@ -4,6 +4,7 @@
 mod tests;
 
 use wagglebus_schemas::address::RecipientKind;
+use wagglebus_schemas::api::{TraceStep, TraceStepKind};
 use wagglebus_schemas::bridge::{Bridge, Proof};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::reason::DeadReason;
@@ -11,7 +12,7 @@ use wagglebus_schemas::receipt::{Receipt, ReceiptReason};
 use wagglebus_schemas::{AgentId, Level, Recipient, Timestamp};
 
 use crate::inbox::Hand;
-use crate::ledger::InEntry;
+use crate::ledger::{InEntry, OutEntry};
 use crate::record::{Closed, Outcome};
 
 /// What the sender's sidecar knows of a message.
@@ -29,6 +30,55 @@ pub struct Sent<'a> {
     pub bus_up: bool,
     /// Its receipts, in the order of arrival.
     pub receipts: &'a [Receipt],
+    /// Its recipient is told that it is there, in its pane, and takes it by itself.
+    pub only_told_of: bool,
+}
+
+/// What the sender's sidecar knows of a message's way beside its receipts.
+pub fn sent_steps(entry: &OutEntry) -> Vec<TraceStep> {
+    let stored = entry.stored_at.map(|at| step(TraceStepKind::Stored, at));
+    stored.into_iter().collect()
+}
+
+/// What the recipient's sidecar knows of a message's way, in the order of time.
+pub fn received_steps(entry: &InEntry) -> Vec<TraceStep> {
+    let handed = entry.head.as_ref().filter(|head| head.delivery > 0);
+    let handed = handed.map(|head| TraceStep {
+        delivery: Some(head.delivery),
+        ..step(TraceStepKind::HandedOver, head.at)
+    });
+    let given_back = entry.given_back.iter().map(|(delivery, back)| TraceStep {
+        delivery: Some(*delivery),
+        reason: back.why.clone(),
+        ..step(TraceStepKind::GivenBack, back.at)
+    });
+    let ended = entry.ended.and_then(|(outcome, at)| match outcome {
+        Outcome::Done => Some(step(TraceStepKind::Done, at)),
+        Outcome::Dead => Some(step(TraceStepKind::Dead, at)),
+        // The hand-over is all that there was.
+        Outcome::Injected => None,
+    });
+    let mut steps: Vec<TraceStep> = handed.into_iter().chain(given_back).chain(ended).collect();
+    // What began and ended within one millisecond stays in this order.
+    let ended = |step: &TraceStep| step.delivery.is_none();
+    steps.sort_by_key(|step| {
+        (
+            step.at,
+            ended(step),
+            step.delivery,
+            step.step == TraceStepKind::GivenBack,
+        )
+    });
+    steps
+}
+
+const fn step(step: TraceStepKind, at: Timestamp) -> TraceStep {
+    TraceStep {
+        step,
+        at,
+        delivery: None,
+        reason: None,
+    }
 }
 
 /// Says where a sent message stands.
@@ -41,7 +91,8 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
         return dead_at(dead);
     }
     if let Some(held) = last.filter(|receipt| receipt.level == ReceiptLevel::Held) {
-        let since = ago(held.since.unwrap_or(held.at), now);
+        // The agent may have stood so for longer than the message is there.
+        let since = ago(held.since.unwrap_or(held.at).max(message.at), now);
         let reason = reason(held);
         return format!(
             "{}: {reason} at {} for {since}",
@@ -51,6 +102,10 @@ pub fn sent(message: &Sent<'_>, now: Timestamp) -> String {
     }
     match message.level {
         Level::Accepted => not_stored(message, now),
+        Level::Stored if message.only_told_of => format!(
+            "not seen: queued at {}: it was told in its pane that mail waits, and has not taken this yet",
+            message.to
+        ),
         Level::Stored => format!("not seen: {}", unfetched(message.to)),
         Level::Fetched => on_the_way(message, ReceiptLevel::Fetched, now, |receipt, since| {
             format!(

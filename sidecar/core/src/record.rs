@@ -158,6 +158,9 @@ pub enum Record {
         id: Id,
         /// Its sequence there.
         seq: u64,
+        /// When; absent in records of versions that did not keep it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
     },
     /// It needs no further care.
     OutClosed {
@@ -185,6 +188,12 @@ pub enum Record {
         /// It had come no further than the bridge: this was no hand-over and does not count as one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         untouched: bool,
+        /// When; absent in records of versions that did not keep it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Timestamp>,
+        /// Why, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
     },
     /// The server confirmed its ack, after it had ended.
     Acked {

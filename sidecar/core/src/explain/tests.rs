@@ -5,6 +5,7 @@ use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::receipt::LevelAt;
 
 use super::*;
+use crate::ledger::GivenBack;
 use crate::record::{HandOver, Key};
 
 const SENT_MS: i64 = 1_000_000;
@@ -49,6 +50,7 @@ fn say(to: &str, level: Level, receipts: &[Receipt], now_ms: i64) -> String {
         closed: None,
         bus_up: true,
         receipts,
+        only_told_of: false,
     };
     sent(&message, at(now_ms))
 }
@@ -159,6 +161,80 @@ fn a_hold_is_over_once_a_later_receipt_says_more() {
 }
 
 #[test]
+fn a_message_is_held_since_it_is_there_at_most() {
+    let held = |since_ms| Receipt {
+        since: Some(at(since_ms)),
+        ..receipt(
+            &[(ReceiptLevel::Held, 1_000)],
+            Some(ReceiptReason::Held(HoldReason::Busy)),
+        )
+    };
+    // The agent was busy for an hour before it came.
+    let said = |since_ms| say("bob", Level::Stored, &[held(since_ms)], 5_000);
+    assert_eq!(said(-3_600_000), "not seen: busy at bob for 5.0 s");
+    assert_eq!(said(2_000), "not seen: busy at bob for 3.0 s");
+}
+
+#[test]
+fn what_an_agent_was_only_told_of_is_its_to_take() {
+    let to = "bob".parse().unwrap();
+    let message = Sent {
+        to: &to,
+        at: at(0),
+        level: Level::Stored,
+        closed: None,
+        bus_up: true,
+        receipts: &[],
+        only_told_of: true,
+    };
+    assert_eq!(
+        sent(&message, at(10)),
+        "not seen: queued at bob: it was told in its pane that mail waits, and has not taken this yet"
+    );
+}
+
+#[test]
+fn steps_tell_what_no_receipt_does() {
+    let stored = OutEntry {
+        stored_at: Some(at(3)),
+        ..OutEntry::default()
+    };
+    assert_eq!(sent_steps(&stored), [step(TraceStepKind::Stored, at(3))]);
+    assert_eq!(sent_steps(&OutEntry::default()), []);
+    let mut entry = InEntry {
+        head: Some(HandOver {
+            key: Key {
+                from: "alice".parse().unwrap(),
+                id: Id::from_bytes([1; 16]),
+            },
+            priority: Default::default(),
+            stream_seq: 4,
+            ack: "ack".to_owned(),
+            delivery: 2,
+            at: at(20),
+            bodiless: false,
+        }),
+        ended: Some((Outcome::Done, at(20))),
+        ..InEntry::default()
+    };
+    let back = GivenBack {
+        at: at(9),
+        why: Some("not now".into()),
+    };
+    entry.given_back.insert(1, back);
+    let told: Vec<_> = received_steps(&entry)
+        .into_iter()
+        .map(|step| (step.step.as_str(), step.delivery, step.reason))
+        .collect();
+    let expected = [
+        ("given_back", Some(1), Some("not now".to_owned())),
+        ("handed_over", Some(2), None),
+        ("done", None, None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn an_unstored_message_says_whose_fault_it_is() {
     let to = "bob".parse().unwrap();
     let message = Sent {
@@ -168,6 +244,7 @@ fn an_unstored_message_says_whose_fault_it_is() {
         closed: None,
         bus_up: false,
         receipts: &[],
+        only_told_of: false,
     };
     assert_eq!(
         sent(&message, at(12_000)),

@@ -2,7 +2,7 @@
 //!
 //! Every merge is commutative and idempotent: records may arrive in any order and twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wagglebus_schemas::Timestamp;
@@ -19,6 +19,8 @@ pub struct OutEntry {
     pub body: Option<Location>,
     /// Its sequence in the stream, once stored.
     pub seq: Option<u64>,
+    /// When that was acknowledged, where it is known.
+    pub stored_at: Option<Timestamp>,
     /// Why it needs no further care.
     pub closed: Option<Closed>,
 }
@@ -64,6 +66,15 @@ impl OutEntry {
     }
 }
 
+/// The end of a hand-over after which a message comes again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GivenBack {
+    /// When.
+    pub at: Timestamp,
+    /// Why, for people.
+    pub why: Option<String>,
+}
+
 /// Everything known of one incoming message.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InEntry {
@@ -79,6 +90,8 @@ pub struct InEntry {
     pub returned_until: Option<Timestamp>,
     /// Hand-overs that came no further than the bridge.
     pub untouched: BTreeSet<u32>,
+    /// When and why it was given back after other hand-overs, by their number.
+    pub given_back: BTreeMap<u32, GivenBack>,
     /// How and when it ended.
     pub ended: Option<(Outcome, Timestamp)>,
     /// The server confirmed its ack.
@@ -104,6 +117,15 @@ impl InEntry {
         // One number breaks the tie by the later time, so that order does not matter.
         if (self.returned, self.returned_until) < (delivery, until) {
             (self.returned, self.returned_until) = (delivery, until);
+        }
+    }
+
+    /// Of two records with one number the later wins, so that order does not matter.
+    pub(super) fn remember_return(&mut self, delivery: u32, given_back: GivenBack) {
+        let known = self.given_back.entry(delivery);
+        let known = known.or_insert_with(|| given_back.clone());
+        if *known < given_back {
+            *known = given_back;
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Level, Timestamp};
 
-pub use entry::{InEntry, OutEntry};
+pub use entry::{GivenBack, InEntry, OutEntry};
 use places::relocate;
 pub use places::{Direction, Side, Stretch, Told};
 pub use retention::{
@@ -86,9 +86,10 @@ impl Ledger {
     pub fn apply(&mut self, record: Record, location: Location) {
         match record {
             Record::Out(head) => self.apply_out(head, location),
-            Record::OutStored { id, seq } => {
-                self.change_out(id, |entry| entry.seq = entry.seq.max(Some(seq)))
-            }
+            Record::OutStored { id, seq, at } => self.change_out(id, |entry| {
+                entry.seq = entry.seq.max(Some(seq));
+                entry.stored_at = entry.stored_at.max(at);
+            }),
             Record::OutClosed { id, why } => {
                 self.change_out(id, |entry| entry.closed = entry.closed.max(Some(why)))
             }
@@ -104,9 +105,14 @@ impl Ledger {
                 delivery,
                 until,
                 untouched,
-            } => {
-                self.change_in(key, |entry| entry.give_back(delivery, until, untouched));
-            }
+                at,
+                why,
+            } => self.change_in(key, |entry| {
+                entry.give_back(delivery, until, untouched);
+                if let Some(at) = at.filter(|_| !untouched) {
+                    entry.remember_return(delivery, GivenBack { at, why });
+                }
+            }),
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
             Record::ReceiptIn {

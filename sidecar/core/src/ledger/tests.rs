@@ -59,6 +59,10 @@ fn hand_over(n: u8, delivery: u32) -> Record {
     })
 }
 
+fn stored(id: Id, seq: u64) -> Record {
+    Record::OutStored { id, seq, at: None }
+}
+
 /// The receipt that tells the end of incoming message `n`.
 fn end(n: u8) -> Record {
     let told = Out {
@@ -78,6 +82,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         2 => Record::OutStored {
             id: id(n),
             seq: u64::from(n) + 7,
+            at: (n % 2 == 0).then(|| at(i64::from(delivery))),
         },
         3 => Record::OutClosed {
             id: id(n),
@@ -92,6 +97,8 @@ fn any_record() -> impl Strategy<Value = Record> {
             key: key(n),
             delivery,
             until: (n % 2 == 0).then(|| at(i64::from(delivery))),
+            at: (n % 3 == 0).then(|| at(i64::from(n))),
+            why: (n % 2 == 0).then(|| "not today".into()),
         },
         _ => Record::ReceiptIn {
             id: id(n + 100),
@@ -106,10 +113,7 @@ fn any_record() -> impl Strategy<Value = Record> {
 fn any_message() -> impl Strategy<Value = Record> {
     (0u8..20, 0u8..4).prop_map(|(n, kind)| match kind {
         0 => out(2 * n),
-        1 => Record::OutStored {
-            id: id(2 * n),
-            seq: u64::from(n),
-        },
+        1 => stored(id(2 * n), u64::from(n)),
         _ => hand_over(n, u32::from(kind) - 1),
     })
 }
@@ -241,7 +245,7 @@ fn an_outgoing_record_moves_from_unstored_to_unreceipted_to_history() {
     let mut ledger = Ledger::default();
     ledger.apply(out(2), place(0));
     assert_eq!(ledger.unstored_depth(), (1, 10));
-    ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
+    ledger.apply(stored(id(2), 5), place(1));
     assert_eq!(ledger.unstored_depth(), (0, 0));
     assert_eq!(ledger.unreceipted().collect::<Vec<_>>(), [id(2)]);
     ledger.apply(
@@ -264,7 +268,7 @@ fn finished_work_is_forgotten_after_48_hours_and_unfinished_never() {
     };
     let mut ledger = Ledger::default();
     ledger.apply(out(1), place(0));
-    ledger.apply(Record::OutStored { id: id(1), seq: 5 }, place(1));
+    ledger.apply(stored(id(1), 5), place(1));
     ledger.apply(out(3), place(2));
     ledger.prune(at(KEPT_MS));
     assert!(ledger.sent(&id(1)).is_some());
@@ -279,6 +283,7 @@ fn what_ended_is_remembered_until_its_ack_however_long_that_takes() {
     let stored = Record::OutStored {
         id: bare_out(23).id,
         seq: 5,
+        at: None,
     };
     let mut ledger = Ledger::fold(placed(vec![hand_over(1, 1), end(1), stored]));
     let late = at(10 * KEPT_MS);
@@ -299,7 +304,7 @@ fn unreceipted_messages_are_given_up_after_24_hours() {
     };
     let mut ledger = Ledger::default();
     ledger.apply(out(2), place(0));
-    ledger.apply(Record::OutStored { id: id(2), seq: 5 }, place(1));
+    ledger.apply(stored(id(2), 5), place(1));
     assert_eq!(ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX)), None);
     assert_eq!(
         ledger.unreceipted_over_bound(at(UNRECEIPTED_MS_MAX + 2)),
@@ -320,7 +325,7 @@ fn the_record_of_an_end_waits_to_be_stored_and_survives_until_the_ack() {
     ledger.apply(end(1), place(1));
     assert!(ledger.received(&key(1)).unwrap().has_ended() && ledger.is_telling(&key(1)));
     let Record::Out(head) = end(1) else { unreachable!() };
-    ledger.apply(Record::OutStored { id: head.id, seq: 5 }, place(2));
+    ledger.apply(stored(head.id, 5), place(2));
     assert!(!ledger.is_telling(&key(1)));
     assert_eq!(ledger.unfinished().count(), 1, "not acked yet");
     ledger.apply(Record::Acked { key: key(1) }, place(3));
@@ -353,7 +358,7 @@ fn messages_are_found_by_id_whoever_sent_them() {
 
 #[test]
 fn what_an_agent_wrote_to_itself_is_told_once_and_as_done_as_it_is() {
-    let note = Record::OutStored { id: id(2), seq: 1 };
+    let note = stored(id(2), 1);
     let mut ledger = Ledger::fold(placed(vec![out(2), note, hand_over(1, 1), out(4)]));
     let all = |ledger: &Ledger| ledger.stretch(None, Direction::Forwards, 9, |_| true).told;
     let places = [Place::stored(1), Place::unstored(4)];

@@ -126,6 +126,8 @@ impl Sidecar {
                 delivery: head.delivery,
                 until: None,
                 untouched: false,
+                at: Some(cx.now.wall),
+                why: Some("the sidecar that had it is gone".to_owned()),
             };
             self.note(cx, returned, about);
         }

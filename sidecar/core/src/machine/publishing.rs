@@ -98,7 +98,15 @@ impl Sidecar {
         let highest = self.acknowledged.entry(family).or_default();
         *highest = if lost_tail { seq } else { seq.max(*highest) };
         if before != Some(seq) {
-            self.note(cx, Record::OutStored { id, seq }, Some(id));
+            self.note(
+                cx,
+                Record::OutStored {
+                    id,
+                    seq,
+                    at: Some(cx.now.wall),
+                },
+                Some(id),
+            );
         }
         self.waiters.reached(cx, &self.ledger, id);
         self.graves.remove(&id);

@@ -250,6 +250,8 @@ impl Sidecar {
             delivery: hand.delivery,
             until: (delay_ms > 0 && !last).then(|| later(cx.now.wall, delay_ms)),
             untouched,
+            at: Some(cx.now.wall),
+            why: Some(why.to_owned()),
         };
         self.note(cx, returned, Some(key.id));
         let mut delay_ms = delay_ms;

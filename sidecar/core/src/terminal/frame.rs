@@ -10,7 +10,7 @@ use super::sanitise::clean;
 /// and drops the rest.
 pub const LINE_BYTES_MAX: usize = 4_000;
 /// Longest body that is shown unless the user asked for bodies, in bytes of the message's content.
-pub const AUTO_BODY_BYTES_MAX: usize = 4_096;
+pub const AUTO_BODY_BYTES_MAX: usize = wagglebus_schemas::limits::PANE_CONTENT_BYTES_MAX;
 
 /// What a line has beside the content at most: names, marks and words, in bytes.
 const LINE_OVERHEAD_BYTES: usize = 500;

@@ -5,8 +5,12 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json as value};
+use wagglebus_schemas::address::RecipientKind;
+use wagglebus_schemas::api::TraceStep;
 use wagglebus_schemas::decode;
 use wagglebus_schemas::error::ErrorCode;
+use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::{AgentId, Id, Level, Message};
@@ -18,7 +22,7 @@ use wagglebus_sidecar_core::record::{Closed, Outcome};
 use super::answer::{Answered, Refusal, json, raw_json};
 use super::item::{acknowledged, raw};
 use super::query::{NoParams, Params, PathId};
-use super::state::Shared;
+use super::state::{ApiState, Shared};
 use crate::gate::Inspection;
 
 pub(super) async fn message(
@@ -37,6 +41,7 @@ struct Traced<'a> {
     receipts: Vec<&'a RawValue>,
     level: Level,
     explanation: String,
+    steps: Vec<TraceStep>,
 }
 
 pub(super) async fn trace(
@@ -44,13 +49,13 @@ pub(super) async fn trace(
     PathId(id): PathId,
     Params(NoParams {}): Params<NoParams>,
 ) -> Answered {
-    let me = api.agent.clone();
-    let look = move |inspection: &Inspection<'_>| {
-        let found = find(inspection, id)?;
-        let standing = standing(inspection, id, &found, &me);
-        Ok::<_, Refusal>((found, standing))
-    };
-    let (found, standing) = api.gate.inspect(look).await??;
+    let (mut found, mut standing) = look(&api, id, false).await?;
+    if let Some((agent, content_bytes)) = standing.unfetched_at.take() {
+        let agent = api.gate.roster().glance(&agent).await;
+        if agent.is_some_and(|agent| agent.is_only_told_of(content_bytes)) {
+            (found, standing) = look(&api, id, true).await?;
+        }
+    }
     let shown = acknowledged(found.body, found.done);
     let receipts = standing
         .receipts
@@ -62,8 +67,29 @@ pub(super) async fn trace(
         receipts,
         level: standing.level,
         explanation: standing.explanation,
+        steps: standing.steps,
     };
     Ok(json(StatusCode::OK, &traced))
+}
+
+async fn look(api: &ApiState, id: Id, only_told_of: bool) -> Result<(Found, Standing), Refusal> {
+    let me = api.agent.clone();
+    let look = move |inspection: &Inspection<'_>| {
+        let found = find(inspection, id)?;
+        let standing = standing(inspection, id, &found, &me, only_told_of);
+        Ok::<_, Refusal>((found, standing))
+    };
+    api.gate.inspect(look).await?
+}
+
+/// Why a sent message is held, as details of an error, and in words; `None`: it is not, as far as its receipts tell.
+pub(super) async fn hold(api: &ApiState, id: Id) -> Option<(Value, String)> {
+    let (_, standing) = look(api, id, false).await.ok()?;
+    let last = standing.receipts.last()?;
+    let receipt: Receipt = decode::record("receipt", last, MESSAGE_BYTES_MAX).ok()?;
+    let held = receipt.level == ReceiptLevel::Held;
+    let details = value!({ "agent": receipt.agent, "reason": receipt.reason, "since": receipt.since });
+    held.then_some((details, standing.explanation))
 }
 
 /// A message that this sidecar sent or received.
@@ -82,6 +108,9 @@ struct Standing {
     receipts: Vec<Bytes>,
     level: Level,
     explanation: String,
+    steps: Vec<TraceStep>,
+    /// Stored, and nothing more is known of it: for whom, and how long its text is.
+    unfetched_at: Option<(AgentId, usize)>,
 }
 
 fn find(inspection: &Inspection<'_>, id: Id) -> Result<Found, Refusal> {
@@ -109,7 +138,13 @@ fn find(inspection: &Inspection<'_>, id: Id) -> Result<Found, Refusal> {
     })
 }
 
-fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) -> Standing {
+fn standing(
+    inspection: &Inspection<'_>,
+    id: Id,
+    found: &Found,
+    me: &AgentId,
+    only_told_of: bool,
+) -> Standing {
     let (ledger, now) = (inspection.sidecar.ledger(), inspection.now.wall);
     let Some(closed) = found.sent else {
         let now_ms = inspection.now.mono_ms;
@@ -123,6 +158,8 @@ fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) ->
             receipts: Vec::new(),
             level,
             explanation,
+            steps: entry.map(explain::received_steps).unwrap_or_default(),
+            unfetched_at: None,
         };
     };
     let mut arrived: Vec<_> = ledger
@@ -142,6 +179,14 @@ fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) ->
     let level = ledger.level(&id).unwrap_or(Level::Accepted);
     let message = decode::record::<Message>("message", &found.body, MESSAGE_BYTES_MAX);
     let bus_up = inspection.sidecar.view(inspection.now).bus_up;
+    let unfetched = level == Level::Stored && receipts.is_empty();
+    let unfetched_at = message.as_ref().ok().filter(|_| unfetched).and_then(|message| {
+        let agent = match message.to_agent.kind() {
+            RecipientKind::Agent(agent) => agent.clone(),
+            RecipientKind::Room(_) | RecipientKind::Capability(_) => return None,
+        };
+        Some((agent, message.content.len()))
+    });
     let explanation = message.map_or_else(
         |error| error.to_string(),
         |message| {
@@ -152,6 +197,7 @@ fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) ->
                 closed,
                 bus_up,
                 receipts: &read,
+                only_told_of,
             };
             explain::sent(&sent, now)
         },
@@ -160,6 +206,8 @@ fn standing(inspection: &Inspection<'_>, id: Id, found: &Found, me: &AgentId) ->
         receipts,
         level,
         explanation,
+        steps: ledger.sent(&id).map(explain::sent_steps).unwrap_or_default(),
+        unfetched_at,
     }
 }
 

@@ -6,13 +6,15 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::Deserialize;
-use wagglebus_schemas::error::ErrorCode;
+use serde_json::Value;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{Level, decode};
 
 use super::answer::{Answered, Refusal, json};
 use super::body::JsonBody;
+use super::history;
 use super::query::{Flag, Params, Seconds, time};
-use super::state::Shared;
+use super::state::{ApiState, Shared};
 
 /// How long a sender waits unless it says otherwise, in seconds: as long as one publish may take.
 const WAIT_DEFAULT: u64 = 5;
@@ -38,10 +40,15 @@ pub(super) async fn send(
 ) -> Answered {
     let timeout: Duration = time("timeout", params.timeout, WAIT_DEFAULT, 0..=WAIT_MAX)?;
     let draft = decode::draft(&body).map_err(|error| Refusal::of_decoding(&error))?;
-    let answer = api
+    let sent = api
         .gate
         .send(draft, key, params.wait, timeout, params.park.0)
-        .await?;
+        .await;
+    let answer = match sent {
+        Ok(answer) => answer,
+        Err(error) if error.code == ErrorCode::LevelNotReached => return Err(held(&api, error).await),
+        Err(error) => return Err(error.into()),
+    };
     let created = answer.duplicate || answer.level >= Level::Stored;
     Ok(json(
         if created {
@@ -51,6 +58,21 @@ pub(super) async fn send(
         },
         &answer,
     ))
+}
+
+/// A level that was not reached: says why nothing moves, where the coordinator or the recipient has said that.
+async fn held(api: &ApiState, mut error: ErrorDetail) -> Refusal {
+    let details = error.details.as_mut().and_then(Value::as_object_mut);
+    if let Some(details) = details
+        && let Some(id) = details.get("id").and_then(Value::as_str)
+        && let Ok(id) = id.parse()
+        && let Some((hold, said)) = history::hold(api, id).await
+    {
+        details.insert("held".into(), hold);
+        let hint = error.hint.unwrap_or_default();
+        error.hint = Some(format!("{said}; {hint}"));
+    }
+    error.into()
 }
 
 /// The caller's name for a message: a repeat under it is the same message.

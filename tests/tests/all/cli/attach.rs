@@ -168,6 +168,23 @@ fn three_panes_that_run_already_join_the_bus_and_leave_it_untouched() {
     assert_eq!(status["sidecars"].as_array().unwrap().len(), 1, "{status}");
 }
 
+/// Too long to be typed in: the agent hears of it, and the sender hears that.
+#[test]
+fn a_long_text_that_an_agent_was_only_told_of_is_explained() {
+    let fleet = Fleet::new();
+    let file = fleet.tmux.path("heard");
+    let pane = fleet
+        .tmux
+        .pane(&format!("exec sh -c 'exec cat > {}'", file.display()));
+    fleet.attach(&pane, "reader");
+    let id = fleet.send("reader", &"long ".repeat(1_000), &[]);
+    until(|| fleet.wrote("heard").contains("1 message waits"));
+    let told = "queued at reader: it was told in its pane that mail waits";
+    until(|| fleet.explained(&id).contains(told));
+    let (_, said, _) = fleet.home.run(&["trace", &id]);
+    assert!(said.contains("next: wagglebus --as reader inbox "), "{said}");
+}
+
 #[test]
 fn in_an_attached_pane_its_agent_speaks() {
     let fleet = Fleet::new();

@@ -93,11 +93,43 @@ fn an_agent_that_works_is_busy_and_one_that_asks_for_nothing_cannot_be_woken() {
             .to_owned()
     };
     let (first, sleeping) = (send("worker"), send("sleeper"));
+    until(|| home.explained(&sleeping).contains("cannot_wake at sleeper"));
+    // Whoever waits in vain hears why, and what to do about it.
+    let waiting = [
+        "--json",
+        "send",
+        "sleeper",
+        "please",
+        "--id",
+        &sleeping,
+        "--wait",
+        "fetched",
+        "--timeout",
+        "0",
+    ];
+    let (code, _, stderr) = home.run(&waiting);
+    let error: Value = serde_json::from_str(&stderr).unwrap();
+    let error = &error["error"];
+    assert_eq!(
+        (code, &error["details"]["held"]["reason"]),
+        (4, &"cannot_wake".into()),
+        "{stderr}"
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("cannot_wake at sleeper"),
+        "{stderr}"
+    );
+    assert!(
+        error["hint"].as_str().unwrap().contains("--as sleeper inbox"),
+        "{stderr}"
+    );
     let taken = home.json(&["--as", "worker", "inbox", "--take", "1", "--timeout", "10s"]);
     assert_eq!(taken["messages"][0]["message"]["id"], first.as_str());
     let second = send("worker");
     until(|| home.explained(&second).contains("busy at worker"));
-    until(|| home.explained(&sleeping).contains("cannot_wake at sleeper"));
     let lease = taken["messages"][0]["lease"].as_str().unwrap();
     home.json(&["--as", "worker", "ack", &first, "--lease", lease]);
     let taken = home.json(&["--as", "worker", "inbox", "--take", "1", "--timeout", "10s"]);

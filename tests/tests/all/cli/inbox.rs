@@ -81,7 +81,7 @@ fn finished_messages_are_not_unread_while_an_older_one_is_put_off() {
         let (code, _, stderr) = run(&["nak", id]);
         assert_eq!(code, 3, "{stderr}");
     }
-    assert_eq!(run(&["ack", one]).0, 3, "it is settled already");
+    assert_eq!(run(&["ack", one]).0, 0, "it is settled already");
     assert_eq!(listed(), expected, "nothing was handed over");
     for id in [next, last] {
         let (code, stdout, stderr) = run(&["ack", id]);
@@ -105,4 +105,45 @@ fn what_was_given_back_can_be_settled_when_it_comes_again() {
     assert_eq!(code, 0, "{stderr}");
     until(|| home.run(&["--as", "alice", "ack", id]).0 == 0);
     assert_eq!(deliveries(&home), [0; 0]);
+}
+
+/// What is done stays done, however often that is said, and the trace shows each step of the way.
+#[test]
+fn a_message_that_is_done_is_done_again_and_its_trace_shows_what_was_given_back() {
+    let (mut home, _) = Home::up();
+    home.sidecars(&["worker"]);
+    let id = home.json(&["send", "worker", "please"])["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let worker = |arguments: &[&str]| home.run(&[&["--as", "worker"], arguments].concat());
+    let (code, _, stderr) = worker(&["nak", &id, "--reason", "not now", "--delay", "0s"]);
+    assert_eq!(code, 0, "{stderr}");
+    let (code, stdout, stderr) = worker(&["ack", &id]);
+    assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
+    let (code, stdout, stderr) = worker(&["ack", &id]);
+    assert_eq!((code, stdout), (0, format!("{id} done\n")), "{stderr}");
+    assert!(stderr.contains("was done already"), "{stderr}");
+    assert_eq!(home.json(&["--as", "worker", "ack", &id])["level"], "done");
+    let (code, _, stderr) = worker(&["nak", &id]);
+    assert!(code == 3 && stderr.contains("has ended"), "{stderr}");
+
+    let own = worker(&["trace", &id]).1;
+    let row = |text: &str, level: &str| {
+        let line = text.lines().find(|line| line.starts_with(level));
+        let line = line.unwrap_or_else(|| panic!("no {level}: {text}"));
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(
+        row(&own, "given_back").ends_with(&["not".into(), "now".into()]),
+        "{own}"
+    );
+    assert!(row(&own, "done").contains(&"worker".into()), "{own}");
+    until(|| home.json(&["trace", &id])["level"] == "done");
+    let (_, sent, _) = home.run(&["trace", &id]);
+    assert!(row(&sent, "stored")[1].ends_with('Z'), "{sent}");
+    assert!(
+        row(&sent, "given_back").ends_with(&["not".into(), "now".into()]),
+        "{sent}"
+    );
 }
