@@ -136,6 +136,11 @@ impl Message {
         format!("io.wagglebus.message.v1.{}", self.message_type)
     }
 
+    /// The message that this one answers, when it names a readable one.
+    pub fn in_reply_to(&self) -> Option<Id> {
+        self.metadata.get(metadata::IN_REPLY_TO)?.as_str()?.parse().ok()
+    }
+
     /// The time after which the message must not be delivered, when it names a readable one.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.metadata.get(metadata::EXPIRES_AT)?.as_str()?.parse().ok()

@@ -277,6 +277,11 @@ pub mod filter {
         format!("{hive}.wake.*.{agent}.*")
     }
 
+    /// Everything in an agent's inbox that was sent to it alone.
+    pub fn messages(hive: &Hive, agent: &AgentId) -> String {
+        format!("{hive}.msg.{agent}.*.*")
+    }
+
     /// Every command about a task, and no report.
     pub fn commands(hive: &Hive) -> String {
         format!("{hive}.task.>")

@@ -17,6 +17,7 @@ use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
 
 use self::append::Append;
+use self::read::Ear;
 
 /// The workers of one session. Dropped, they end.
 pub(crate) struct Leading {
@@ -27,7 +28,7 @@ pub(crate) struct Leading {
     letters: UnboundedSender<wagglebus_coordinator_core::log::Letter>,
     errands: UnboundedSender<Errand>,
     log: AbortHandle,
-    commands: Option<AbortHandle>,
+    ears: Vec<AbortHandle>,
     work: JoinSet<()>,
 }
 
@@ -59,7 +60,7 @@ impl Leading {
             letters,
             errands,
             log,
-            commands: None,
+            ears: Vec::new(),
             work,
         }
     }
@@ -79,12 +80,24 @@ impl Leading {
             Order::Publish(letter) => {
                 self.letters.send(letter).ok();
             }
-            Order::ReadCommands { after } => {
-                self.stop_commands();
-                let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
-                self.commands = Some(self.work.spawn(read::commands(js, hive, after, out)));
+            Order::Listen {
+                commands,
+                messages,
+                receipts,
+            } => {
+                self.stop_listening();
+                let ears = [
+                    (Ear::Commands, commands),
+                    (Ear::Messages, messages),
+                    (Ear::Receipts, receipts),
+                ];
+                for (ear, after) in ears {
+                    let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+                    self.ears
+                        .push(self.work.spawn(read::listen(js, hive, (ear, after), out)));
+                }
             }
-            Order::StopCommands => self.stop_commands(),
+            Order::StopListening => self.stop_listening(),
             Order::Reread => {
                 self.log.abort();
                 let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
@@ -94,9 +107,9 @@ impl Leading {
         }
     }
 
-    fn stop_commands(&mut self) {
-        if let Some(reader) = self.commands.take() {
-            reader.abort();
+    fn stop_listening(&mut self) {
+        for ear in self.ears.drain(..) {
+            ear.abort();
         }
     }
 }

@@ -8,12 +8,13 @@ use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
-use wagglebus_coordinator_core::lead::News;
+use wagglebus_coordinator_core::lead::{News, Noted, Told};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
+use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{Subject, filter};
-use wagglebus_schemas::{Hive, decode, headers};
+use wagglebus_schemas::{AgentId, Hive, decode, headers};
 
 use super::news;
 
@@ -67,49 +68,87 @@ async fn log_once(js: &Context, hive: &Hive, last: &mut u64, out: &Sender<Event>
     Err("the reading ended".into())
 }
 
-/// Reads commands after the sequence `after`.
-pub(super) async fn commands(js: Context, hive: Hive, mut after: u64, out: Sender<Event>) {
+/// What a leader listens to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ear {
+    Commands,
+    Messages,
+    Receipts,
+}
+
+impl Ear {
+    fn place(self, hive: &Hive) -> (String, String) {
+        let coordinator = AgentId::coordinator();
+        match self {
+            Self::Commands => (Stream::Tasks.name(hive), filter::commands(hive)),
+            Self::Messages => (Stream::Messages.name(hive), filter::messages(hive, &coordinator)),
+            Self::Receipts => (Stream::Receipts.name(hive), filter::receipts(hive, &coordinator)),
+        }
+    }
+
+    /// What a record says; `None` for what is none of ours.
+    fn hear(self, hive: &Hive, seq: u64, message: &Message) -> Option<News> {
+        let subject = Subject::parse(hive, &message.subject).ok()?;
+        let id = message.headers.as_ref().and_then(|all| all.get(headers::MSG_ID));
+        let id = id.map(|value| value.as_str());
+        match (self, subject) {
+            (Self::Commands, Subject::Task { verb, from, .. }) => {
+                let ask = Ask::read(verb, from, seq, id, &message.payload);
+                Some(News::Asked(Box::new(ask)))
+            }
+            (Self::Messages, subject) => {
+                let message = decode::message(&subject, id, &message.payload).ok()?;
+                Some(News::Told(Box::new(Told { seq, message })))
+            }
+            (Self::Receipts, Subject::Receipt { from, .. }) => {
+                let receipt: Receipt = decode::record("receipt", &message.payload, LINE_BYTES_MAX).ok()?;
+                // Only the holder itself can say that it has seen something.
+                (receipt.agent == from).then_some(News::Noted(Noted {
+                    seq,
+                    id: receipt.id,
+                    notice: receipt.message_id,
+                    level: receipt.level,
+                }))
+            }
+            (Self::Commands | Self::Receipts, _) => None,
+        }
+    }
+}
+
+/// Listens to records after the sequence `after`.
+pub(super) async fn listen(js: Context, hive: Hive, (ear, mut after): (Ear, u64), out: Sender<Event>) {
     loop {
-        let Err(error) = commands_once(&js, &hive, &mut after, &out).await else {
+        let Err(error) = listen_once(&js, &hive, (ear, &mut after), &out).await else {
             return;
         };
-        tracing::debug!(%error, "the commands are read anew");
+        tracing::debug!(%error, ?ear, "read anew");
         tokio::time::sleep(RETRY_AFTER).await;
     }
 }
 
-async fn commands_once(
+async fn listen_once(
     js: &Context,
     hive: &Hive,
-    after: &mut u64,
+    (ear, after): (Ear, &mut u64),
     out: &Sender<Event>,
 ) -> Result<(), ReadError> {
-    let stream = js.get_stream(Stream::Tasks.name(hive)).await?;
-    let mut messages = Box::pin(read(&stream, *after, filter::commands(hive)).await?);
+    let (stream, filter) = ear.place(hive);
+    let stream = js.get_stream(stream).await?;
+    let mut messages = Box::pin(read(&stream, *after, filter).await?);
     while let Some(message) = messages.next().await {
         let message = message?;
         let info = message.info().map_err(|error| error.to_string())?;
         let seq = info.stream_sequence;
         *after = seq;
-        let Some(ask) = ask(hive, seq, &message) else {
-            tracing::warn!(subject = %message.subject, "what lies among the commands is none");
+        let Some(heard) = ear.hear(hive, seq, &message) else {
+            tracing::warn!(subject = %message.subject, "a record that cannot be read is passed over");
             continue;
         };
-        if out.send(news(News::Asked(Box::new(ask)))).await.is_err() {
+        if out.send(news(heard)).await.is_err() {
             return Ok(());
         }
     }
     Err("the reading ended".into())
-}
-
-/// A command; `None` for a subject that no verb of ours has, which only somebody with all rights can write.
-fn ask(hive: &Hive, seq: u64, message: &Message) -> Option<Ask> {
-    let Ok(Subject::Task { verb, from, .. }) = Subject::parse(hive, &message.subject) else {
-        return None;
-    };
-    let id = message.headers.as_ref().and_then(|all| all.get(headers::MSG_ID));
-    let id = id.map(|value| value.as_str());
-    Some(Ask::read(verb, from, seq, id, &message.payload))
 }
 
 async fn read(

@@ -46,7 +46,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub struct Fleet {
     // Dropped in this order: processes before the server, the server before the files.
     sidecars: BTreeMap<AgentId, Sidecar>,
-    coordinator: Option<Process>,
+    coordinators: Vec<Process>,
+    /// Each has files of its own.
+    coordinators_started: usize,
     bus: TestBus,
 }
 
@@ -128,7 +130,8 @@ impl Fleet {
         }
         Ok(Self {
             sidecars: BTreeMap::new(),
-            coordinator: None,
+            coordinators: Vec::new(),
+            coordinators_started: 0,
             bus,
         })
     }
@@ -233,13 +236,14 @@ impl Fleet {
             .with_context(|| format!("{name} has no sidecar"))
     }
 
-    /// Starts a coordinator and waits until it knows the roster.
+    /// Starts a coordinator, perhaps beside others, and waits until it knows the roster.
     ///
     /// # Errors
     /// When it does not become ready; the text has its log.
     pub async fn start_coordinator(&mut self) -> Result<()> {
-        ensure!(self.coordinator.is_none(), "the coordinator runs already");
-        let ready_file = logs(&self.bus).join("coordinator.json");
+        let number = self.coordinators_started;
+        self.coordinators_started += 1;
+        let ready_file = logs(&self.bus).join(format!("coordinator-{number}.json"));
         let seed = BusUser::Coordinator.seed_file(self.bus.places());
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let start = Start {
@@ -255,7 +259,7 @@ impl Fleet {
             .map(str::to_owned)
             .to_vec(),
             environment: environment(self.bus.home()),
-            log: logs(&self.bus).join("coordinator.log"),
+            log: logs(&self.bus).join(format!("coordinator-{number}.log")),
         };
         let mut process = start.start().await?;
         let deadline = Instant::now() + READY_WITHIN;
@@ -268,18 +272,23 @@ impl Fleet {
             );
             sleep(LOOK_EVERY).await;
         }
-        self.coordinator = Some(process);
+        self.coordinators.push(process);
         Ok(())
     }
 
-    /// Kills the coordinator.
+    /// The coordinators that run, the oldest first.
+    #[must_use]
+    pub fn coordinators(&self) -> &[Process] {
+        &self.coordinators
+    }
+
+    /// Kills the oldest coordinator.
     ///
     /// # Errors
     /// When none runs, or it cannot be killed.
     pub async fn kill_coordinator(&mut self) -> Result<()> {
-        let coordinator = self.coordinator.take().context("no coordinator runs")?;
-        std::fs::remove_file(logs(&self.bus).join("coordinator.json")).ok();
-        coordinator.kill().await
+        ensure!(!self.coordinators.is_empty(), "no coordinator runs");
+        self.coordinators.remove(0).kill().await
     }
 }
 

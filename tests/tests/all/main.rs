@@ -21,6 +21,7 @@ mod program;
 mod protocol;
 mod queue;
 mod roster;
+mod tasks;
 mod tidy;
 mod tmux;
 mod torture;

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
+use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
-use super::order::{Appended, Desk, Order};
+use super::order::{Appended, Desk, Noted, Order, Told};
 use crate::attention::Now;
+use crate::log::World;
 use crate::log::letter::Letter;
-use crate::log::{TaskEntry, World};
-use crate::task::{self, Ask, Scribe, timer};
+use crate::task::{self, Ask, Scribe, reply, timer};
 
 /// Time between two looks at everything that time changes, in milliseconds.
 const SWEEP_MS: u64 = 500;
@@ -177,7 +178,7 @@ impl Coordination {
 
     /// A command was read. Only a leader reads commands.
     pub fn asked(&mut self, desk: &mut Desk<'_>, ask: &Ask) {
-        if !self.leads() || ask.seq <= self.world.last_command() {
+        if !self.leads() || ask.seq <= self.decided(Stream::Tasks) {
             return;
         }
         let at = self.stamp(desk.now);
@@ -198,14 +199,58 @@ impl Coordination {
         self.tick(desk);
     }
 
-    /// The holder's sidecar showed that it handed over the notice with this id.
-    pub fn taken_note(&mut self, desk: &mut Desk<'_>, notice: &Id, cause: Cause) {
-        let noted = |entry: &&TaskEntry| entry.notice == Some(*notice);
-        let Some(entry) = self.world.in_state(TaskState::Assigned).find(noted).cloned() else {
+    /// A message to the coordinator was read: from a holder, in reply to its assignment, it is the result.
+    pub fn told(&mut self, desk: &mut Desk<'_>, told: &Told) {
+        if !self.leads() || told.seq <= self.decided(Stream::Messages) {
+            return;
+        }
+        let message = &told.message;
+        let replied = message.in_reply_to();
+        let task = replied.and_then(|notice| self.world.of_notice(&notice));
+        let cause = self.cause(CauseType::Message, Stream::Messages, message.id, told.seq);
+        let completed = task
+            .cloned()
+            .filter(|entry| entry.task.assigned_to.as_ref() == Some(&message.from_agent));
+        match completed {
+            Some(entry) => {
+                self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
+                self.tick(desk);
+            }
+            // It is read, and nothing follows from it.
+            None => desk
+                .orders
+                .extend(reply::read(message, desk.ids.fresh(), self.stamp(desk.now)).map(Order::Publish)),
+        }
+    }
+
+    /// A receipt about a notice was read: who saw its assignment has accepted it.
+    pub fn noted(&mut self, desk: &mut Desk<'_>, noted: Noted) {
+        if !self.leads() || noted.seq <= self.decided(Stream::Receipts) {
+            return;
+        }
+        let Some(entry) = self.world.of_notice(&noted.notice).cloned() else {
             return;
         };
-        self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
-        self.append(desk);
+        let holder = entry.task.assigned_to.as_ref();
+        let member = holder.and_then(|holder| desk.roster.member(holder));
+        if reply::is_acceptance(noted.level, member) {
+            let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
+            self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
+            self.append(desk);
+        }
+    }
+
+    fn decided(&self, stream: Stream) -> u64 {
+        self.world.last_decided(&stream.name(&self.hive))
+    }
+
+    fn cause(&self, kind: CauseType, stream: Stream, id: Id, seq: u64) -> Cause {
+        Cause {
+            kind,
+            id: Some(id),
+            stream: Some(stream.name(&self.hive)),
+            seq: Some(seq),
+        }
     }
 
     /// Does what time and changes ask for.
@@ -267,8 +312,10 @@ impl Coordination {
         // The former leader may have stored what followed, and not published it.
         desk.orders
             .extend(self.world.follows().cloned().map(Order::Publish));
-        desk.orders.push(Order::ReadCommands {
-            after: self.world.last_command(),
+        desk.orders.push(Order::Listen {
+            commands: self.decided(Stream::Tasks),
+            messages: self.decided(Stream::Messages),
+            receipts: self.decided(Stream::Receipts),
         });
         let now_ms = desk.now.boot_ms;
         let assigned = self.world.in_state(TaskState::Assigned);
@@ -291,7 +338,7 @@ impl Coordination {
             },
             ..Self::new(hive, instance)
         };
-        desk.orders.push(Order::StopCommands);
+        desk.orders.push(Order::StopListening);
         desk.orders.push(Order::Reread);
     }
 

@@ -12,5 +12,5 @@ mod round;
 
 pub use coordination::Coordination;
 pub use election::Election;
-pub use order::{Appended, Desk, News, Order};
+pub use order::{Appended, Desk, News, Noted, Order, Told};
 pub use part::Lead;

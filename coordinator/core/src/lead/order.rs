@@ -1,6 +1,8 @@
 //! What a coordination is given, and what it asks for.
 
 use wagglebus_schemas::event::Event;
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::{Id, Message};
 
 use super::election::{Revision, Written};
 use crate::attention::Now;
@@ -21,13 +23,18 @@ pub enum Order {
     },
     /// Publish a record, until it is stored.
     Publish(Letter),
-    /// Report each command after this sequence of `WB_TASKS` as [`super::Coordination::asked`].
-    ReadCommands {
-        /// The last one that was decided.
-        after: u64,
+    /// Report each record of these streams after these sequences: commands as [`News::Asked`], messages to the coordinator
+    /// as [`News::Told`], receipts to it as [`News::Noted`].
+    Listen {
+        /// The last decided command.
+        commands: u64,
+        /// The last decided message.
+        messages: u64,
+        /// The last receipt that changed something.
+        receipts: u64,
     },
-    /// Read no more commands.
-    StopCommands,
+    /// Report no more of them.
+    StopListening,
     /// Read the log from its beginning: what was thought of it was not stored.
     Reread,
     /// Log something that no answer tells.
@@ -63,6 +70,28 @@ impl std::fmt::Debug for Desk<'_> {
     }
 }
 
+/// A message to the coordinator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// Its sequence in `WB_MESSAGES`.
+    pub seq: u64,
+    /// The message, as it agrees with its envelope.
+    pub message: Message,
+}
+
+/// A receipt about a notice of the coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// Its sequence in `WB_RECEIPTS`.
+    pub seq: u64,
+    /// Its own id.
+    pub id: Id,
+    /// The notice.
+    pub notice: Id,
+    /// How far it came.
+    pub level: ReceiptLevel,
+}
+
 /// What happened to the log, the commands or the lease.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
@@ -87,6 +116,10 @@ pub enum News {
     },
     /// A command was read.
     Asked(Box<Ask>),
+    /// A message to the coordinator was read.
+    Told(Box<Told>),
+    /// A receipt about a notice of the coordinator was read.
+    Noted(Noted),
     /// The lease was read; `None` when that did not work.
     LeaseSeen(Option<Revision>),
     /// The lease was written, or not.

@@ -87,6 +87,12 @@ impl Lead {
             News::Asked(ask) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.asked(desk, &ask);
             }),
+            News::Told(told) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.told(desk, &told);
+            }),
+            News::Noted(noted) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.noted(desk, noted);
+            }),
             News::LeaseSeen(revision) => {
                 self.election.seen(now.boot_ms, revision);
                 Vec::new()

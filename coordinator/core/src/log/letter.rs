@@ -3,13 +3,14 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use wagglebus_schemas::bridge::Proof;
+use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::message::{MessageType, metadata};
 use wagglebus_schemas::receipt::{LevelAt, Receipt};
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{AgentId, Draft, Id, Priority, Recipient};
+use wagglebus_schemas::{AgentId, Draft, Id, Priority, Recipient, Timestamp};
 
 use super::data::{Follow, FollowKind, TaskData};
 
@@ -41,38 +42,52 @@ pub fn letters(event: &Event, data: &TaskData, task: Option<&Task>) -> Vec<Lette
 }
 
 fn verdict(event: &Event, data: &TaskData, task: Option<&Task>, follow: &Follow) -> Option<Letter> {
-    let level = if data.error.is_some() {
+    let result = task
+        .filter(|_| data.error.is_none())
+        .and_then(|task| serde_json::to_value(task).ok());
+    let about = (follow.to.clone(), event.cause.id?);
+    receipt(follow.id, about, event.at, result, data.error.clone())
+}
+
+/// A receipt of the coordinator about what `sender` sent it: done, or dead when there is an error.
+pub fn receipt(
+    id: Id,
+    (sender, message_id): (AgentId, Id),
+    at: Timestamp,
+    result: Option<Value>,
+    error: Option<ErrorDetail>,
+) -> Option<Letter> {
+    let level = if error.is_some() {
         ReceiptLevel::Dead
     } else {
         ReceiptLevel::Done
     };
-    let result = task.filter(|_| data.error.is_none());
+    let subject = Subject::Receipt {
+        to: sender.clone(),
+        level,
+        from: AgentId::coordinator(),
+    };
     let receipt = Receipt {
-        id: follow.id,
-        message_id: event.cause.id?,
-        sender: follow.to.clone(),
+        id,
+        message_id,
+        sender,
         agent: AgentId::coordinator(),
         level,
-        levels: vec![LevelAt { level, at: event.at }],
+        levels: vec![LevelAt { level, at }],
         bridge: None,
         proof: Proof::None,
         delivery: None,
         epoch: None,
-        at: event.at,
+        at,
         reason: None,
         since: None,
         next_attempt: None,
-        result: result.and_then(|task| serde_json::to_value(task).ok()),
-        error: data.error.clone(),
-    };
-    let subject = Subject::Receipt {
-        to: follow.to.clone(),
-        level,
-        from: AgentId::coordinator(),
+        result,
+        error,
     };
     encode(
         subject,
-        follow.id,
+        id,
         "io.wagglebus.receipt.v1.receipt".to_owned(),
         &receipt,
     )

@@ -54,8 +54,8 @@ pub struct World {
     dependents: BTreeMap<Id, BTreeSet<Id>>,
     /// Sequence of the last event.
     last: u64,
-    /// Sequence in `WB_TASKS` of the last decided command.
-    command: u64,
+    /// Sequence of the last decided record, by its stream.
+    decided: BTreeMap<String, u64>,
     /// When the last event was decided.
     at: Timestamp,
     follows: VecDeque<(Timestamp, Letter)>,
@@ -70,7 +70,7 @@ impl World {
             open: BTreeMap::new(),
             dependents: BTreeMap::new(),
             last: 0,
-            command: 0,
+            decided: BTreeMap::new(),
             at: Timestamp::EPOCH,
             follows: VecDeque::new(),
             follows_bytes: 0,
@@ -82,9 +82,9 @@ impl World {
         self.last
     }
 
-    /// Sequence in `WB_TASKS` of the last command that was decided, 0 before the first.
-    pub const fn last_command(&self) -> u64 {
-        self.command
+    /// Sequence of the last record of a stream that was decided, 0 before the first.
+    pub fn last_decided(&self, stream: &str) -> u64 {
+        self.decided.get(stream).copied().unwrap_or(0)
     }
 
     /// When the last event was decided.
@@ -95,6 +95,14 @@ impl World {
     /// A task.
     pub fn task(&self, id: &Id) -> Option<&TaskEntry> {
         self.tasks.get(id)
+    }
+
+    /// The task whose holder was told of it by this notice.
+    pub fn of_notice(&self, notice: &Id) -> Option<&TaskEntry> {
+        let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
+        held.into_iter()
+            .flat_map(|state| self.in_state(state))
+            .find(|entry| entry.notice == Some(*notice))
     }
 
     /// Every task, by id.
@@ -155,10 +163,9 @@ impl World {
         };
         self.last = seq;
         self.at = self.at.max(event.at);
-        if let (Some(stream), Some(command)) = (&event.cause.stream, event.cause.seq)
-            && stream.ends_with("_TASKS")
-        {
-            self.command = self.command.max(command);
+        if let (Some(stream), Some(decided)) = (&event.cause.stream, event.cause.seq) {
+            let last = self.decided.entry(stream.clone()).or_insert(0);
+            *last = decided.max(*last);
         }
         self.remember(event.at, &letters);
         Ok(letters)

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod decide;
 pub mod holder;
+pub mod reply;
 mod scribe;
 pub mod submit;
 pub mod table;

@@ -1,0 +1,61 @@
+//! What a holder says without a command: a reply to its assignment is the result, a receipt for it an acceptance.
+
+use wagglebus_schemas::event::{Cause, Event};
+use wagglebus_schemas::level::{Level, ReceiptLevel};
+use wagglebus_schemas::{Id, Message, Timestamp};
+
+use super::scribe::{Line, Scribe};
+use super::table::{Step, TaskEvent, step};
+use crate::log::TaskEntry;
+use crate::log::data::{FollowKind, TaskData};
+use crate::log::letter::{self, Letter};
+use crate::roster::Member;
+
+/// The event of a task whose holder replied to its assignment.
+pub fn completed(
+    entry: &TaskEntry,
+    message: &Message,
+    cause: Cause,
+    scribe: &mut Scribe<'_>,
+) -> Option<Event> {
+    let Step::To(to) = step(entry.task.state, TaskEvent::Complete) else {
+        return None;
+    };
+    let mut data = TaskData {
+        result: Some(message.content.clone().into()),
+        ..TaskData::default()
+    };
+    data.follows
+        .push(scribe.follow(FollowKind::Verdict, &message.from_agent));
+    data.follows
+        .push(scribe.follow(FollowKind::Ended, &entry.task.submitted_by));
+    let line = Line {
+        task: entry.task.id.to_string(),
+        seq: entry.seq + 1,
+        from: Some(entry.task.state),
+        to: Some(to),
+        event: TaskEvent::Complete.as_str(),
+        guard: Some("reply"),
+        actor: &message.from_agent,
+        cause,
+    };
+    Some(scribe.event(line, &data))
+}
+
+/// The receipt for a message from which nothing follows.
+pub fn read(message: &Message, id: Id, at: Timestamp) -> Option<Letter> {
+    letter::receipt(id, (message.from_agent.clone(), message.id), at, None, None)
+}
+
+/// Whether a receipt for an assignment shows that its holder took note: it saw it, or was handed it by a bridge that can
+/// prove no more.
+pub fn is_acceptance(level: ReceiptLevel, holder: Option<&Member>) -> bool {
+    let best = holder
+        .and_then(Member::heartbeat)
+        .and_then(|beat| beat.bridges.iter().map(|bridge| bridge.proves).max());
+    match level {
+        ReceiptLevel::Seen | ReceiptLevel::Done => true,
+        ReceiptLevel::Injected => best.is_some_and(|best| best <= Level::Injected),
+        ReceiptLevel::Fetched | ReceiptLevel::Held | ReceiptLevel::Dead => false,
+    }
+}

@@ -1,0 +1,84 @@
+//! Commands and their verdicts, straight on the bus, as any program with the rights of an agent writes them.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use futures::StreamExt;
+use serde_json::{Value, json};
+use wagglebus_harness::fleet::Fleet;
+use wagglebus_schemas::headers::MSG_ID;
+use wagglebus_schemas::receipt::Receipt;
+use wagglebus_schemas::{ErrorCode, Id, Task};
+
+use crate::messages::WITHIN;
+
+/// Somebody who commands.
+pub(super) struct Commander<'f> {
+    fleet: &'f Fleet,
+    name: &'static str,
+}
+
+impl<'f> Commander<'f> {
+    pub(super) const fn of(fleet: &'f Fleet, name: &'static str) -> Self {
+        Self { fleet, name }
+    }
+
+    /// Stores a command and waits for its verdict.
+    pub(super) async fn command(&self, verb: &str, body: Value) -> Result<Task, ErrorCode> {
+        let id = self.store(verb, Id::from_uuid(uuid::Uuid::now_v7()), body).await;
+        self.verdict(id).await
+    }
+
+    /// Stores a submission and waits for its verdict.
+    pub(super) async fn submit(&self, draft: Value) -> Task {
+        self.command("submit", draft).await.unwrap()
+    }
+
+    /// Stores a command under an id.
+    pub(super) async fn store(&self, verb: &str, id: Id, body: Value) -> Id {
+        let mut headers = HeaderMap::new();
+        headers.insert(MSG_ID, id.to_string());
+        let subject = format!("wb.task.{verb}.normal.{}", self.name);
+        let js = self.fleet.bus().admin();
+        let stored = js
+            .publish_with_headers(subject, headers, body.to_string().into())
+            .await
+            .unwrap();
+        stored.await.unwrap();
+        id
+    }
+
+    /// The verdict about a command.
+    pub(super) async fn verdict(&self, command: Id) -> Result<Task, ErrorCode> {
+        let stream = self.fleet.bus().admin().get_stream("WB_RECEIPTS").await.unwrap();
+        let config = pull::OrderedConfig {
+            deliver_policy: DeliverPolicy::All,
+            filter_subject: format!("wb.receipt.{}.*.coordinator", self.name),
+            ..Default::default()
+        };
+        let consumer = stream.create_consumer(config).await.unwrap();
+        let mut receipts = consumer.messages().await.unwrap();
+        let found = async {
+            loop {
+                let message = receipts.next().await.unwrap().unwrap();
+                let receipt: Receipt = serde_json::from_slice(&message.payload).unwrap();
+                if receipt.message_id == command {
+                    return receipt;
+                }
+            }
+        };
+        let receipt = tokio::time::timeout(WITHIN, found).await.unwrap();
+        match receipt.error {
+            Some(error) => Err(error.code),
+            None => Ok(serde_json::from_value(receipt.result.unwrap()).unwrap()),
+        }
+    }
+}
+
+/// A verb about an assignment.
+pub(super) fn about(task: &Task, more: Value) -> Value {
+    let mut body = json!({ "task_id": task.id, "epoch": task.epoch });
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    body
+}
