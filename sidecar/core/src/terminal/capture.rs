@@ -104,7 +104,10 @@ pub struct Row {
 impl Row {
     /// Reads a row of `capture-pane -e`.
     pub fn parse(line: &str) -> Self {
-        let mut row = Self::default();
+        let mut row = Self {
+            text: String::with_capacity(line.len()),
+            solid: String::with_capacity(line.len()),
+        };
         let (mut faint, mut inverse) = (false, false);
         // A cursor that a program draws itself is one inverse cell; over a hint it hides a faint character.
         let mut cursor = None;

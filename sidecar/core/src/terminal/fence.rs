@@ -86,7 +86,9 @@ impl std::fmt::Debug for Fence {
 /// A text as it is compared with what stands on a screen: without white space and the borders of boxes, so that it is
 /// the same however the pane or the program wrapped it.
 pub fn squeeze(text: &str) -> String {
-    text.chars().filter(|char| !is_padding(*char)).collect()
+    let mut squeezed = String::with_capacity(text.len());
+    squeezed.extend(text.chars().filter(|char| !is_padding(*char)));
+    squeezed
 }
 
 /// White space, or the border of a box.

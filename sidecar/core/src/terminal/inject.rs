@@ -20,7 +20,7 @@ pub const ENTERS_MAX: u32 = 4;
 /// How often a mode of tmux is left before that is given up.
 const LEAVES_MAX: u32 = 5;
 /// Time between two looks while something is expected any moment, in milliseconds: at first and at last.
-const SOON_MS: std::ops::RangeInclusive<u64> = 4..=40;
+const SOON_MS: std::ops::RangeInclusive<u64> = 1..=40;
 /// How long after an act that is, in milliseconds.
 const SOON_FOR_MS: u64 = 2_000;
 /// Time between two looks otherwise, in milliseconds.

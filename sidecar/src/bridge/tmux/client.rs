@@ -8,9 +8,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 /// How long one call may take: a tmux server that is stopped answers nobody.
-const CALL_WITHIN: Duration = Duration::from_secs(5);
+pub(super) const CALL_WITHIN: Duration = Duration::from_secs(5);
 /// Most that one call may print, in bytes: the largest pane with its history is far below.
-const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Which tmux server, as the user named it or as it named itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,8 @@ impl Tmux {
         })
     }
 
-    async fn run(&self, arguments: &[String], input: &[u8]) -> std::io::Result<Output> {
+    /// A client that is killed when it is dropped.
+    pub(super) fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new("tmux");
         match &self.which {
             Which::Usual => {}
@@ -96,14 +97,17 @@ impl Tmux {
             Which::Socket(path) => drop(command.arg("-S").arg(path)),
         }
         // Without -u a client with a plain locale is given question marks for everything that is not ASCII.
+        command.arg("-u").args(arguments).kill_on_drop(true);
         command
-            .arg("-u")
-            .args(arguments)
+    }
+
+    async fn run(&self, arguments: &[String], input: &[u8]) -> std::io::Result<Output> {
+        let mut child = self
+            .command(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn()?;
+            .spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {

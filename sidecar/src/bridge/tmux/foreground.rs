@@ -48,12 +48,16 @@ pub(crate) fn bytes_read(pid: u32) -> Option<u64> {
 }
 
 fn from_proc(root_pid: u32) -> Option<Foreground> {
-    let (_, terminal) = read_proc(root_pid)?;
+    let (root, terminal) = read_proc(root_pid)?;
     let group = terminal?;
+    let mut root = Some(root);
     let mut processes = Vec::new();
     let mut todo = vec![group];
     while let Some(pid) = todo.pop() {
-        let Some((process, _)) = read_proc(pid).filter(|(process, _)| process.group == group) else {
+        // It often leads the foreground itself, and was read already.
+        let known = root.take_if(|root| root.pid == pid);
+        let process = known.or_else(|| Some(read_proc(pid)?.0));
+        let Some(process) = process.filter(|process| process.group == group) else {
             continue;
         };
         if is_shell(&process.argv) && processes.len() < PROCESSES_MAX {

@@ -36,7 +36,7 @@ impl Listener {
     }
 
     /// Looks at what the pane printed, if anything was, and sends the `@` lines of it.
-    pub(super) async fn look(&mut self, pane: &Pane) {
+    pub(super) async fn look(&mut self, pane: &mut Pane) {
         if !pane.is_present().await {
             // What somebody else prints there is not the agent's.
             self.output.forget();

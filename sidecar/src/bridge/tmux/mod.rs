@@ -3,17 +3,20 @@
 //! | part | responsibility |
 //! |---|---|
 //! | [`attach`], [`attachment`] | which pane, who runs in it, and that nobody else writes into it |
-//! | [`client`], [`foreground`] | calls to tmux, and what the system tells of processes |
+//! | [`calls`], [`open`], [`client`] | calls to tmux, by a client that stays or a process each |
+//! | [`foreground`] | what the system tells of processes |
 //! | [`pane`] | looks and guarded acts |
 //! | [`work`], [`job`], [`progress`] | the loop, one text on its way, and how far it came |
 //! | [`listen`] | `@` lines of what the pane prints |
 
 mod attach;
 mod attachment;
+mod calls;
 mod client;
 mod foreground;
 mod job;
 mod listen;
+mod open;
 mod pane;
 mod progress;
 mod work;

@@ -12,7 +12,7 @@ use wagglebus_sidecar_core::terminal::screen::{self, Condition, Expected, Input,
 
 use super::attach::Attached;
 use super::attachment::PaneLock;
-use super::client::Tmux;
+use super::calls::Calls;
 use super::foreground::{bytes_read, foreground, is_alive};
 use crate::clock;
 
@@ -45,7 +45,7 @@ impl Look {
 
 /// The attached pane.
 pub(super) struct Pane {
-    tmux: Tmux,
+    calls: Calls,
     id: String,
     server: wagglebus_sidecar_core::terminal::capture::Server,
     identity: Identity,
@@ -63,7 +63,7 @@ pub(super) struct Pane {
 impl Pane {
     pub(super) fn new(attached: Attached, profile: Profile) -> Self {
         Self {
-            tmux: attached.tmux,
+            calls: Calls::new(attached.tmux, &attached.state_folder),
             id: attached.attachment.pane.clone(),
             server: attached.attachment.server.clone(),
             identity: attached.attachment.identity.clone(),
@@ -110,13 +110,13 @@ impl Pane {
     pub(super) async fn look(&mut self, expected: Option<&Expected>) -> Look {
         // Before the look: what is read during it counts as news.
         self.server_read = bytes_read(self.server.pid);
-        let output = self.tmux.call(&command::look(&self.id)).await;
+        let output = self.calls.call(&command::look(&self.id)).await;
         self.take(output.ok().as_deref(), expected).await
     }
 
     /// Leaves a mode of tmux and looks.
     pub(super) async fn leave_mode(&mut self, expected: Option<&Expected>) -> Look {
-        let output = self.tmux.call(&command::leave_mode(&self.id)).await;
+        let output = self.calls.call(&command::leave_mode(&self.id)).await;
         self.take(output.ok().as_deref(), expected).await
     }
 
@@ -128,9 +128,11 @@ impl Pane {
         text: &str,
         expected: &Expected,
     ) -> (Option<bool>, Look) {
-        let Some(arguments) = last.guard.as_ref().map(|guard| guard.paste(fence)) else {
+        let Some(guard) = last.guard.as_ref() else {
             return (Some(false), self.look(Some(expected)).await);
         };
+        let kept = self.calls.keep(fence, text);
+        let arguments = guard.paste(fence, kept.source());
         if self.presence().await != Presence::Same {
             return (Some(false), self.look(Some(expected)).await);
         }
@@ -149,7 +151,7 @@ impl Pane {
     }
 
     async fn act(&mut self, arguments: &[String], input: &[u8], expected: &Expected) -> (Option<bool>, Look) {
-        let output = self.tmux.call_with(arguments, input).await;
+        let output = self.calls.call_with(arguments, input).await;
         match output {
             Ok(output) => match command::outcome(&output) {
                 Some((done, rest)) => (Some(done), self.take(Some(rest), Some(expected)).await),
@@ -170,9 +172,23 @@ impl Pane {
         }
     }
 
+    /// A look that another text may go by soon, where it costs no process.
+    pub(super) async fn look_ahead(&mut self) -> Option<Look> {
+        if self.calls.is_open() {
+            Some(self.look(None).await)
+        } else {
+            None
+        }
+    }
+
+    /// Nothing is to be done for a while.
+    pub(super) fn rest(&mut self) {
+        self.calls.rest();
+    }
+
     /// What the pane printed, as its state and the rows behind it; `None` when it is gone.
-    pub(super) async fn printed(&self, history: u64) -> Option<(Flags, String)> {
-        let output = self.tmux.call(&command::printed(&self.id, history)).await.ok()?;
+    pub(super) async fn printed(&mut self, history: u64) -> Option<(Flags, String)> {
+        let output = self.calls.call(&command::printed(&self.id, history)).await.ok()?;
         let (first, rest) = output.split_once('\n')?;
         let flags = Flags::parse(first).filter(|flags| flags.server == self.server)?;
         Some((flags, rest.to_owned()))
@@ -211,13 +227,18 @@ impl Pane {
         let presence = self.presence().await;
         let unchanged_ms = now_ms.saturating_sub(self.changed_at_ms);
         let guard = match presence {
-            Presence::Same => Some(Guard::of(&capture.flags, self.command().await)),
+            Presence::Same => {
+                let guard = Guard::of(&capture.flags, self.command().await);
+                Some(guard.pausing(self.calls.is_recent()))
+            }
             // Nothing is done to anybody else.
             Presence::Occupied | Presence::Gone => None,
         };
         let mut sight = screen::read(&self.profile, &capture, expected, unchanged_ms);
-        capture.flags.in_mode = false;
-        let mut below_mode = screen::read(&self.profile, &capture, expected, unchanged_ms).condition;
+        let mut below_mode = sight.condition;
+        if std::mem::take(&mut capture.flags.in_mode) {
+            below_mode = screen::read(&self.profile, &capture, expected, unchanged_ms).condition;
+        }
         match presence {
             Presence::Same => {}
             Presence::Occupied => (sight.condition, below_mode) = (Condition::Occupied, Condition::Occupied),
@@ -234,7 +255,7 @@ impl Pane {
     /// What tmux calls the program: asked for once, as long as it is the same program.
     async fn command(&mut self) -> &str {
         if self.command.is_none() {
-            let named = self.tmux.call(&command::foreground(&self.id)).await;
+            let named = self.calls.call(&command::foreground(&self.id)).await;
             self.command = named.ok().map(|name| name.trim_end().to_owned());
         }
         self.command.as_deref().unwrap_or_default()

@@ -1,7 +1,10 @@
 //! How far the last text came, on disk: what a killed process left half done is finished by the next one.
 //!
-//! Written before each step, so that it never says less than what was done.
+//! Written before each step, so that it never says less than what was done, and in place: a file that is replaced costs
+//! the disk, which is of no use here.
 
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +13,8 @@ use wagglebus_sidecar_core::terminal::fence::{Fence, Secret};
 
 /// The file in the state folder.
 const FILE: &str = "pane-progress.json";
+/// Its size, in bytes: far more than a step needs, the rest is blank. One write replaces all of it.
+const FILE_BYTES: usize = 1_024;
 
 /// How far a text came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,14 +79,15 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct ProgressFile {
     path: PathBuf,
-    temporary: PathBuf,
+    /// Once something was kept.
+    file: Option<File>,
 }
 
 impl ProgressFile {
     pub(super) fn new(state_folder: &Path) -> Self {
         Self {
             path: state_folder.join(FILE),
-            temporary: state_folder.join(format!("{FILE}.new")),
+            file: None,
         }
     }
 
@@ -96,14 +102,26 @@ impl ProgressFile {
     ///
     /// # Errors
     /// When it cannot be written: then the step must not be taken.
-    pub(super) fn store(&self, progress: &Progress) -> std::io::Result<()> {
-        let text = serde_json::to_vec(progress).unwrap_or_default();
-        std::fs::write(&self.temporary, text)?;
-        std::fs::rename(&self.temporary, &self.path)
+    pub(super) fn store(&mut self, progress: &Progress) -> std::io::Result<()> {
+        let mut text = serde_json::to_vec(progress).unwrap_or_default();
+        if text.len() > FILE_BYTES {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        text.resize(FILE_BYTES, b' ');
+        let file = match &self.file {
+            Some(file) => file,
+            None => {
+                let mut options = File::options();
+                options.write(true).create(true).truncate(false).mode(0o600);
+                self.file.insert(options.open(&self.path)?)
+            }
+        };
+        file.write_all_at(&text, 0)
     }
 
     /// Nothing is begun.
-    pub(super) fn clear(&self) {
+    pub(super) fn clear(&mut self) {
+        self.file = None;
         std::fs::remove_file(&self.path).ok();
     }
 }
@@ -115,7 +133,7 @@ mod tests {
     #[test]
     fn what_was_begun_is_known_to_the_same_attachment_only() {
         let folder = tempfile::tempdir().unwrap();
-        let file = ProgressFile::new(folder.path());
+        let mut file = ProgressFile::new(folder.path());
         let secret = [1; 32];
         assert_eq!(file.load(&secret), None);
         let key = Key {

@@ -148,13 +148,16 @@ impl Work {
                 }
                 self.last = Some(look);
             }
-            None => self.watch().await,
+            None => {
+                self.pane.rest();
+                self.watch().await;
+            }
         }
     }
 
     async fn listen(&mut self) {
         if let Some(listener) = &mut self.listener {
-            listener.look(&self.pane).await;
+            listener.look(&mut self.pane).await;
         }
     }
 
@@ -218,7 +221,8 @@ impl Work {
                 Act::End(end) => {
                     self.ended(job, end);
                     self.tell_standing(&look);
-                    self.last = Some(look);
+                    // While the machine fetches the next message.
+                    self.last = self.pane.look_ahead().await.or(Some(look));
                     self.next_ms = now_ms;
                     return;
                 }
@@ -248,7 +252,7 @@ impl Work {
     }
 
     /// Keeps a step before it is taken.
-    fn keep(&self, job: &mut Job, stage: Stage) -> bool {
+    fn keep(&mut self, job: &mut Job, stage: Stage) -> bool {
         job.progress.stage = stage;
         let kept = self.progress.store(&job.progress);
         if let Err(error) = &kept {

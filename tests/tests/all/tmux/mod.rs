@@ -1,6 +1,7 @@
 //! Messages into real panes of a real tmux: nothing outside of a frame, one submit each, and nothing where it is not safe.
 
 mod bodies;
+mod clients;
 mod crashes;
 mod heartbeats;
 mod holds;

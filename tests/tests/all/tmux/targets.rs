@@ -110,8 +110,10 @@ async fn a_script_and_a_command_are_attached_with_what_they_run() {
         let alice = fleet.sidecar("alice").unwrap().client();
         send_until(&alice, &draft("bob", Priority::Normal, "hello"), Level::Injected).await;
         assert_eq!(reader.submits().len(), 1);
-        // The program ends, and its shell is there in its place.
+        // The program ends, and its shell is there in its place. What is pasted while it ends the shell would read.
         reader.order_only("exit 0");
+        let prompts = || tmux.screen(&reader.pane).trim_end().ends_with(['#', '$']);
+        until(prompts, || tmux.screen(&reader.pane)).await;
         let mut beats = super::heartbeats::Heartbeats::of(&fleet, "bob").await;
         send(&alice, &draft("bob", Priority::Urgent, "reboot")).await;
         beats.hold(Some("agent_gone")).await;

@@ -92,7 +92,7 @@ fn what_fits_depends_on_the_form() {
 #[test]
 fn an_act_is_guarded_by_everything_that_tmux_knows() {
     let guard = Guard::of(&super::flags(), "agent");
-    let paste = guard.paste(fence());
+    let paste = guard.paste(fence(), "-");
     let condition = paste.iter().find(|word| word.starts_with("#{==:")).unwrap();
     assert!(condition.ends_with(",100/101/0000/agent}"), "{condition}");
     assert!(
@@ -100,6 +100,11 @@ fn an_act_is_guarded_by_everything_that_tmux_knows() {
             .iter()
             .any(|word| word.contains("paste-buffer -p -r -d -b wb-"))
     );
+    let pause = "run-shell -d 0.001";
+    assert!(!paste.iter().any(|word| word == pause));
+    let pausing = guard.pausing(true).enter();
+    let at = |word: &str| pausing.iter().position(|found| found == word).unwrap();
+    assert!(at("if-shell") < at(pause) && at(pause) < at("capture-pane"));
     let odd = Guard::of(&super::flags(), "a,b}").enter();
     assert!(!odd.iter().any(|word| word.contains("a,b")));
     assert_eq!(outcome("wb-done\nrest"), Some((true, "rest")));

@@ -1,0 +1,101 @@
+//! The tmux client that stays while messages follow each other: it ends with what it is for.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use wagglebus_schemas::{Level, Priority};
+
+use super::stage::{READER, into_pane, reader_hive, send_until, until};
+use crate::messages::{draft, send};
+
+/// The processes that were started with a path in this folder.
+fn clients(folder: &Path) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    pids.filter_map(|entry| {
+        let arguments = fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        let is_one = line.starts_with("tmux ") && line.contains(&format!("{folder}/pane-calls"));
+        is_one.then(|| entry.file_name().to_string_lossy().into_owned())
+    })
+    .collect()
+}
+
+/// The files in a folder whose names begin so.
+fn files(folder: &Path, begin: &str) -> usize {
+    let names = fs::read_dir(folder).unwrap().flatten();
+    names
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(begin))
+        .count()
+}
+
+#[tokio::test]
+async fn one_client_stays_while_messages_come_and_ends_when_none_does() {
+    let (_tmux, reader, fleet) = reader_hive(READER).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let folder = fleet.sidecar("bob").unwrap().state_dir().to_owned();
+    for number in 0..20 {
+        let text = format!("message {number}");
+        send_until(&alice, &draft("bob", Priority::Normal, &text), Level::Injected).await;
+        assert!(clients(&folder).len() <= 1, "{:?}", clients(&folder));
+    }
+    assert_eq!(reader.submitted(20).await.len(), 20);
+    assert_eq!(clients(&folder).len(), 1, "it is there for the next one");
+    assert_eq!(files(&folder, "pane-text-"), 0, "no text stays behind");
+    until(
+        || clients(&folder).is_empty(),
+        || format!("{:?}", clients(&folder)),
+    )
+    .await;
+    send_until(&alice, &draft("bob", Priority::Normal, "later"), Level::Injected).await;
+}
+
+#[tokio::test]
+async fn a_client_ends_with_its_sidecar_however_that_ends() {
+    let (tmux, reader, mut fleet) = reader_hive(READER).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let folder = fleet.sidecar("bob").unwrap().state_dir().to_owned();
+    for kills in [true, false] {
+        send_until(&alice, &draft("bob", Priority::Normal, "now"), Level::Injected).await;
+        assert_eq!(clients(&folder).len(), 1);
+        let bob = fleet.sidecar_mut("bob").unwrap();
+        if kills {
+            bob.kill().await.unwrap();
+        } else {
+            bob.stop().await.unwrap();
+        }
+        until(
+            || clients(&folder).is_empty(),
+            || format!("{:?}", clients(&folder)),
+        )
+        .await;
+        fleet
+            .start("bob", &into_pane(&tmux, &reader.pane, READER))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_killed_is_replaced() {
+    let (_tmux, reader, fleet) = reader_hive(READER).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let folder = fleet.sidecar("bob").unwrap().state_dir().to_owned();
+    for number in 1..=8 {
+        let text = format!("message {number}");
+        send_until(&alice, &draft("bob", Priority::Normal, &text), Level::Injected).await;
+        if number % 2 == 0 {
+            for client in clients(&folder) {
+                let killed = Command::new("kill").args(["-KILL", &client]).status();
+                assert!(killed.unwrap().success());
+            }
+        }
+    }
+    let submits = reader.submitted(8).await;
+    let in_order = |(at, submit): (usize, &String)| submit.contains(&format!("| message {}\n", at + 1));
+    assert!(submits.iter().enumerate().all(in_order), "{submits:?}");
+    send(&alice, &draft("bob", Priority::Normal, "the last")).await;
+    assert_eq!(reader.submitted(9).await.len(), 9);
+    assert_eq!(reader.pastes(), 9, "none is pasted twice");
+}
