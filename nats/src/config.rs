@@ -10,6 +10,7 @@
 //! that does (see [`crate::context`]).
 
 mod find;
+mod parse;
 mod read;
 mod trust;
 
@@ -25,7 +26,7 @@ use crate::connect::TlsFiles;
 use crate::context::BusOptions;
 
 pub use find::{ConfigChoice, ConfigPlaces, PROJECT_FILE, Surroundings};
-pub use trust::{trust, untrust};
+pub use trust::{needs_trust, trust, untrust};
 
 /// Longest file that is read, in bytes.
 pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
@@ -33,17 +34,13 @@ pub const CONFIG_BYTES_MAX: u64 = 64 * 1024;
 /// Why a configuration file cannot be used. Nothing of it counts then, and nothing is done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// It is no TOML, or a key or value is not one of ours.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
+    /// It is no TOML, or keys or values are not of ours.
+    #[error("{}", told(path, faults))]
     Invalid {
         /// The file.
         path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What is wrong there.
-        reason: String,
+        /// Everything that is wrong, in the order of the file.
+        faults: Vec<Fault>,
     },
     /// It cannot be read.
     #[error("{}: cannot be read: {reason}", path.display())]
@@ -70,6 +67,33 @@ pub enum ConfigError {
         /// Whose it is, or who may write it.
         reason: String,
     },
+}
+
+/// What is wrong at one place of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The key, as `bus.server`; empty where the text itself cannot be read.
+    pub key: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// One line for each fault.
+fn told(path: &Path, faults: &[Fault]) -> String {
+    let line = |fault: &Fault| {
+        let (line, column, reason) = (fault.line, fault.column, &fault.reason);
+        let key = if fault.key.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", fault.key)
+        };
+        format!("{}:{line}:{column}: {key}{reason}", path.display())
+    };
+    faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What one file says. A key that is absent says nothing; one that is not listed here is an error.
@@ -134,6 +158,8 @@ pub enum Scope {
     Given,
     /// The nearest `wagglebus.toml`.
     Project,
+    /// A project's file that does not count, shown to people who want to look at it.
+    Untrusted,
     /// The user's.
     User,
 }
@@ -143,6 +169,7 @@ impl fmt::Display for Scope {
         f.write_str(match self {
             Self::Given => "given file",
             Self::Project => "project file",
+            Self::Untrusted => "untrusted project file",
             Self::User => "user file",
         })
     }
@@ -193,6 +220,23 @@ impl Config {
     /// Project files that lie in the way and do not count, with the reason.
     pub fn passed_over(&self) -> &[ConfigError] {
         &self.passed_over
+    }
+
+    /// Files that these name and that are not there, by their keys.
+    pub fn missing(&self) -> Vec<(&Origin, &'static str, &Path)> {
+        let named = self.files.iter().flat_map(|(origin, content)| {
+            let bus = content.bus.get_ref();
+            let files = [
+                ("bus.nkey", &bus.nkey),
+                ("bus.creds", &bus.creds),
+                ("bus.ca", &bus.ca),
+                ("bus.cert", &bus.cert),
+                ("bus.key", &bus.key),
+            ];
+            files.map(|(key, file)| (origin, key, file.as_deref()))
+        });
+        let named = named.filter_map(|(origin, key, file)| Some((origin, key, file?)));
+        named.filter(|(_, _, file)| !file.exists()).collect()
     }
 
     /// Where the files lie, the first first.
@@ -252,84 +296,6 @@ impl Config {
             get(content).map(|value| Said { value, origin })
         })
     }
-}
-
-/// Reads one file's text. `home` is what `~/` means in a path; other relative paths begin at the file's folder.
-fn parse(path: &Path, text: &str, home: Option<&Path>) -> Result<Content, ConfigError> {
-    let invalid = |at: usize, reason: &str| {
-        let before = text.get(..at).unwrap_or(text);
-        ConfigError::Invalid {
-            path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-            // The file may be a stranger's, and this is shown on a terminal.
-            reason: reason.replace(char::is_control, "\u{fffd}"),
-        }
-    };
-    let mut content: Content = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        invalid(at, &error.message().trim_end().replace('\n', ", "))
-    })?;
-    let at = content.bus.span().start;
-    let bus = content.bus.get_mut();
-    for text in [&bus.server, &bus.context].into_iter().flatten() {
-        check_text(text).map_err(|reason| invalid(text.span().start, reason))?;
-    }
-    check_bus(bus).map_err(|reason| invalid(at, reason))?;
-    if let Some(slots) = content
-        .sidecar
-        .slots
-        .as_ref()
-        .filter(|slots| !(1..=256).contains(slots.get_ref()))
-    {
-        return Err(invalid(slots.span().start, "slots are 1 to 256"));
-    }
-    for listen in [&content.sidecar.listen, &content.coordinator.listen]
-        .into_iter()
-        .flatten()
-    {
-        if !listen.get_ref().ip().is_loopback() {
-            return Err(invalid(listen.span().start, "listen is a loopback address"));
-        }
-    }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let files = [
-        &mut bus.nkey,
-        &mut bus.creds,
-        &mut bus.ca,
-        &mut bus.cert,
-        &mut bus.key,
-    ];
-    for file in files.into_iter().flatten() {
-        *file = match (file.strip_prefix("~"), home) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => folder.join(&*file),
-        };
-    }
-    Ok(content)
-}
-
-fn check_text(text: &Spanned<String>) -> Result<(), &'static str> {
-    if text.get_ref().contains(char::is_control) {
-        return Err("no control characters, please");
-    }
-    if text.get_ref().contains('@') {
-        return Err("no user or password in an address; name a file with nkey or creds, or a context");
-    }
-    Ok(())
-}
-
-fn check_bus(bus: &BusContent) -> Result<(), &'static str> {
-    if bus.nkey.is_some() && bus.creds.is_some() {
-        return Err("nkey and creds exclude each other");
-    }
-    if bus.cert.is_some() != bus.key.is_some() {
-        return Err("cert and key belong together");
-    }
-    if *bus != BusContent::default() && bus.server.is_none() && bus.context.is_none() {
-        return Err("credentials, a prefix or TLS for no bus; name it with server or context");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

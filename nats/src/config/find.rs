@@ -7,9 +7,10 @@ use std::str::FromStr;
 
 use wagglebus_schemas::places::Places;
 
-use super::read::{Unusable, is_absent, read};
+use super::parse::parse;
+use super::read::{Unusable, is_absent, others_may_write, read};
 use super::trust::is_trusted;
-use super::{Config, ConfigError, Origin, Scope, parse};
+use super::{Config, ConfigError, Origin, Scope};
 
 /// The name of a project's file.
 pub const PROJECT_FILE: &str = "wagglebus.toml";
@@ -96,21 +97,33 @@ impl Surroundings {
     /// # Errors
     /// When one is there and cannot be used, or the one that was asked for is not there.
     pub fn load(&self) -> Result<Config, ConfigError> {
+        self.read(false)
+    }
+
+    /// The same, to be looked at and not to go by: with a project file that names a bus and does not count.
+    ///
+    /// # Errors
+    /// As for [`Surroundings::load`], except that such a file is none.
+    pub fn look(&self) -> Result<Config, ConfigError> {
+        self.read(true)
+    }
+
+    fn read(&self, untrusted: bool) -> Result<Config, ConfigError> {
         let mut config = Config::default();
         match &self.choice {
             Some(ConfigChoice::None) => {}
             Some(ConfigChoice::File(path)) => {
                 let path = self.folder.as_deref().unwrap_or(Path::new("/")).join(path);
                 let text = read(&path, None).map_err(|error| error.at(&path))?;
-                self.add(&mut config, Scope::Given, path, &text)?;
+                self.add(&mut config, (Scope::Given, path), &text, untrusted)?;
             }
             None => {
                 if let Some((path, text)) = self.project(&mut config.passed_over)? {
-                    self.add(&mut config, Scope::Project, path, &text)?;
+                    self.add(&mut config, (Scope::Project, path), &text, untrusted)?;
                 }
                 let path = self.places.user_file.clone();
                 match read(&path, None) {
-                    Ok(text) => self.add(&mut config, Scope::User, path, &text)?,
+                    Ok(text) => self.add(&mut config, (Scope::User, path), &text, untrusted)?,
                     Err(Unusable::Io(error)) if is_absent(&error) => {}
                     Err(error) => return Err(error.at(&path)),
                 }
@@ -119,11 +132,25 @@ impl Surroundings {
         Ok(config)
     }
 
-    fn add(&self, config: &mut Config, scope: Scope, path: PathBuf, text: &str) -> Result<(), ConfigError> {
+    fn add(
+        &self,
+        config: &mut Config,
+        (mut scope, path): (Scope, PathBuf),
+        text: &str,
+        untrusted: bool,
+    ) -> Result<(), ConfigError> {
         let content = parse(&path, text, self.home.as_deref())?;
-        if scope == Scope::Project && content.names_a_bus() && !is_trusted(&self.places.trusted, &path, text)
-        {
-            return Err(ConfigError::Untrusted { path });
+        if scope == Scope::Project && content.names_a_bus() {
+            let trusted = match others_may_write(&path) {
+                Some(reason) => Err(Unusable::Foreign(reason).at(&path)),
+                None if is_trusted(&self.places.trusted, &path, text) => Ok(()),
+                None => Err(ConfigError::Untrusted { path: path.clone() }),
+            };
+            match trusted {
+                Ok(()) => {}
+                Err(_) if untrusted => scope = Scope::Untrusted,
+                Err(error) => return Err(error),
+            }
         }
         config.files.push((Origin { scope, path }, content));
         Ok(())

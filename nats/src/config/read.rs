@@ -13,6 +13,20 @@ pub(super) fn read_own(path: &Path) -> Result<String, ConfigError> {
     read(path, None).map_err(|error| error.at(path))
 }
 
+/// Why somebody else than its owner decides what a file says; `None`: nobody.
+pub(super) fn others_may_write(path: &Path) -> Option<String> {
+    let mode = std::fs::metadata(path).ok()?.mode();
+    let who = match (mode & 0o002 != 0, mode & 0o020 != 0) {
+        (true, _) => "everybody",
+        (false, true) => "its group",
+        (false, false) => return None,
+    };
+    Some(format!(
+        "{who} may write it (mend it: chmod go-w {})",
+        path.display()
+    ))
+}
+
 /// Whether there is no such file.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(

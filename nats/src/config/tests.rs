@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::parse::parse;
 use super::*;
 
 fn read(text: &str) -> Result<Content, ConfigError> {
@@ -102,18 +103,67 @@ fn a_mistake_is_told_with_its_line() {
         ("[coordinator]\nlisten = '0.0.0.0:1'\n", (2, 10), "loopback"),
     ] {
         match read(text) {
-            Err(ConfigError::Invalid {
-                line,
-                column,
-                reason: told,
-                ..
-            }) => {
-                assert_eq!((line, column), at, "{text:?}: {told}");
+            Err(error @ ConfigError::Invalid { .. }) => {
+                let told = error.to_string();
+                let place = format!("/p/wagglebus.toml:{}:{}: ", at.0, at.1);
+                assert!(told.starts_with(&place), "{text:?}: {told}");
                 assert!(told.contains(reason) && !told.contains('\n'), "{text:?}: {told}");
             }
             other => panic!("{text:?}: {other:?}"),
         }
     }
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_key() {
+    let text = "hive = 'No'\nserver = 'x'\n[sidecar]\nslots = 'two'\nlisten = '0.0.0.0:1'\n\
+                [buss]\nserver = 'x'\n[bus]\nserver = 7\nnkey = 'k'\n";
+    let Err(ConfigError::Invalid { faults, .. }) = read(text) else {
+        panic!("it is read");
+    };
+    let told: Vec<_> = faults
+        .iter()
+        .map(|fault| (fault.line, fault.key.as_str()))
+        .collect();
+    let expected = [
+        (1, "hive"),
+        (2, ""),
+        (4, "sidecar.slots"),
+        (5, "sidecar.listen"),
+        (6, ""),
+        (9, "bus.server"),
+    ];
+    assert_eq!(told, expected, "{faults:?}");
+    let told = read(text).unwrap_err().to_string();
+    assert!(
+        told.contains("\n/p/wagglebus.toml:4:9: sidecar.slots: invalid type"),
+        "{told}"
+    );
+    let Err(ConfigError::Invalid { faults, .. }) = read("hive = \n[bus\n") else {
+        panic!("it is read");
+    };
+    assert_eq!(faults.iter().map(|fault| fault.line).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_file_that_a_group_may_write_is_not_trusted_and_can_be_looked_at() {
+    let tree = Tree::new();
+    let path = tree.write("wagglebus.toml", "[bus]\nserver = 'nats://h:1'\nnkey = 'no.nk'\n");
+    let trusted = tree.surroundings().places.trusted;
+    trust(&trusted, &path).unwrap();
+    assert!(tree.surroundings().load().is_ok() && !needs_trust(&trusted, &path).unwrap());
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+    let refused = tree.surroundings().load().unwrap_err();
+    assert!(
+        matches!(&refused, ConfigError::Foreign { reason, .. } if reason.contains("its group")),
+        "{refused}"
+    );
+    assert!(matches!(trust(&trusted, &path), Err(ConfigError::Foreign { .. })));
+    assert!(needs_trust(&trusted, &path).unwrap());
+    let looked = tree.surroundings().look().unwrap();
+    assert_eq!(looked.bus().unwrap().origin.scope, Scope::Untrusted);
+    let missing = looked.missing();
+    assert_eq!((missing.len(), missing[0].1), (1, "bus.nkey"));
 }
 
 #[test]
@@ -163,7 +213,7 @@ fn what_was_asked_for_counts_alone() {
     ));
     assert!(matches!(
         tree.surroundings().load(),
-        Err(ConfigError::Invalid { line: 1, .. })
+        Err(ConfigError::Invalid { faults, .. }) if faults[0].line == 1
     ));
 }
 

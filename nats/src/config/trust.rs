@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::ConfigError;
-use super::read::read_own;
+use super::parse::parse;
+use super::read::{others_may_write, read_own};
 use crate::private_file;
 
 /// The record of trust in this text at this place: a file in `folder` whose name is the digest of both.
@@ -31,9 +32,13 @@ pub(super) fn is_trusted(folder: &Path, path: &Path, text: &str) -> bool {
 /// Trusts a project file as it is now.
 ///
 /// # Errors
-/// When it cannot be read, or the trust cannot be recorded.
+/// When it cannot be read, others may write it, or the trust cannot be recorded.
 pub fn trust(folder: &Path, path: &Path) -> Result<(), ConfigError> {
     let text = read_own(path)?;
+    if let Some(reason) = others_may_write(path) {
+        let path = path.to_owned();
+        return Err(ConfigError::Foreign { path, reason });
+    }
     let recorded = private_file::create_dir(folder).and_then(|()| {
         // The text is for people who wonder what a record is about.
         let about = format!("{}\n{text}", path.display());
@@ -43,6 +48,17 @@ pub fn trust(folder: &Path, path: &Path) -> Result<(), ConfigError> {
         path: folder.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// Whether a file that may be a project's names a bus, and would not count there as it is now.
+///
+/// # Errors
+/// When it cannot be read or understood.
+pub fn needs_trust(folder: &Path, path: &Path) -> Result<bool, ConfigError> {
+    let text = read_own(path)?;
+    let names_a_bus = parse(path, &text, None)?.names_a_bus();
+    let trusted = others_may_write(path).is_none() && is_trusted(folder, path, &text);
+    Ok(names_a_bus && !trusted)
 }
 
 /// Trusts a project file no longer. Returns whether it was trusted.

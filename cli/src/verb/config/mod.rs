@@ -27,8 +27,9 @@ impl Verb {
     /// Whether it helps to mend files that cannot be used.
     pub(crate) const fn mends(&self) -> bool {
         match self {
+            // These two still end where a file cannot be understood.
+            Self::Show(_) | Self::Diff(_) => true,
             Self::Paths(_) | Self::Validate(_) | Self::Trust(_) | Self::Untrust(_) => true,
-            Self::Show(_) | Self::Diff(_) => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use wagglebus_client::discovery;
-use wagglebus_nats::config::Said;
+use wagglebus_nats::config::{Config, Said};
 use wagglebus_nats::connect::{Credentials, JETSTREAM_API};
 use wagglebus_nats::context::{BusOptions, Environment, Named, Part};
 use wagglebus_schemas::{AgentId, Hive};
@@ -36,12 +36,12 @@ impl Setting {
     }
 }
 
-/// All of them. Secrets are named, never shown.
+/// All of them, as `config` and what beats it say. Secrets are named, never shown.
 ///
 /// # Errors
 /// When what is said cannot be used.
-pub(super) fn settings(session: &Session) -> Result<Vec<Setting>, Failure> {
-    let (places, config) = (session.places(), session.config());
+pub(super) fn settings(session: &Session, config: &Config) -> Result<Vec<Setting>, Failure> {
+    let places = session.places();
     let hive = if session.hive_given() {
         (places.hive().to_string(), "--hive or WAGGLEBUS_HIVE".to_owned())
     } else {

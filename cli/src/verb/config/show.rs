@@ -1,5 +1,7 @@
 //! `config show` and `config diff`.
 
+use wagglebus_nats::config::{ConfigError, ConfigPlaces, Surroundings};
+
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::printable;
@@ -23,7 +25,7 @@ pub(crate) struct Show {
 pub(crate) struct Diff {}
 
 pub(super) fn show(args: &Show, session: &Session, output: &mut Output) -> Result<(), Failure> {
-    let settings = settings(session)?;
+    let settings = counting(session, output)?;
     if output.json() {
         return Ok(output.record(&settings)?);
     }
@@ -46,7 +48,7 @@ pub(super) fn show(args: &Show, session: &Session, output: &mut Output) -> Resul
 }
 
 pub(super) fn diff(_: &Diff, session: &Session, output: &mut Output) -> Result<(), Failure> {
-    let mut settings = settings(session)?;
+    let mut settings = counting(session, output)?;
     settings.retain(Setting::differs);
     if output.json() {
         return Ok(output.record(&settings)?);
@@ -65,6 +67,23 @@ pub(super) fn diff(_: &Diff, session: &Session, output: &mut Output) -> Result<(
         ]);
     }
     Ok(output.table(&rows)?)
+}
+
+/// The settings; those of a project file that nobody trusts are shown, too, and marked by their origin.
+fn counting(session: &Session, output: &mut Output) -> Result<Vec<Setting>, Failure> {
+    let Some(failure) = session.config_failure() else {
+        return settings(session, session.config());
+    };
+    if !matches!(
+        failure,
+        ConfigError::Untrusted { .. } | ConfigError::Foreign { .. }
+    ) {
+        return Err(failure.clone().into());
+    }
+    let places = ConfigPlaces::of(session.places());
+    let looked = Surroundings::of_process(session.config_choice(), places).look()?;
+    output.note(format!("note: nothing runs here like this: {failure}"))?;
+    settings(session, &looked)
 }
 
 /// What a file or variable says may be a stranger's, and goes to a terminal.

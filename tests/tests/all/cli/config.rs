@@ -188,6 +188,25 @@ fn no_program_shows_itself_to_a_bus_of_a_project_file_that_nobody_trusts() {
             "{name}: {code} {said}"
         );
     }
+    // It can be looked at, and is marked.
+    let (server, origin) = files.shown("bus.server", &["--quiet"], &[]);
+    assert_eq!(server, format!("nats://{address}"));
+    assert!(origin.starts_with("untrusted project file "), "{origin}");
+    let (code, said) = files.run("wagglebus", &["config", "validate", "../wagglebus.toml"], &[]);
+    assert!(
+        code == 0 && said.contains(": valid") && said.contains("is not trusted"),
+        "{said}"
+    );
+    fs::write(
+        home.path("named.toml"),
+        "[bus]\nserver = 'nats://h:1'\nnkey = 'no.nk'\n",
+    )
+    .unwrap();
+    let (code, said) = files.run("wagglebus", &["config", "validate", "../../named.toml"], &[]);
+    assert!(
+        code == 0 && said.contains("bus.nkey: ") && said.contains("is not there"),
+        "{said}"
+    );
     assert!(stranger.accept().is_err(), "nobody came");
     let (code, said) = files.run("wagglebus", &["--config", "none", "agents"], &[]);
     assert_eq!(code, 0, "{said}");
