@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use wagglebus_schemas::RoomName;
-use wagglebus_schemas::api::RoomAnswer;
+use wagglebus_client::Client;
+use wagglebus_schemas::api::{Room, RoomAnswer};
+use wagglebus_schemas::{AgentId, RoomName};
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -11,6 +12,9 @@ use crate::session::Session;
 
 /// Most pages that are asked for: 500 rooms each.
 const PAGES_MAX: usize = 40;
+
+/// Up to so many mistyped characters a name may be the one that was meant.
+const DISTANCE_MAX: usize = 2;
 
 /// Rooms: what is sent to room:NAME goes to every member; everybody is in `all` from the beginning
 #[derive(Debug, Subcommand)]
@@ -42,7 +46,10 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
     let client = session.client()?;
     let (answer, done) = match verb {
         Verb::Join(args) => (client.change_room(&args.room, true).await?, "joined"),
-        Verb::Leave(args) => (client.change_room(&args.room, false).await?, "left"),
+        Verb::Leave(args) => {
+            check_member(&client, &args.room, session.sender()?).await?;
+            (client.change_room(&args.room, false).await?, "left")
+        }
         Verb::Ls(_) => return ls(session, output).await,
     };
     if output.json() {
@@ -56,9 +63,49 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
     Ok(())
 }
 
-async fn ls(session: &Session, output: &mut Output) -> Result<(), Failure> {
-    let client = session.client()?;
-    let me = session.sender()?;
+/// A name that was mistyped would be left with success, and the room that was meant would go on.
+async fn check_member(client: &Client, room: &RoomName, me: AgentId) -> Result<(), Failure> {
+    let (rooms, _) = all(client).await?;
+    let mine = rooms.iter().filter(|room| room.joined_seq.is_some());
+    let mine: Vec<&RoomName> = mine.map(|room| &room.name).collect();
+    if mine.contains(&room) {
+        return Ok(());
+    }
+    let near = |name: &&&RoomName| distance(name.as_str(), room.as_str()) <= DISTANCE_MAX;
+    let similar: Vec<&str> = mine.iter().filter(near).map(|name| name.as_str()).collect();
+    let fix = match similar.first() {
+        Some(_) => format!(
+            "did you mean {}? all rooms: wagglebus --as {me} room ls",
+            similar.join(", ")
+        ),
+        None => format!("see which ones: wagglebus --as {me} room ls"),
+    };
+    Err(Failure::not_found(format!("{me} is not in room {room}"))
+        .details(json!({ "similar": similar }))
+        .fix(fix))
+}
+
+/// How many characters must be put in, taken out or replaced to make one name of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i.saturating_add(1);
+        for (b, cell) in other.bytes().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal.saturating_add(usize::from(a != b));
+            diagonal = *cell;
+            left = replaced.min(left.saturating_add(1)).min(cell.saturating_add(1));
+            *cell = left;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i.saturating_add(1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// All rooms, and where more would begin.
+async fn all(client: &Client) -> Result<(Vec<Room>, Option<String>), Failure> {
     let mut rooms = Vec::new();
     let mut cursor = None;
     for _ in 0..PAGES_MAX {
@@ -69,6 +116,13 @@ async fn ls(session: &Session, output: &mut Output) -> Result<(), Failure> {
             break;
         }
     }
+    Ok((rooms, cursor))
+}
+
+async fn ls(session: &Session, output: &mut Output) -> Result<(), Failure> {
+    let client = session.client()?;
+    let me = session.sender()?;
+    let (rooms, cursor) = all(&client).await?;
     if output.json() {
         return Ok(output
             .record(&json!({ "items": rooms, "next_cursor": cursor.map_or(Value::Null, Value::from) }))?);
@@ -92,4 +146,24 @@ async fn ls(session: &Session, output: &mut Output) -> Result<(), Failure> {
         output.note(format!("{me} is in no room; join one: wagglebus room join NAME"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_far_apart_as_there_are_mistakes() {
+        for (one, other, expected) in [
+            ("design", "design", 0),
+            ("desing", "design", 2),
+            ("dsign", "design", 1),
+            ("designs", "design", 1),
+            ("", "abc", 3),
+            ("abc", "xyz", 3),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+            assert_eq!(distance(other, one), expected, "{other} {one}");
+        }
+    }
 }

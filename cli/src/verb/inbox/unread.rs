@@ -111,6 +111,8 @@ impl<'a> Lanes<'a> {
             }
             if position.waiting > 0 {
                 let stored = self.lane(&position, position.delivered, u64::MAX).await?;
+                let own = stored.iter().filter(|stored| self.is_own_post(stored)).count();
+                count = count.saturating_sub(u64::try_from(own).unwrap_or(u64::MAX));
                 let unread = stored.iter().filter_map(|stored| self.understand(stored));
                 // A sidecar that starts again may publish a message once more; the double is never handed over either.
                 let (unread, none): (Vec<_>, Vec<_>) = unread.partition(|unread| {
@@ -197,12 +199,17 @@ impl<'a> Lanes<'a> {
         Ok(found)
     }
 
+    /// Nobody reads their own posts to a room, though their lanes bring them.
+    fn is_own_post(&self, stored: &Stored) -> bool {
+        let subject = Subject::parse(self.places.hive(), &stored.subject);
+        matches!(subject, Ok(Subject::Room { from, .. }) if from == self.agent)
+    }
+
     fn understand(&self, stored: &Stored) -> Option<Unread> {
-        let subject = Subject::parse(self.places.hive(), &stored.subject).ok()?;
-        if matches!(&subject, Subject::Room { from, .. } if *from == self.agent) {
-            // Nobody reads their own posts.
+        if self.is_own_post(stored) {
             return None;
         }
+        let subject = Subject::parse(self.places.hive(), &stored.subject).ok()?;
         let message = decode::message(&subject, stored.msg_id.as_deref(), &stored.payload).ok()?;
         let body = strict_json::parse(&stored.payload).ok()?;
         Some(Unread { message, body })

@@ -71,11 +71,25 @@ fn each_member_gets_what_is_posted_while_it_is_one() {
     });
 
     home.as_agent("bob", &["send", "room:design", "from a member"]);
+    let pending = &home.as_agent("bob", &["inbox"])["pending"];
+    assert_eq!(pending["normal"], 0, "nor is it counted");
     assert_eq!(home.next("carol"), "from a member");
     assert_eq!(home.waits("bob"), 0, "nobody gets their own post");
 
     let left = home.as_agent("bob", &["room", "leave", "design"]);
     assert_eq!(left["joined_seq"], Value::Null);
+    let (code, _, said) = home.run(&["--as", "carol", "--json", "room", "leave", "desing"]);
+    let error: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (code, &error["error"]["details"]["similar"][0]),
+        (3, &"design".into()),
+        "{said}"
+    );
+    let (code, _, said) = home.run(&["--as", "carol", "room", "leave", "nosuch"]);
+    assert!(
+        code == 3 && said.contains("carol is not in room nosuch"),
+        "{said}"
+    );
     home.as_agent("alice", &["send", "room:design", "while bob was away"]);
     assert_eq!(home.next("carol"), "while bob was away");
     home.as_agent("bob", &["room", "join", "design"]);
