@@ -1,5 +1,7 @@
 //! `history`: what an agent wrote and was sent, newest last.
 
+use serde_json::{Value, json};
+
 use crate::failure::Failure;
 use crate::filter::{Filter, FilterArgs, TimeArgs};
 use crate::history::{History, Source};
@@ -55,8 +57,19 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
             output.line(printable::message(&kept.message))?;
         }
     }
-    output.note(closing(&history, &source.describe()))?;
+    if output.json() {
+        output.note(bound(&history).to_string())?;
+    } else {
+        output.note(closing(&history, &source.describe()))?;
+    }
     Ok(())
+}
+
+/// For programs, beside the messages: whether there may be more, and the `--until` that goes on.
+fn bound(history: &History) -> Value {
+    let oldest = history.items.first().map(|kept| kept.at);
+    let until = history.searched_to.or(oldest.filter(|_| history.more));
+    json!({ "messages": history.items.len(), "more": until.is_some(), "until": until })
 }
 
 /// How much it is, where it came from, and how to see more.
@@ -100,6 +113,17 @@ mod tests {
             searched_to,
         };
         let begun = "searched back to 1970-01-01T00:00:03.000Z, not farther: to go on, add --until 1970-01-01T00:00:03.000Z";
+        let told = |history: &History| bound(history)["until"].clone();
+        assert_eq!(
+            told(&history(vec![kept.clone()], true, None)),
+            "1970-01-01T00:00:05.000Z"
+        );
+        assert_eq!(
+            told(&history(vec![], true, Some(at(3_000)))),
+            "1970-01-01T00:00:03.000Z"
+        );
+        let all = bound(&history(vec![kept.clone()], false, None));
+        assert_eq!(all, json!({ "messages": 1, "more": false, "until": null }));
         for (history, said) in [
             (history(vec![], false, None), "nothing found in S".to_owned()),
             (

@@ -26,6 +26,7 @@ pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Resu
                     "nkey": key.as_str(),
                     "enrolled_at": record.as_ref().map(|record| record.at),
                     "rooms": record.as_ref().map(|record| &record.rooms),
+                    "seed_file": places.agent_seed_file(agent),
                     "seed_here": places.agent_seed_file(agent).exists(),
                 })
             })

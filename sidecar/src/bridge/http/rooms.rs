@@ -24,26 +24,14 @@ pub(super) async fn list(State(api): Shared, Params(params): Params<ListParams>)
     Ok(json(StatusCode::OK, &page))
 }
 
-pub(super) async fn join(
+/// Joins the room with `JOIN`, else leaves it.
+pub(super) async fn change<const JOIN: bool>(
     State(api): Shared,
     Path(name): Path<String>,
     Params(NoParams {}): Params<NoParams>,
 ) -> Answered {
-    Ok(json(
-        StatusCode::OK,
-        &api.gate.change_room(&room(&name)?, true).await?,
-    ))
-}
-
-pub(super) async fn leave(
-    State(api): Shared,
-    Path(name): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
-) -> Answered {
-    Ok(json(
-        StatusCode::OK,
-        &api.gate.change_room(&room(&name)?, false).await?,
-    ))
+    let answer = api.gate.change_room(&room(&name)?, JOIN).await?;
+    Ok(json(StatusCode::OK, &answer))
 }
 
 fn room(name: &str) -> Result<RoomName, Refusal> {
