@@ -57,10 +57,9 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
             output.line(printable::message(&kept.message))?;
         }
     }
+    output.note(closing(&history, &source.describe()))?;
     if output.json() {
         output.note(bound(&history).to_string())?;
-    } else {
-        output.note(closing(&history, &source.describe()))?;
     }
     Ok(())
 }
