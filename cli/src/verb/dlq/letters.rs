@@ -32,7 +32,7 @@ pub(super) struct Found {
     pub(super) subject: String,
     /// What the operator said when it was dropped (ADR 26).
     pub(super) dropped: Option<DeadLetter>,
-    /// The messages that were sent instead, oldest first (ADR 33).
+    /// The messages that were sent instead, oldest first (ADR 36).
     pub(super) retried: Vec<Retried>,
 }
 

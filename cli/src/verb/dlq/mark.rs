@@ -1,4 +1,4 @@
-//! Marks: letters of the operator about letters, which say what was done about them (ADR 26, 33).
+//! Marks: letters of the operator about letters, which say what was done about them (ADR 26, 36).
 
 use serde::Serialize;
 use serde_json::{Value, json};
