@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use clap::Subcommand;
+use clap::{Subcommand, value_parser};
 use wagglebus_harness::ledger::Ledger;
 use wagglebus_harness::torture::{Report, bodies, cycles, fleet};
 
@@ -32,11 +32,12 @@ pub(crate) enum Verb {
 /// Put texts by chance into a terminal pane: escape sequences, controls, invisible characters, 100 kB, no text at all
 ///
 /// A program in raw mode tells every byte that it is given. Each body must come once, in its frame, and nothing beside
-/// it; bytes that are no text must be refused, and be dead letters where they are put on the bus. Needs tmux and python3.
+/// it; bytes that are no text must be refused, and become dead letters where they are put on the bus. Needs tmux and
+/// python3.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bodies {
     /// How many texts
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = value_parser!(u32).range(1..=1_000_000))]
     count: u32,
     /// What chance follows from [default: another one each time]
     #[arg(long, value_name = "N")]
@@ -49,7 +50,7 @@ pub(crate) struct Bodies {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cycles {
     /// How often all eight are started and ended
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=100_000))]
     rounds: u32,
 }
 
@@ -61,7 +62,7 @@ pub(crate) struct Cycles {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fleet {
     /// How many messages; rounded up to the same number for each sender
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1_000..=500_000))]
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = value_parser!(u64).range(1_000..=500_000))]
     messages: u64,
     /// What chance follows from [default: another one each time]
     #[arg(long, value_name = "N")]

@@ -1,8 +1,8 @@
 """A program in a pane that looks like an agent: raw mode, bracketed paste, an input between two rules.
 
 Tells the unix socket given as its first argument of each submit, one JSON object per line: when it was read, in
-nanoseconds of the monotonic clock, and its text; with a second argument `bytes` also of all bytes that it is given, each
-as a character below U+0100, before what they lead to. Ends when the other side of the socket does.
+nanoseconds of the monotonic clock, and its text; with a second argument `bytes` also of all bytes that it is given,
+each as a character below U+0100, before what they lead to. Ends when the other side of the socket does.
 """
 import codecs
 import fcntl

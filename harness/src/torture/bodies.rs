@@ -8,7 +8,7 @@ use wagglebus_schemas::{AgentId, Draft, Level, Priority};
 use super::judge::{Judge, outside};
 use super::pieces::{Body, no_text};
 use super::raw::{Stranger, over_http};
-use super::{READER, Report, count, millis, send, terminal_needed};
+use super::{READER, Report, count, known, millis, send, terminal_needed};
 use crate::fleet::{Fleet, Options};
 use crate::rng::Rng;
 use crate::terminal::Terminal;
@@ -61,6 +61,9 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
             judge.submitted(&reader.submit().await?.text);
         }
         if number > 0 && number % TOLD_EVERY == 0 {
+            for submit in reader.submits_so_far()? {
+                judge.submitted(&submit.text);
+            }
             progress(&format!(
                 "{number} of {} bodies sent, {} submitted",
                 plan.count,
@@ -115,7 +118,8 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
     }
     violations.extend(outside(reader.bytes(), plan.count + 1));
     let submits = judge.submits();
-    violations.extend(judge.violations());
+    let of = async |id| known(&fleet, &client, PANE, id).await;
+    violations.extend(judge.violations(of).await);
     Ok(Report {
         case: "bodies",
         seed: Some(plan.seed),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use wagglebus_schemas::{AgentId, Draft, Level, Priority};
 
 use super::judge::Judge;
-use super::{READER, Report, count, millis, send, terminal_needed};
+use super::{READER, Report, count, known, millis, send, terminal_needed};
 use crate::fleet::{Fleet, Options};
 use crate::rng::Rng;
 use crate::terminal::{Reader, Terminal};
@@ -127,7 +127,8 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
             pane.judge.submitted(&submit.text);
         }
         submits += pane.judge.submits();
-        let of = pane.judge.violations().into_iter();
+        let of = async |id| known(&fleet, &client, pane.agent.as_str(), id).await;
+        let of = pane.judge.violations(of).await.into_iter();
         violations.extend(of.map(|violation| format!("{}: {violation}", pane.agent)));
     }
     let now = terminal.value(&first, "#{pid}").await;

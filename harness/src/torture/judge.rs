@@ -59,11 +59,13 @@ impl Judge {
         }
     }
 
-    /// Everything that was not as it must be. What is still open is lost.
-    pub(super) fn violations(self) -> Vec<String> {
-        let lost = self.open.iter();
-        let lost = lost.map(|(id, (name, _))| format!("{name} ({id}) was never submitted"));
-        self.violations.iter().cloned().chain(lost).collect()
+    /// Everything that was not as it must be. What is still open is lost; `known` says what is known of such a message.
+    pub(super) async fn violations(self, known: impl AsyncFn(Id) -> String) -> Vec<String> {
+        let mut violations = self.violations;
+        for (id, (name, _)) in self.open {
+            violations.push(format!("{name} was never submitted; {}", known(id).await));
+        }
+        violations
     }
 }
 
@@ -136,7 +138,7 @@ mod tests {
         )
     }
 
-    fn judged(submits: &[String]) -> Vec<String> {
+    async fn judged(submits: &[String]) -> Vec<String> {
         let mut judge = Judge::default();
         judge.expect(id(1), "body 1".to_owned(), "one".to_owned());
         judge.expect(id(2), "body 2".to_owned(), "two".to_owned());
@@ -144,13 +146,13 @@ mod tests {
             judge.submitted(submit);
         }
         assert_eq!(judge.submits(), submits.len());
-        judge.violations()
+        judge.violations(async |id| format!("{id} is unknown")).await
     }
 
-    #[test]
-    fn lost_doubled_joined_changed_and_strange_are_found() {
+    #[tokio::test]
+    async fn lost_doubled_joined_changed_and_strange_are_found() {
         let (one, two) = (frame(1, "one"), frame(2, "two"));
-        assert_eq!(judged(&[two.clone(), one.clone()]), Vec::<String>::new());
+        assert_eq!(judged(&[two.clone(), one.clone()]).await, Vec::<String>::new());
         for (submits, found) in [
             (vec![one.clone()], "body 2"),
             (vec![one.clone(), two.clone(), one.clone()], "twice"),
@@ -158,12 +160,12 @@ mod tests {
             (vec![one.clone(), two.clone(), frame(3, "three")], "never sent"),
             (vec![one.clone(), two.clone(), "typed".to_owned()], "no frame"),
         ] {
-            let violations = judged(&submits);
+            let violations = judged(&submits).await;
             assert_eq!(violations.len(), 1, "{violations:?}");
             assert!(violations[0].contains(found), "{violations:?}");
         }
         // Two in one submit are one that is no frame, and two that were lost.
-        assert_eq!(judged(&[one + &two]).len(), 3);
+        assert_eq!(judged(&[one + &two]).await.len(), 3);
     }
 
     #[test]

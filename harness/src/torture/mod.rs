@@ -2,9 +2,9 @@
 //!
 //! | run | what is done | what must hold |
 //! |---|---|---|
-//! | [`bodies`] | texts by chance into a terminal pane, and raw bytes that are no text | each stays in its frame, one submit each |
-//! | [`cycles`] | eight sidecars on one tmux, started, stopped and killed again and again | tmux survives; nothing lost, doubled, joined |
-//! | [`fleet`] | senders and receivers while processes are killed and stopped | every promise of the [checker](crate::checker) |
+//! | [`bodies`] | texts by chance into a pane, and bytes that are no text | each once, in its frame, alone |
+//! | [`cycles`] | eight sidecars on one tmux come and go | tmux survives; nothing lost, doubled, joined |
+//! | [`fleet`] | processes are killed and stopped under load | every promise of the [checker](crate::checker) |
 //!
 //! What a run found is a [`Report`]; an error means that a run could not be carried out.
 
@@ -22,9 +22,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde::{Serialize, Serializer};
 use wagglebus_client::{Client, SendOptions};
-use wagglebus_schemas::{Draft, Level};
+use wagglebus_schemas::{Draft, Id, Level};
 
 use crate::checker::Verdict;
+use crate::fleet::Fleet;
+use crate::fleet::sidecar::Sidecar;
 use crate::terminal::missing;
 
 /// Far longer than anything takes on two busy cores.
@@ -114,6 +116,23 @@ fn millis(since: Instant) -> u64 {
 
 fn count(of: usize) -> u64 {
     u64::try_from(of).unwrap_or(u64::MAX)
+}
+
+/// What sender and recipient know of a message: how far it came as the sender was told, and what the recipient's sidecar
+/// logged about it.
+async fn known(fleet: &Fleet, sender: &Client, agent: &str, id: Id) -> String {
+    let told = match sender.trace(id).await {
+        Ok(trace) => trace.value.explanation,
+        Err(error) => error.to_string(),
+    };
+    let log = fleet.sidecar(agent).map(Sidecar::log).unwrap_or_default();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(&id.to_string()))
+        .collect();
+    format!("{id}: {told} {}", lines.join(" / "))
+        .trim_end()
+        .to_owned()
 }
 
 /// Sends, and waits until it has come so far.

@@ -1,4 +1,4 @@
-//! `torture` with the built programs: data on stdout, progress with the seed on stderr, and the seed in each way to fail.
+//! `torture` with the built programs: data on stdout, progress on stderr, and the seed in each way to end.
 
 use std::process::{Command, Stdio};
 

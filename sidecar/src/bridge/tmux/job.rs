@@ -71,6 +71,11 @@ impl Job {
         }
     }
 
+    /// Whether a former process pasted it, if anybody did: this one never does.
+    pub(super) const fn is_of_former(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// What is looked for on the screen.
     pub(super) const fn expected(&self) -> Expected {
         Expected {

@@ -276,13 +276,13 @@ impl Work {
             }
             End::Lost => {
                 self.progress.clear();
+                // What only a former process may have pasted was nowhere to be seen: that process's hand-over counts,
+                // and this one's does not. Else three processes that are killed at a bad time make a dead letter.
+                let untouched = job.is_of_former();
                 match job.what {
                     What::Message(key) => {
                         tracing::warn!(id = %key.id, "a message did not arrive in the pane and comes again");
-                        self.reader.pane(PaneNews::Returns {
-                            key,
-                            untouched: false,
-                        });
+                        self.reader.pane(PaneNews::Returns { key, untouched });
                     }
                     What::Former(_) => {}
                     What::Nudge(number) => self.reader.pane(PaneNews::Nudged { number }),

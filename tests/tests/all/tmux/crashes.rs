@@ -49,6 +49,30 @@ async fn killed_between_paste_and_enter_it_only_presses_enter() {
     );
 }
 
+/// A process that is killed costs one of five hand-overs, and not a second one when its text is found nowhere.
+#[tokio::test]
+async fn a_text_that_is_gone_after_each_of_four_kills_is_no_dead_letter() {
+    let (tmux, reader, mut fleet) = reader_hive(LONG).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let sent = send(&alice, &draft("bob", Priority::Normal, "again and again")).await;
+    for times in 1..=4 {
+        until(
+            || reader.pastes() == times,
+            || format!("{times}: {:?}", reader.facts()),
+        )
+        .await;
+        fleet.sidecar_mut("bob").unwrap().kill().await.unwrap();
+        reader.order("clear").await;
+        let next = if times < 4 { LONG } else { READER };
+        fleet
+            .start("bob", &into_pane(&tmux, &reader.pane, next))
+            .await
+            .unwrap();
+    }
+    let submits = reader.submitted(1).await;
+    assert!(submits[0].contains(&sent.id.to_string()) && submits[0].contains("may have come before"));
+}
+
 #[tokio::test]
 async fn stopped_between_paste_and_enter_it_finishes_first() {
     let delayed = ["--profile", "claude", "--inject", "body", "--enter-delay", "500"];
