@@ -44,7 +44,8 @@ impl Permissions {
     }
 
     /// A coordinator: hears everything that is said to it, reads the enrolments, changes lanes for rooms, and takes mail
-    /// that nobody read. It creates no stream and deletes nothing.
+    /// that nobody read; reads commands, replies and its log, writes its log and the leader's lease. It creates no stream
+    /// and deletes nothing.
     pub fn of_coordinator(hive: &Hive, api_prefix: &str) -> Self {
         let me = AgentId::coordinator();
         let (enrolments, bucket) = (
@@ -52,6 +53,8 @@ impl Permissions {
             Bucket::Enrolments.name(hive),
         );
         let (messages, receipts) = (Stream::Messages.name(hive), Stream::Receipts.name(hive));
+        let (tasks, events) = (Stream::Tasks.name(hive), Stream::Events.name(hive));
+        let leader = Bucket::Leader.stream_name(hive);
         let mut publish = vec![
             format!("{hive}.wake.msg.*.*"),
             format!("{hive}.msg.*.*.{me}"),
@@ -59,6 +62,7 @@ impl Permissions {
             format!("{hive}.dlq.*.{me}"),
             format!("{hive}.event.*.{me}"),
             format!("$KV.{bucket}.*"),
+            Bucket::Leader.key_subject(hive, &me),
         ];
         if api_prefix != JETSTREAM_API {
             // There, stock clients write to buckets through the API's prefix.
@@ -88,9 +92,17 @@ impl Permissions {
             // What nobody read before the stream drops it becomes a dead letter.
             format!("{api}.CONSUMER.MSG.NEXT.{messages}.*"),
             format!("$JS.ACK.{messages}.>"),
-            // For `room join` and `room leave` alone.
+            // For `room join` and `room leave`, and to read what is said to it.
             format!("{api}.CONSUMER.CREATE.{messages}.>"),
+            format!("{api}.DIRECT.GET.{leader}.>"),
+            // The last line of the log, after an append without an answer.
+            format!("{api}.STREAM.MSG.GET.{events}"),
+            format!("{api}.DIRECT.GET.{events}"),
         ]);
+        for stream in [receipts, tasks, events] {
+            publish.push(format!("{api}.CONSUMER.CREATE.{stream}.>"));
+            publish.push(format!("{api}.CONSUMER.MSG.NEXT.{stream}.*"));
+        }
         let mut subscribe = vec![
             inbox(&me),
             format!("{hive}.hb.*"),
@@ -111,7 +123,8 @@ impl Permissions {
 
     /// Somebody who looks: reads every stream of the hive, writes nothing, creates no consumer.
     pub fn of_inspector(hive: &Hive, api_prefix: &str) -> Self {
-        let buckets = [Bucket::Leases, Bucket::Enrolments].map(|bucket| bucket.stream_name(hive));
+        let buckets =
+            [Bucket::Leases, Bucket::Enrolments, Bucket::Leader].map(|bucket| bucket.stream_name(hive));
         let streams = Stream::ALL.iter().map(|stream| stream.name(hive));
         let api = JETSTREAM_API;
         let reads = |stream: String| {

@@ -38,7 +38,7 @@ fn an_export_is_complete_and_always_the_same() {
             count("enrolments/"),
             files.len()
         ),
-        (7, 10, 2, 25)
+        (8, 10, 2, 26)
     );
     let stream: Value = serde_json::from_str(&text(&files, "streams/WB_MESSAGES.json")).unwrap();
     assert_eq!(stream["num_replicas"], 3);

@@ -253,7 +253,8 @@ mod tests {
                 "WB_EVENTS",
                 "WB_DLQ",
                 "KV_WB_leases",
-                "KV_WB_enrolments"
+                "KV_WB_enrolments",
+                "KV_WB_leader"
             ]
         );
     }

@@ -147,10 +147,13 @@ async fn services_are_found_as_stock_tools_look_for_them() {
     let expected = [
         ("agent", "wb.api.agent.*"),
         ("agents", "wb.api.agents.*"),
+        ("explain", "wb.api.explain.*"),
         ("join", "wb.api.join.*"),
         ("leave", "wb.api.leave.*"),
         ("resolve", "wb.api.resolve.*"),
         ("rooms", "wb.api.rooms.*"),
+        ("task", "wb.api.task.*"),
+        ("tasks", "wb.api.tasks.*"),
     ];
     assert_eq!(endpoints, expected);
 
