@@ -1,5 +1,7 @@
 //! The sidecar's API as methods.
 
+mod tasks;
+
 use std::time::Duration;
 
 use bytes::Bytes;

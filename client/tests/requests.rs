@@ -14,8 +14,10 @@ use fake::{Fake, Step};
 use serde_json::json;
 use wagglebus_client::{Client, ClientError, Endpoint, RESPONSE_BYTES_MAX, SendOptions, Take};
 use wagglebus_schemas::api::{AckRequest, NakRequest};
+use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::error::ErrorCode;
-use wagglebus_schemas::{Draft, Id, Level};
+use wagglebus_schemas::task_api::{TaskAnswer, TasksRequest};
+use wagglebus_schemas::{Command, Draft, Id, Level};
 
 const ID: &str = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
 
@@ -250,5 +252,66 @@ async fn nobody_there_means_nothing_accepted() {
     assert_eq!(
         (error.code(), error.exit_code()),
         (Some(ErrorCode::BusUnreachable), 5)
+    );
+}
+
+fn task() -> Vec<u8> {
+    let at = wagglebus_schemas::Timestamp::from_unix_ms(0).unwrap();
+    let draft = wagglebus_schemas::TaskDraft::titled("work".parse().unwrap());
+    let task = draft.into_task(id(), "alice".parse().unwrap(), at);
+    serde_json::to_vec(&task).unwrap()
+}
+
+#[tokio::test]
+async fn a_command_is_decided_or_kept() {
+    let kept = json!({ "id": ID, "level": "stored" }).to_string().into();
+    let (fake, client) = Fake::start([
+        Step::Answer(201, task()),
+        Step::Answer(202, kept),
+        Step::Answer(409, error("stale_epoch", json!({}))),
+    ]);
+    let mut draft = wagglebus_schemas::TaskDraft::titled("work".parse().unwrap());
+    draft.id = Some(id());
+    let answer = client.submit_task(&draft).await.unwrap().value;
+    assert!(matches!(answer, TaskAnswer::Decided(task) if task.id == id()));
+    let command = Command {
+        result: Some(serde_json::Value::Null),
+        ..Command::default()
+    };
+    let asked = client.command_task(id(), TaskVerb::Complete, &command).await;
+    let TaskAnswer::Undecided(answer) = asked.unwrap().value else {
+        panic!("decided");
+    };
+    assert_eq!(answer.level, Level::Stored);
+    let refused = client
+        .command_task(id(), TaskVerb::Resume, &Command::default())
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::StaleEpoch));
+    let asked: Vec<_> = fake.asked().iter().map(|asked| asked.line.clone()).collect();
+    let path = format!("POST /v1/tasks/{ID}");
+    assert_eq!(
+        asked,
+        [
+            "POST /v1/tasks".to_owned(),
+            format!("{path}/complete"),
+            format!("{path}/resume")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_list_of_tasks_is_asked_for_by_state_and_agent() {
+    let page = json!({ "items": [], "next_cursor": null }).to_string().into();
+    let (fake, client) = Fake::start([Step::Answer(200, page)]);
+    let request = TasksRequest {
+        limit: Some(7),
+        state: Some(wagglebus_schemas::task::TaskState::InProgress),
+        agent: Some("bob".parse().unwrap()),
+        cursor: None,
+    };
+    assert!(client.tasks(&request).await.unwrap().value.items.is_empty());
+    assert_eq!(
+        fake.asked()[0].line,
+        "GET /v1/tasks?limit=7&state=in_progress&agent=bob"
     );
 }

@@ -20,7 +20,7 @@ pub struct TasksRequest {
     /// Only those in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
-    /// Only those that this agent holds.
+    /// Only those that this agent holds, held last or submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
 }
@@ -30,7 +30,7 @@ pub struct TasksRequest {
 #[serde(deny_unknown_fields)]
 pub struct TaskRequest {
     /// The task.
-    pub task_id: Id,
+    pub id: Id,
 }
 
 /// Answer to a command that is not decided yet: it is kept until it is, and its verdict comes as a receipt.
@@ -58,10 +58,13 @@ pub struct Explanation {
     /// The task.
     pub task_id: Id,
     /// How its agent was chosen.
+    #[serde(default)]
     pub strategy: Strategy,
     /// Who was looked at.
+    #[serde(default)]
     pub candidates: Vec<Candidate>,
     /// Who was chosen; null: nobody.
+    #[serde(default)]
     pub chosen: Option<AgentId>,
     /// Set when somebody decided by hand.
     #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The gate: how bridges reach the event loop. Cheap to clone; everything a bridge may ask for goes through here.
 
 mod reader;
+mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use wagglebus_sidecar_core::machine::Sidecar;
 use wagglebus_sidecar_core::now::Now;
 
 pub(crate) use reader::{Reader, ReaderItem};
+pub(crate) use tasks::{CommandSent, TaskOutcome, VERDICT_WITHIN};
 
 use crate::roster::{Resolved, Roster};
 use crate::storage::Storage;

@@ -91,7 +91,7 @@ impl Performer {
             OutKind::Message | OutKind::Room => (Stream::Messages, self.addressee(out)),
             OutKind::Receipt => (Stream::Receipts, None),
             OutKind::DeadLetter => (Stream::Dlq, None),
-            OutKind::Report => (Stream::Tasks, None),
+            OutKind::Report | OutKind::Command => (Stream::Tasks, None),
         };
         let mut fields = vec![
             (headers::CE_SPECVERSION, headers::CE_SPECVERSION_VALUE.to_owned()),

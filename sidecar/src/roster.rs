@@ -1,5 +1,7 @@
 //! Who exists, as far as this sidecar knows: asked of the coordinator, remembered when known, never when unknown.
 
+mod tasks;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,6 +102,11 @@ impl Roster {
             me,
             memory: Arc::default(),
         }
+    }
+
+    /// Who asks.
+    pub(crate) const fn me(&self) -> &AgentId {
+        &self.me
     }
 
     /// Finds out whether a recipient exists. Agents that are known come from memory, others are asked for within 250 ms.
@@ -235,7 +242,7 @@ impl Roster {
     /// When nobody answers, or the coordinator refuses.
     pub(crate) async fn rooms(&self, limit: usize, cursor: Option<&RoomName>) -> Result<Value, ErrorDetail> {
         let query = json!({ "limit": limit, "cursor": cursor });
-        self.ask(ApiMethod::Rooms, &query, ASK_WITHIN).await
+        self.ask(ApiMethod::Rooms, &query, ASK_WITHIN, "rooms").await
     }
 
     /// Puts this agent into a room, or takes it out of it.
@@ -244,17 +251,24 @@ impl Roster {
     /// When nobody answers, or the coordinator refuses. Without an answer it may be done all the same.
     pub(crate) async fn change_room(&self, room: &RoomName, join: bool) -> Result<Value, ErrorDetail> {
         let method = if join { ApiMethod::Join } else { ApiMethod::Leave };
-        self.ask(method, &json!({ "room": room }), CHANGE_WITHIN).await
+        self.ask(method, &json!({ "room": room }), CHANGE_WITHIN, "rooms")
+            .await
     }
 
-    /// A request that only the coordinator can answer.
-    async fn ask(&self, method: ApiMethod, body: &Value, within: Duration) -> Result<Value, ErrorDetail> {
+    /// A request that only the coordinator can answer, about `what`.
+    async fn ask(
+        &self,
+        method: ApiMethod,
+        body: &Value,
+        within: Duration,
+        what: &str,
+    ) -> Result<Value, ErrorDetail> {
         match self.request(method, body, within).await {
             Ok(value) => Ok(value),
             Err(Refused::Answer(error)) => Err(error),
             Err(Refused::NoAnswer) => Err(ErrorDetail::new(
                 ErrorCode::CoordinatorUnavailable,
-                "no coordinator answers, and rooms are its affair",
+                format!("no coordinator answers, and {what} are its affair"),
             )
             .hint("start it with `wagglebus up`; the same request again does no harm")),
         }

@@ -14,10 +14,13 @@ use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
     ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
+use crate::command::Command;
 use crate::conversation::Conversation;
 use crate::draft::Draft;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::message::Message;
+use crate::task::{Task, TaskDraft};
+use crate::task_api::{CommandAnswer, Explanation};
 use operations::{Content, Operation, operations};
 
 /// What refuses any request: the guard, and a sidecar that stops.
@@ -78,6 +81,8 @@ fn describe(operation: &Operation) -> Value {
             "The agent."
         } else if operation.path.starts_with("/v1/conversations") {
             "The conversation."
+        } else if operation.path.starts_with("/v1/tasks") {
+            "The task."
         } else {
             "The message."
         };
@@ -137,6 +142,8 @@ fn reference(name: &str) -> Value {
 fn schemas() -> Value {
     json!({
         "Draft": accepted::<Draft>(),
+        "TaskDraft": accepted::<TaskDraft>(),
+        "Command": accepted::<Command>(),
         "AckRequest": accepted::<AckRequest>(),
         "ReadRequest": accepted::<ReadRequest>(),
         "NakRequest": accepted::<NakRequest>(),
@@ -153,6 +160,10 @@ fn schemas() -> Value {
         "MessagePage": produced::<Page<Message>>(),
         "RoomPage": produced::<Page<Room>>(),
         "RoomAnswer": produced::<RoomAnswer>(),
+        "Task": produced::<Task>(),
+        "TaskPage": produced::<Page<Task>>(),
+        "CommandAnswer": produced::<CommandAnswer>(),
+        "Explanation": produced::<Explanation>(),
         // These carry messages as published, which may be foreign ones: nothing narrower can be promised.
         "InboxAnswer": accepted::<InboxAnswer>(),
         "InboxPeek": accepted::<InboxPeek>(),

@@ -7,7 +7,7 @@ use wagglebus_schemas::api::{AckAnswer, NakAnswer, ProgressAnswer, SendAnswer};
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::receipt::Receipt;
-use wagglebus_schemas::{Id, Priority, Timestamp};
+use wagglebus_schemas::{Id, Level, Priority, Timestamp};
 
 use crate::caller::{ReaderId, Token};
 use crate::inbox::pane::Nudge;
@@ -59,6 +59,20 @@ pub struct Handed {
     pub delivery: u32,
     /// Handed over or fetched before.
     pub redelivered: bool,
+    /// It is a notice of the coordinator about a task.
+    pub notice: bool,
+}
+
+/// What became of a command about a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commanded {
+    /// The command.
+    pub id: Id,
+    /// It was given before.
+    pub repeat: bool,
+    /// It is not decided yet, and came so far. `None`: it is. Its verdict is in the ledger, unless it was given to a
+    /// former life of the agent or is no longer kept: then the coordinator knows the task.
+    pub undecided: Option<Level>,
 }
 
 /// An answer to a request of the agent.
@@ -74,6 +88,8 @@ pub enum Answer {
     Naked(NakAnswer),
     /// To a progress report.
     Extended(ProgressAnswer),
+    /// To a command about a task.
+    Commanded(Commanded),
     /// Refused, or not reached.
     Error(ErrorDetail),
 }

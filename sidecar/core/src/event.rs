@@ -9,6 +9,7 @@ use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName, Timestamp};
 
 pub use crate::caller::{ReaderId, Token};
+pub use crate::command::CommandRequest;
 use crate::effect::Settlement;
 pub use crate::inbox::pane::{Inject, PaneKind, Standing};
 use crate::record::Key;
@@ -276,6 +277,8 @@ pub enum Event {
     },
     /// The agent sends.
     Send(Box<SendRequest>),
+    /// The agent commands something about a task.
+    Command(Box<CommandRequest>),
     /// The agent asks for messages.
     Take(TakeRequest),
     /// A request's client is gone: its answer would be read by nobody.

@@ -15,6 +15,7 @@
 //! | [`inbox`] | slots, readers, hand-overs, leases of messages |
 //! | [`settle`] | acks and naks until the server confirmed them |
 //! | [`fence`] | the agent's lease: may this process hand anything over |
+//! | [`command`] | commands about tasks, as they are asked for |
 //! | [`receipt`] | receipts made and taken |
 //! | [`text`] | the grammar of programs that speak no JSON |
 //! | [`terminal`] | what may be typed into a pane, when, and whether it arrived |
@@ -23,6 +24,7 @@
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
 pub mod caller;
+pub mod command;
 pub mod context;
 pub mod conversation;
 pub mod effect;

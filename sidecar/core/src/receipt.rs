@@ -104,13 +104,14 @@ pub fn read(hive: &Hive, fetched_subject: &str, payload: &Bytes) -> Result<Recei
     Ok(receipt)
 }
 
-/// Whether a receipt about a message counts: only an addressee (or the coordinator about one) can tell.
+/// Whether a receipt about a message counts: only an addressee (or the coordinator about one) can tell. On a command only
+/// the coordinator decides.
 pub fn counts(receipt: &Receipt, message: &Subject) -> bool {
     match message {
         Subject::Message { to, .. } => *to == receipt.agent || receipt.agent == AgentId::coordinator(),
         Subject::Room { .. } => true,
+        Subject::Task { .. } => receipt.agent == AgentId::coordinator(),
         Subject::Receipt { .. }
-        | Subject::Task { .. }
         | Subject::Event { .. }
         | Subject::Report { .. }
         | Subject::Dlq { .. }

@@ -40,6 +40,8 @@ pub enum OutKind {
     DeadLetter,
     /// A report to the coordinator: kept until stored.
     Report,
+    /// A command about a task: kept until its verdict.
+    Command,
 }
 
 /// An outgoing record; its body is what goes on the wire.
@@ -146,6 +148,24 @@ pub enum Outcome {
     Dead,
 }
 
+/// What was heard of a task, from its notices and from verdicts. The numbers are those of assignments, 0: of none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskFact {
+    /// The task.
+    pub task_id: Id,
+    /// The last that was this agent's.
+    pub assigned: u64,
+    /// The last that is over, as a verdict says.
+    pub over: u64,
+    /// The last that was taken away, as the coordinator gave notice.
+    pub released: u64,
+    /// Its priority, once heard; it never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A durable fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
@@ -200,11 +220,13 @@ pub enum Record {
         /// Which.
         key: Key,
     },
-    /// A receipt about one of our messages; its body is the receipt as published.
+    /// Something was heard of a task.
+    Task(TaskFact),
+    /// A receipt about one of our messages or commands; its body is the receipt as published.
     ReceiptIn {
         /// The receipt's id.
         id: Id,
-        /// The message that it is about.
+        /// The message or command that it is about.
         message_id: Id,
         /// What it says.
         level: ReceiptLevel,

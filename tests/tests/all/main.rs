@@ -8,6 +8,7 @@
 
 mod api;
 mod cli;
+mod commands;
 mod company;
 mod conformance;
 mod demo;

@@ -1,5 +1,7 @@
 //! The table of the local API: each path with its parameters, bodies and errors.
 
+mod tasks;
+
 use serde_json::{Value, json};
 
 use crate::error::ErrorCode::{
@@ -216,6 +218,7 @@ pub(super) fn operations() -> Vec<Operation> {
         conversations,
         conversation,
     ];
+    operations.extend(tasks::tasks());
     operations.extend([
         settle(
             "/v1/inbox/{id}/ack",

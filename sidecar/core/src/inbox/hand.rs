@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::notice::Notice;
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{Message, Priority, Timestamp};
 
@@ -82,6 +83,7 @@ impl Hand {
             lease_expires_at: self.lease_expires_at,
             delivery: self.delivery,
             redelivered: self.redelivered,
+            notice: Notice::of(&self.message).is_some(),
         }
     }
 }

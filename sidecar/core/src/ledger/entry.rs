@@ -37,7 +37,7 @@ impl OutEntry {
     pub fn is_message(&self) -> bool {
         self.head.as_ref().is_some_and(|head| match head.kind {
             OutKind::Message | OutKind::Room => true,
-            OutKind::Receipt | OutKind::DeadLetter | OutKind::Report => false,
+            OutKind::Receipt | OutKind::DeadLetter | OutKind::Report | OutKind::Command => false,
         })
     }
 
@@ -46,13 +46,21 @@ impl OutEntry {
         self.head.is_some() && self.seq.is_none() && self.closed.is_none()
     }
 
-    /// A stored message to an agent of which no receipt of `injected` or more is known.
+    /// A command about a task.
+    pub fn is_command(&self) -> bool {
+        self.head
+            .as_ref()
+            .is_some_and(|head| head.kind == OutKind::Command)
+    }
+
+    /// A stored message to an agent of which no receipt of `injected` or more is known, or a stored command without a
+    /// verdict.
     pub fn is_unreceipted(&self) -> bool {
-        let message = self
+        let awaited = self
             .head
             .as_ref()
-            .is_some_and(|head| head.kind == OutKind::Message);
-        message && self.seq.is_some() && self.closed.is_none()
+            .is_some_and(|head| matches!(head.kind, OutKind::Message | OutKind::Command));
+        awaited && self.seq.is_some() && self.closed.is_none()
     }
 
     /// The incoming message whose end it tells.

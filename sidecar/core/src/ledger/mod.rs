@@ -5,6 +5,7 @@
 mod entry;
 mod places;
 mod retention;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -21,10 +22,11 @@ pub use places::{Direction, Side, Stretch, Told};
 pub use retention::{
     COUNT_MAX, HISTORY_BYTES_MAX, KEPT_MS, KEPT_UNBROUGHT_MS, Keep, UNRECEIPTED_BYTES_MAX, UNRECEIPTED_MS_MAX,
 };
+use tasks::Tasks;
 
 use crate::conversation::Place;
 use crate::journal::Location;
-use crate::record::{Key, Out, Record, ThenAck};
+use crate::record::{Key, Out, Record, TaskFact, ThenAck};
 
 /// A receipt that arrived about one of our messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,7 @@ pub struct Ledger {
     history_bytes: u64,
     next_order: u64,
     idempotency: BTreeMap<String, Id>,
+    tasks: Tasks,
 }
 
 impl Ledger {
@@ -113,6 +116,7 @@ impl Ledger {
                     entry.remember_return(delivery, GivenBack { at, why });
                 }
             }),
+            Record::Task(fact) => self.tasks.merge(fact),
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
             Record::ReceiptIn {
@@ -272,6 +276,20 @@ impl Ledger {
         self.receipts.get(message_id).into_iter().flatten()
     }
 
+    /// The verdict on a command; should there be several, the first.
+    pub fn verdict(&self, command_id: &Id) -> Option<Location> {
+        let verdict = |level| matches!(level, ReceiptLevel::Done | ReceiptLevel::Dead);
+        self.receipts(command_id)
+            .filter(|(_, receipt)| verdict(receipt.level))
+            .min_by_key(|(id, receipt)| (receipt.at, **id))
+            .map(|(_, receipt)| receipt.body)
+    }
+
+    /// What was heard of a task.
+    pub fn task(&self, id: &Id) -> Option<&TaskFact> {
+        self.tasks.get(id)
+    }
+
     /// Whether a receipt was taken before.
     pub fn has_receipt(&self, message_id: &Id, id: &Id) -> bool {
         self.receipts
@@ -289,7 +307,7 @@ impl Ledger {
         (self.unstored.len(), self.unstored_bytes)
     }
 
-    /// Stored messages without a receipt, in the order of acceptance.
+    /// Stored messages without a receipt and commands without a verdict, in the order of acceptance.
     pub fn unreceipted(&self) -> impl DoubleEndedIterator<Item = Id> + '_ {
         self.unreceipted.values().copied()
     }

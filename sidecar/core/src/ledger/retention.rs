@@ -40,6 +40,7 @@ impl Ledger {
                 self.ages.push_back((wall, name));
             }
         }
+        self.tasks.prune(wall);
         while self.history_bytes > HISTORY_BYTES_MAX {
             let Some(name) = self.history.pop_front() else {
                 break;
@@ -148,6 +149,7 @@ impl Ledger {
             Record::Seen { key } | Record::Returned { key, .. } | Record::Acked { key } => {
                 self.received(key).map(|_| Keep::Whole)
             }
+            Record::Task(fact) => self.tasks.counts(fact).then_some(Keep::Whole),
             Record::ReceiptIn { id, message_id, .. } => {
                 let receipt = self.receipts.get(message_id)?.get(id)?;
                 (receipt.body == location).then_some(Keep::Whole)

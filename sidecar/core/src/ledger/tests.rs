@@ -77,7 +77,7 @@ fn end(n: u8) -> Record {
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
-    (0u8..6, 0u8..10, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
+    (0u8..6, 0u8..12, 1u32..4).prop_map(|(n, kind, delivery)| match kind {
         0 | 1 => out(n),
         2 => Record::OutStored {
             id: id(n),
@@ -100,6 +100,14 @@ fn any_record() -> impl Strategy<Value = Record> {
             at: (n % 3 == 0).then(|| at(i64::from(n))),
             why: (n % 2 == 0).then(|| "not today".into()),
         },
+        9 | 10 => Record::Task(TaskFact {
+            task_id: id(n % 2),
+            assigned: u64::from(delivery),
+            over: u64::from(n),
+            released: u64::from(n + kind),
+            priority: (n < 3).then_some(Priority::High),
+            at: at(i64::from(n) * i64::from(delivery)),
+        }),
         _ => Record::ReceiptIn {
             id: id(n + 100),
             message_id: id(n),
@@ -181,7 +189,7 @@ proptest! {
                 .collect();
             let receipts: Vec<_> = ledger.receipts.iter().map(|(id, r)| (*id, r.len())).collect();
             let unstored: Vec<_> = ledger.unstored().collect();
-            (sent, received, receipts, unstored, ledger.unreceipted().collect::<Vec<_>>())
+            (sent, received, receipts, unstored, ledger.unreceipted().collect::<Vec<_>>(), ledger.tasks.clone())
         };
         prop_assert_eq!(facts(&after), facts(&before));
     }

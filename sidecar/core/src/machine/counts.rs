@@ -45,6 +45,7 @@ impl Counted {
             Record::OutStored { .. }
             | Record::OutClosed { .. }
             | Record::Seen { .. }
+            | Record::Task(_)
             | Record::Acked { .. } => None,
         }
     }

@@ -117,6 +117,9 @@ impl Sidecar {
             }
             return Ok(());
         }
+        if self.is_superseded(cx, &message) {
+            return self.supersede(cx, fetched, key);
+        }
         self.hand_over(cx, lane, fetched, key, message)
     }
 

@@ -1,6 +1,7 @@
 //! The sidecar's machine: routes events to its parts and lets them ask for effects. The rules live in the parts.
 
 mod burial;
+mod commands;
 mod counts;
 mod drain;
 mod elsewhere;
@@ -8,6 +9,7 @@ mod failures;
 mod fetching;
 mod incoming;
 mod leasing;
+mod notices;
 mod panes;
 mod publishing;
 mod receipts;
@@ -19,8 +21,9 @@ mod tests;
 mod verbs;
 mod view;
 mod waiting;
+mod watching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use wagglebus_schemas::{Hive, Id, Priority, RoomName, Timestamp};
@@ -89,8 +92,8 @@ pub struct Sidecar {
     spool_wait: SpoolWait,
     /// Highest sequence that each stream acknowledged, by the family of the subject.
     acknowledged: BTreeMap<publishing::Family, u64>,
-    /// A stored message published again after a reconnect, to see whether the stream still has it.
-    probe: Option<Id>,
+    /// Stored records published again after a reconnect, to see whether their streams still have them.
+    probes: BTreeSet<Id>,
     bus_up: bool,
     /// How far the server's clock is ahead of ours, as of the last answer that said so.
     server_ahead_ms: i64,
@@ -132,7 +135,7 @@ impl Sidecar {
             graves: BTreeMap::new(),
             spool_wait: SpoolWait::default(),
             acknowledged: BTreeMap::new(),
-            probe: None,
+            probes: BTreeSet::new(),
             bus_up: false,
             server_ahead_ms: 0,
             restarted: true,
@@ -193,6 +196,7 @@ impl Sidecar {
             Event::Synced { position } => self.waiters.synced(cx, &self.ledger, position),
             Event::SpoolFailed { why } => self.spool_failure = Some(why),
             Event::Send(request) => self.send(cx, *request),
+            Event::Command(request) => self.command(cx, *request),
             Event::Take(take) => self.take(cx, take),
             Event::Gone { token } => self.gone(cx, token),
             Event::ReaderOpened { reader, kind } => self.inbox.open(reader, kind),
@@ -273,38 +277,6 @@ impl Sidecar {
         self.finish_drain(cx);
     }
 
-    fn lane_mut(&mut self, lane: Priority) -> &mut LaneWatch {
-        let [urgent, high, normal, low] = &mut self.lanes;
-        match lane {
-            Priority::Urgent => urgent,
-            Priority::High => high,
-            Priority::Normal => normal,
-            Priority::Low => low,
-        }
-    }
-
-    fn lane(&self, lane: Priority) -> &LaneWatch {
-        let [urgent, high, normal, low] = &self.lanes;
-        match lane {
-            Priority::Urgent => urgent,
-            Priority::High => high,
-            Priority::Normal => normal,
-            Priority::Low => low,
-        }
-    }
-
-    /// One lane of messages, or the receipts.
-    fn watch_mut(&mut self, lane: Option<Priority>) -> &mut LaneWatch {
-        match lane {
-            Some(lane) => self.lane_mut(lane),
-            None => &mut self.receipts,
-        }
-    }
-
-    fn watches(&mut self) -> impl Iterator<Item = &mut LaneWatch> {
-        self.lanes.iter_mut().chain([&mut self.receipts])
-    }
-
     fn connected(&mut self, cx: &mut Context<'_>) {
         if self.bus_up {
             self.disconnected(cx);
@@ -315,7 +287,7 @@ impl Sidecar {
         self.watches().for_each(LaneWatch::connected);
         self.poll_at_ms = cx.now.mono_ms.saturating_add(SAFETY_POLL_MS);
         self.heartbeat_at_ms = cx.now.mono_ms;
-        self.probe_stream();
+        self.probe_streams(cx.now);
     }
 
     fn disconnected(&mut self, cx: &mut Context<'_>) {

@@ -7,6 +7,8 @@ use super::Sidecar;
 use crate::context::Context;
 use crate::effect::{Body, Effect, Settlement};
 use crate::event::PublishOutcome;
+use crate::ledger::OutEntry;
+use crate::now::Now;
 use crate::record::{Closed, Out, OutKind, Record};
 use crate::settle::Follow;
 
@@ -33,7 +35,7 @@ impl From<OutKind> for Family {
             OutKind::Message | OutKind::Room => Self::Messages,
             OutKind::Receipt => Self::Receipts,
             OutKind::DeadLetter => Self::Dlq,
-            OutKind::Report => Self::Tasks,
+            OutKind::Report | OutKind::Command => Self::Tasks,
         }
     }
 }
@@ -73,10 +75,14 @@ impl Sidecar {
             PublishOutcome::Retry => self.outbox.failed(&id, cx.now.mono_ms),
             PublishOutcome::Stored { seq, duplicate } => {
                 if let Some(finished) = self.outbox.finished(&id) {
-                    if duplicate && !finished.again {
+                    let known = duplicate && !finished.again;
+                    if known {
                         cx.warn(Some(id), SUPPRESSED);
                     }
                     self.stored(cx, id, seq, duplicate, finished.floor);
+                    if known {
+                        self.commanded_before(cx, id);
+                    }
                 }
             }
             PublishOutcome::Refused { why } => {
@@ -113,23 +119,39 @@ impl Sidecar {
         if before.is_none() {
             self.then_ack(cx, &head);
         }
-        let probe_missed = self.probe.take_if(|probe| *probe == id).is_some()
-            && !duplicate
-            && cx.now.wall.unix_ms().saturating_sub(head.at.unix_ms()) < DUPLICATE_WINDOW_MS;
-        if family == Family::Messages && (lost_tail || probe_missed) {
+        let probe_missed = self.probes.remove(&id) && !duplicate && is_recognised(&head, cx.now);
+        let awaited = matches!(family, Family::Messages | Family::Tasks);
+        if awaited && (lost_tail || probe_missed) {
             cx.warn(
                 Some(id),
                 "the stream lost messages that it had acknowledged; publishing them again",
             );
-            self.publish_again();
+            self.publish_again(cx.now, family, seq);
         }
     }
 
-    /// Puts every stored message without a receipt back on its way: the stream may have lost it.
-    fn publish_again(&mut self) {
-        for id in self.ledger.unreceipted().collect::<Vec<_>>() {
+    /// Puts every stored message without a receipt, or command without a verdict, back on its way: its stream may have
+    /// lost it. A recipient drops a message that comes twice, but a command is decided each time: one that the stream
+    /// would not recognise goes again only if its place there was given to another.
+    fn publish_again(&mut self, now: Now, family: Family, seq: u64) {
+        let again: Vec<Id> = self
+            .awaited(family)
+            .filter(|(entry, head)| {
+                family == Family::Messages || entry.seq >= Some(seq) || is_recognised(head, now)
+            })
+            .map(|(_, head)| head.id)
+            .collect();
+        for id in again {
             self.push_again(id);
         }
+    }
+
+    /// Stored records of a stream that something is awaited of, in the order of acceptance.
+    fn awaited(&self, family: Family) -> impl DoubleEndedIterator<Item = (&OutEntry, &Out)> {
+        let entries = self.ledger.unreceipted().filter_map(|id| self.ledger.sent(&id));
+        entries
+            .filter_map(|entry| Some((entry, entry.head.as_deref()?)))
+            .filter(move |(_, head)| Family::from(head.kind) == family)
     }
 
     fn push_again(&mut self, id: Id) {
@@ -142,11 +164,18 @@ impl Sidecar {
         }
     }
 
-    /// Publishes the newest message without a receipt again under its own id: a stream that was recreated or lost its
-    /// tail does not know it.
-    pub(super) fn probe_stream(&mut self) {
-        self.probe = self.ledger.unreceipted().next_back();
-        if let Some(id) = self.probe {
+    /// Publishes the newest message without a receipt again under its own id, and the newest command without a verdict: a
+    /// stream that was recreated or lost its tail does not know it.
+    pub(super) fn probe_streams(&mut self, now: Now) {
+        let message = self.awaited(Family::Messages).next_back();
+        let command = self.awaited(Family::Tasks).next_back();
+        let command = command.filter(|(_, head)| is_recognised(head, now));
+        self.probes = message
+            .into_iter()
+            .chain(command)
+            .map(|(_, head)| head.id)
+            .collect();
+        for id in self.probes.clone() {
             self.push_again(id);
         }
     }
@@ -166,7 +195,7 @@ impl Sidecar {
         );
         let error = refusal(why);
         self.waiters.fail(cx, id, &error);
-        if matches!(head.kind, OutKind::Message | OutKind::Room) {
+        if matches!(head.kind, OutKind::Message | OutKind::Room | OutKind::Command) {
             self.report_refused(cx, id, why);
         }
         // The end of the message is in the spool, and the message stays in its stream: it is acked although nobody is
@@ -185,6 +214,11 @@ impl Sidecar {
             self.settle(cx, &then.ack, Settlement::Ack, follow);
         }
     }
+}
+
+/// Whether a stream that has the record knows its id.
+fn is_recognised(head: &Out, now: Now) -> bool {
+    now.wall.unix_ms().saturating_sub(head.at.unix_ms()) < DUPLICATE_WINDOW_MS
 }
 
 /// What the sender of a message is told that the server refuses for good.

@@ -97,6 +97,7 @@ impl Sidecar {
             );
             return Ok(());
         }
+        let command = head.kind == OutKind::Command;
         let full = self.ledger.receipts(&message_id).count() >= RECEIPTS_MAX;
         if full || self.ledger.has_receipt(&message_id, &receipt.id) {
             return Ok(());
@@ -109,6 +110,10 @@ impl Sidecar {
             at: cx.now.wall,
         };
         self.record(cx, record, &fetched.payload)?;
+        if command {
+            self.take_verdict(cx, receipt);
+            return Ok(());
+        }
         if receipt_level_is_proof(level) {
             self.note(
                 cx,
@@ -132,6 +137,12 @@ impl Sidecar {
             let error = waiting::dead(&self.ledger, message_id, receipt.reason);
             self.waiters.fail(cx, message_id, &error);
         }
+        self.tell_readers(cx, receipt);
+        Ok(())
+    }
+
+    /// Tells stream readers of a receipt.
+    pub(super) fn tell_readers(&self, cx: &mut Context<'_>, receipt: &Receipt) {
         let told = self
             .inbox
             .readers()
@@ -141,7 +152,6 @@ impl Sidecar {
                 receipt: Box::new(receipt.clone()),
             });
         }
-        Ok(())
     }
 }
 

@@ -60,19 +60,9 @@ impl Sidecar {
             position: 0,
             duplicate: false,
             unverified,
+            verdict: false,
         };
-        let named = idempotency_key
-            .as_deref()
-            .and_then(|key| self.ledger.sent_under(key));
-        let id = match (draft.id.take(), named) {
-            (Some(id), Some(named)) if id != named => {
-                let message =
-                    format!("the idempotency key was used before for message {named}, not for {id}");
-                return Err(conflict(message));
-            }
-            (Some(id), _) | (None, Some(id)) => id,
-            (None, None) => cx.ids.fresh(),
-        };
+        let id = self.identify(cx, draft.id.take(), idempotency_key.as_deref())?;
         let digest = digest(&draft);
         if let Some(entry) = self.ledger.sent(&id) {
             let known = entry.head.as_ref().map(|head| head.digest);
@@ -83,15 +73,7 @@ impl Sidecar {
             waiter.position = self.waiters.position_of(&id);
             return self.answer_or_wait(cx, id, waiter);
         }
-        if self.is_draining() {
-            return Err(
-                ErrorDetail::new(ErrorCode::Draining, "the sidecar is shutting down")
-                    .hint("send again when it is back; nothing was accepted"),
-            );
-        }
-        if self.fence.is_fenced() {
-            return Err(fenced());
-        }
+        self.check_accepting()?;
         if let Some(addressee) = addressee {
             address(&mut draft, addressee);
         }
@@ -102,6 +84,37 @@ impl Sidecar {
         waiter.position = self.accept(cx, out, body).map_err(spool_full)?;
         self.waiters.accepted(id, waiter.position);
         self.wait(cx, id, waiter);
+        Ok(())
+    }
+
+    /// The id of what the agent sends: its own, that of its idempotency key, or a new one.
+    pub(super) fn identify(
+        &self,
+        cx: &mut Context<'_>,
+        given: Option<Id>,
+        idempotency_key: Option<&str>,
+    ) -> Result<Id, ErrorDetail> {
+        let named = idempotency_key.and_then(|key| self.ledger.sent_under(key));
+        match (given, named) {
+            (Some(id), Some(named)) if id != named => Err(conflict(format!(
+                "the idempotency key was used before for message {named}, not for {id}"
+            ))),
+            (Some(id), _) | (None, Some(id)) => Ok(id),
+            (None, None) => Ok(cx.ids.fresh()),
+        }
+    }
+
+    /// Whether anything new is accepted from the agent.
+    pub(super) fn check_accepting(&self) -> Result<(), ErrorDetail> {
+        if self.is_draining() {
+            return Err(
+                ErrorDetail::new(ErrorCode::Draining, "the sidecar is shutting down")
+                    .hint("send again when it is back; nothing was accepted"),
+            );
+        }
+        if self.fence.is_fenced() {
+            return Err(fenced());
+        }
         Ok(())
     }
 
@@ -126,7 +139,7 @@ impl Sidecar {
         Ok(())
     }
 
-    fn wait(&mut self, cx: &Context<'_>, id: Id, waiter: Waiter) {
+    pub(super) fn wait(&mut self, cx: &Context<'_>, id: Id, waiter: Waiter) {
         if waiter.is_content_with_accepted() {
             self.syncing.awaited(cx.now.mono_ms);
         }
@@ -220,14 +233,14 @@ fn address(draft: &mut Draft, addressee: AgentId) {
     draft.to_agent = addressee.into();
 }
 
-fn conflict(message: String) -> ErrorDetail {
+pub(super) fn conflict(message: String) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
         .hint("use a new id for a new message, or repeat the first one unchanged")
 }
 
 /// Digest of what makes two drafts the same message: everything but id and sender, as the agent gave it. To whom a
 /// capability is resolved may differ from one attempt to the next.
-fn digest(draft: &Draft) -> DraftDigest {
+pub(super) fn digest<T: serde::Serialize>(draft: &T) -> DraftDigest {
     let text = serde_json::to_vec(draft).unwrap_or_default();
     let mut digest = DraftDigest::default();
     for (byte, full) in digest.iter_mut().zip(Sha256::digest(text)) {

@@ -8,7 +8,7 @@ use wagglebus_schemas::receipt::ReceiptReason;
 use wagglebus_schemas::{Id, Level};
 
 use crate::context::Context;
-use crate::effect::{Answer, Effect};
+use crate::effect::{Answer, Commanded, Effect};
 use crate::event::Token;
 use crate::ledger::Ledger;
 
@@ -24,11 +24,13 @@ pub(super) struct Waiter {
     pub(super) position: u64,
     pub(super) duplicate: bool,
     pub(super) unverified: bool,
+    /// It waits for the verdict on a command, and for no level.
+    pub(super) verdict: bool,
 }
 
 impl Waiter {
     pub(super) fn is_content_with_accepted(&self) -> bool {
-        self.wait.is_none_or(|level| level == Level::Accepted)
+        !self.verdict && self.wait.is_none_or(|level| level == Level::Accepted)
     }
 }
 
@@ -71,6 +73,7 @@ impl Waiters {
     /// Whether a message at `level` is what the sender waits for. `accepted` counts once the disk has confirmed it.
     pub(super) fn is_content(&self, waiter: &Waiter, level: Level) -> bool {
         match waiter.wait {
+            _ if waiter.verdict => false,
             None | Some(Level::Accepted) => level >= Level::Stored || self.is_synced(waiter),
             Some(wait) => level >= wait,
         }
@@ -121,6 +124,16 @@ impl Waiters {
         }
     }
 
+    /// A command is decided: tells everybody who waits for its verdict.
+    pub(super) fn decided(&mut self, cx: &mut Context<'_>, id: Id) {
+        for waiter in self.by_message.remove(&id).unwrap_or_default() {
+            cx.ask(Effect::Answer {
+                token: waiter.token,
+                answer: commanded(id, &waiter, None),
+            });
+        }
+    }
+
     /// A message will get no further: its waiters are told why.
     pub(super) fn fail(&mut self, cx: &mut Context<'_>, id: Id, error: &ErrorDetail) {
         for waiter in self.by_message.remove(&id).unwrap_or_default() {
@@ -152,9 +165,13 @@ impl Waiters {
                     let reached = ledger
                         .level(id)
                         .filter(|level| *level > Level::Accepted || is_synced(waiter));
+                    let answer = match reached {
+                        Some(_) if waiter.verdict => commanded(*id, waiter, reached),
+                        _ => Answer::Error(not_reached(*id, reached)),
+                    };
                     cx.ask(Effect::Answer {
                         token: waiter.token,
-                        answer: Answer::Error(not_reached(*id, reached)),
+                        answer,
                     });
                 }
                 !over
@@ -188,6 +205,15 @@ pub(super) fn answer(ledger: &Ledger, id: Id, waiter: &Waiter, level: Level) -> 
         stream_seq: entry.and_then(|entry| entry.seq),
         duplicate: waiter.duplicate,
         warning: waiter.unverified.then(|| RECIPIENT_UNVERIFIED.to_owned()),
+    })
+}
+
+/// The answer to who waits for a verdict.
+pub(super) fn commanded(id: Id, waiter: &Waiter, undecided: Option<Level>) -> Answer {
+    Answer::Commanded(Commanded {
+        id,
+        repeat: waiter.duplicate,
+        undecided,
     })
 }
 

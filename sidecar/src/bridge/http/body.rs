@@ -35,6 +35,22 @@ impl<S: Sync> FromRequest<S> for JsonBody {
     }
 }
 
+/// The bytes of a JSON body that may be left out where no field of it is needed.
+#[derive(Debug)]
+pub(super) struct MaybeJsonBody(pub(super) Bytes);
+
+impl<S: Sync> FromRequest<S> for MaybeJsonBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        if request.body().is_end_stream() {
+            return Ok(Self(Bytes::from_static(b"{}")));
+        }
+        let JsonBody(bytes) = JsonBody::from_request(request, state).await?;
+        Ok(Self(bytes))
+    }
+}
+
 fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     let refuse =
         |message: &str, hint: &str| Err(Refusal::new(ErrorCode::UnsupportedMediaType, message).hint(hint));

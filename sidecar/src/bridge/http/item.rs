@@ -71,6 +71,7 @@ mod tests {
             lease_expires_at: Timestamp::from_unix_ms(0).unwrap(),
             delivery: 1,
             redelivered: false,
+            notice: false,
         };
         let text = serde_json::to_string(&Item::of(&handed).unwrap()).unwrap();
         assert_eq!(

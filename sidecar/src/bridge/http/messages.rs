@@ -75,9 +75,9 @@ async fn held(api: &ApiState, mut error: ErrorDetail) -> Refusal {
     error.into()
 }
 
-/// The caller's name for a message: a repeat under it is the same message.
+/// The caller's name for a message or a command: a repeat under it is the same message.
 #[derive(Debug)]
-pub(super) struct IdempotencyKey(Option<String>);
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Refusal;

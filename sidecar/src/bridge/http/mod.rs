@@ -11,6 +11,7 @@
 //! | [`query`], [`body`], [`answer`], [`item`] | what goes in and out |
 //! | [`messages`], [`history`] | sending, and what became of it |
 //! | [`inbox`], [`stream`] | taking by long poll and by server-sent events |
+//! | [`tasks`] | commands about tasks, and what the coordinator says of them |
 //! | [`roster`], [`health`] | everything else |
 
 mod answer;
@@ -32,6 +33,7 @@ mod router;
 mod serve;
 mod state;
 mod stream;
+mod tasks;
 mod token;
 mod walk;
 

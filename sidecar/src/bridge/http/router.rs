@@ -9,11 +9,12 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::state::ApiState;
-use super::{conversations, health, history, inbox, messages, rooms, roster, stream};
+use super::{conversations, health, history, inbox, messages, rooms, roster, stream, tasks};
 use crate::metrics::RouteMetrics;
 
 /// All paths.
@@ -29,7 +30,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 21] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 33] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -54,6 +55,18 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 21] {
         ("/v1/rooms", get(rooms::list)),
         ("/v1/rooms/{name}/join", post(rooms::change::<true>)),
         ("/v1/rooms/{name}/leave", post(rooms::change::<false>)),
+        ("/v1/tasks", post(tasks::submit).get(tasks::list)),
+        ("/v1/tasks/{id}", get(tasks::task)),
+        ("/v1/tasks/{id}/explanation", get(tasks::explanation)),
+        ("/v1/tasks/{id}/accept", tasks::verb(TaskVerb::Accept)),
+        ("/v1/tasks/{id}/refuse", tasks::verb(TaskVerb::Refuse)),
+        ("/v1/tasks/{id}/progress", tasks::verb(TaskVerb::Progress)),
+        ("/v1/tasks/{id}/block", tasks::verb(TaskVerb::Block)),
+        ("/v1/tasks/{id}/resume", tasks::verb(TaskVerb::Resume)),
+        ("/v1/tasks/{id}/complete", tasks::verb(TaskVerb::Complete)),
+        ("/v1/tasks/{id}/fail", tasks::verb(TaskVerb::Fail)),
+        ("/v1/tasks/{id}/cancel", tasks::verb(TaskVerb::Cancel)),
+        ("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),

@@ -5,9 +5,12 @@ use wagglebus_schemas::Id;
 use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX, NAK_REASON_BYTES_MAX};
+use wagglebus_sidecar_core::command::TaskCommand;
+
+use super::task;
 
 /// What a child's line that begins with `{` asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line {
     /// A draft to be sent.
     Draft,
@@ -30,6 +33,8 @@ pub(super) enum Line {
         lease: Option<String>,
         extend_ms: u64,
     },
+    /// A command about a task.
+    Task(TaskCommand),
     /// The child is ready for messages. It always was: nothing waits for this sign.
     Ready,
 }
@@ -42,6 +47,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, ErrorDetail> {
     };
     let (known, line): (&[&str], _) = match verb.as_str() {
         Some("ready") => (&["$"], Line::Ready),
+        Some("task") => return task::read(object).map(Line::Task),
         Some("ack") => {
             let done = field(&object, "done", Value::as_bool, "true or false")?.unwrap_or(true);
             (
@@ -96,7 +102,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, ErrorDetail> {
         }
         _ => {
             return Err(invalid(format!(
-                "{verb} is no control frame: use ack, nak, progress or ready"
+                "{verb} is no control frame: use ack, nak, progress, task or ready"
             )));
         }
     };
@@ -109,6 +115,11 @@ pub(super) fn read(line: &[u8]) -> Result<Line, ErrorDetail> {
 /// The error frame about a line of the child.
 pub(super) fn error(line: u64, error: &ErrorDetail) -> Vec<u8> {
     frame(&json!({ "$": "error", "line": line, "error": error }))
+}
+
+/// The frame with the task after a command.
+pub(super) fn decided(line: u64, task: &Value) -> Vec<u8> {
+    frame(&json!({ "$": "task", "line": line, "task": task }))
 }
 
 /// The frame that says that a line was accepted.

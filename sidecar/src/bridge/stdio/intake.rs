@@ -1,23 +1,30 @@
 //! What the child says: drafts and control frames, line by line and in order.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::{Draft, Id, Level, Recipient, decode};
+use wagglebus_sidecar_core::command::TaskCommand;
 use wagglebus_sidecar_core::text::{self, TextLine};
 
 use super::frame::{self, Line};
 use crate::args::{Format, Frames, StdioArguments};
-use crate::gate::{Gate, Submitted};
+use crate::gate::{CommandSent, Gate, Submitted, TaskOutcome};
 
 /// Bytes read from the child at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// Drafts whose answers are awaited at once. The child is not read further while so many are open.
 const OPEN_MAX: usize = 1_024;
+/// How long a command waits for its verdict: as long as it is kept for another publish.
+const DECIDED_WITHIN: Duration = Duration::from_secs(24 * 3_600);
 /// How long a draft may wait for the disk.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(30);
 
@@ -33,8 +40,18 @@ struct Told {
 enum Outcome {
     /// A draft was handed over; its answer is awaited.
     Submitted(Submitted),
+    /// A command was handed over; its verdict is awaited.
+    Commanded(CommandSent, OwnedSemaphorePermit),
     /// Nothing was sent.
     Refused(ErrorDetail),
+}
+
+/// What a line asks for beside a verb that is done with.
+enum Said {
+    /// To send these; none of a line that is done with.
+    Drafts(Vec<Draft>),
+    /// To command something about a task.
+    Task(TaskCommand),
 }
 
 /// Reads one child's standard output.
@@ -43,6 +60,8 @@ pub(super) struct Intake {
     format: Format,
     shown: Frames,
     frames: mpsc::Sender<Vec<u8>>,
+    /// One permit for each command that waits for its verdict.
+    commands: Arc<Semaphore>,
 }
 
 impl Intake {
@@ -52,22 +71,49 @@ impl Intake {
             format: arguments.format,
             shown: arguments.frames,
             frames,
+            commands: Arc::new(Semaphore::new(OPEN_MAX)),
         }
     }
 
-    /// Reads until the child closes its output. Answers are told in the order of the lines.
-    pub(super) async fn run(self, stdout: impl AsyncRead + Unpin) {
+    /// Reads until the child closes its output. Answers are told in the order of the lines, verdicts as they come, until
+    /// the child is `gone`: the coordinator may be away for hours.
+    pub(super) async fn run(self, stdout: impl AsyncRead + Unpin, mut gone: oneshot::Receiver<Infallible>) {
         let (answers, mut open) = mpsc::channel::<Told>(OPEN_MAX);
         let telling = async {
-            while let Some(Told { line, to, outcome }) = open.recv().await {
-                let answer = match outcome {
-                    Outcome::Submitted(submitted) => submitted.answer().await,
-                    Outcome::Refused(error) => Err(error),
+            let mut verdicts = FuturesUnordered::new();
+            loop {
+                let told = tokio::select! {
+                    told = open.recv() => told,
+                    Some((line, verdict)) = verdicts.next() => {
+                        self.tell_verdict(line, verdict);
+                        continue;
+                    }
                 };
-                self.tell(
-                    line,
-                    answer.map(|answer| answer.id).map_err(|error| about(to, error)),
-                );
+                let Some(Told { line, to, outcome }) = told else {
+                    break;
+                };
+                let answer = match outcome {
+                    Outcome::Submitted(submitted) => submitted.answer().await.map(|answer| answer.id),
+                    Outcome::Refused(error) => Err(error),
+                    Outcome::Commanded(sent, permit) => {
+                        verdicts.push(async move {
+                            let verdict = sent.verdict().await;
+                            drop(permit);
+                            (line, verdict)
+                        });
+                        continue;
+                    }
+                };
+                self.tell(line, answer.map_err(|error| about(to, error)));
+            }
+            // The child says nothing more, but may still listen.
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = &mut gone => return,
+                    Some((line, verdict)) = verdicts.next() => self.tell_verdict(line, verdict),
+                    else => return,
+                }
             }
         };
         tokio::join!(self.read(stdout, answers), telling);
@@ -84,9 +130,13 @@ impl Intake {
                 Ok(ReadLine::Whole) => self.take(&mut line).await,
             };
             let drafts = match said {
-                Ok(drafts) => drafts,
-                Err(error) => {
-                    let outcome = Outcome::Refused(error);
+                Ok(Said::Drafts(drafts)) => drafts,
+                other => {
+                    let outcome = match other {
+                        Ok(Said::Task(command)) => self.command(command).await,
+                        Ok(Said::Drafts(_)) => continue,
+                        Err(error) => Outcome::Refused(error),
+                    };
                     // Only a teller that has ended refuses, and it ends after this.
                     answers
                         .send(Told {
@@ -123,22 +173,26 @@ impl Intake {
     }
 
     /// The drafts of a line; none for a control frame, which is done then, or for other output.
-    async fn take(&self, line: &mut Vec<u8>) -> Result<Vec<Draft>, ErrorDetail> {
+    async fn take(&self, line: &mut Vec<u8>) -> Result<Said, ErrorDetail> {
         match self.format {
             Format::Jsonl if line.first() == Some(&b'{') => self.take_json(line).await,
-            Format::Text if line.first() == Some(&b'@') => take_text(line).await,
+            Format::Text if line.first() == Some(&b'@') => take_text(line).await.map(Said::Drafts),
             Format::Jsonl | Format::Text => {
                 pass_on(line).await;
-                Ok(Vec::new())
+                Ok(Said::Drafts(Vec::new()))
             }
         }
     }
 
-    async fn take_json(&self, line: &[u8]) -> Result<Vec<Draft>, ErrorDetail> {
+    async fn take_json(&self, line: &[u8]) -> Result<Said, ErrorDetail> {
         match frame::read(line)? {
-            Line::Draft => Ok(vec![decode::draft(line).map_err(|error| frame::refused(&error))?]),
+            Line::Draft => {
+                let draft = decode::draft(line).map_err(|error| frame::refused(&error))?;
+                Ok(Said::Drafts(vec![draft]))
+            }
+            Line::Task(command) => Ok(Said::Task(command)),
             verb @ (Line::Ack { .. } | Line::Nak { .. } | Line::Progress { .. } | Line::Ready) => {
-                self.verb(verb).await.map(|()| Vec::new())
+                self.verb(verb).await.map(|()| Said::Drafts(Vec::new()))
             }
         }
     }
@@ -149,9 +203,23 @@ impl Intake {
             .await
     }
 
+    async fn command(&self, command: TaskCommand) -> Outcome {
+        let Ok(permit) = self.commands.clone().try_acquire_owned() else {
+            let message = format!("{OPEN_MAX} commands of this program wait for their verdict");
+            let error = ErrorDetail::new(ErrorCode::RateLimited, message);
+            return Outcome::Refused(
+                error.hint("wait for verdicts before more is asked; nothing of this line was sent"),
+            );
+        };
+        match self.gate.command(command, None, DECIDED_WITHIN).await {
+            Ok(sent) => Outcome::Commanded(sent, permit),
+            Err(error) => Outcome::Refused(error),
+        }
+    }
+
     async fn verb(&self, line: Line) -> Result<(), ErrorDetail> {
         match line {
-            Line::Draft | Line::Ready => {}
+            Line::Draft | Line::Task(_) | Line::Ready => {}
             Line::Ack { id, lease, done } => {
                 self.gate.ack(id, lease, done).await?;
             }
@@ -168,6 +236,23 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// Tells the child the verdict on its command.
+    fn tell_verdict(&self, line: u64, verdict: Result<TaskOutcome, ErrorDetail>) {
+        match verdict {
+            Ok(TaskOutcome::Decided { task, .. }) => {
+                if self.shown != Frames::None {
+                    self.frames.try_send(frame::decided(line, &task)).ok();
+                }
+            }
+            Ok(TaskOutcome::Undecided(answer)) => {
+                let message = format!("command {} is {}, but nobody decided it", answer.id, answer.level);
+                let error = ErrorDetail::new(ErrorCode::LevelNotReached, message);
+                self.tell(line, Err(error.hint("repeat it with the same id")));
+            }
+            Err(error) => self.tell(line, Err(error)),
+        }
     }
 
     /// Tells the child what came of a line, as far as it wants to know. A child that reads nothing must not stop its

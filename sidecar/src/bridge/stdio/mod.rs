@@ -3,13 +3,14 @@
 mod child;
 mod frame;
 mod intake;
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::{Level, Message, decode};
@@ -132,10 +133,13 @@ impl StdioBridge {
             shutdown: shutdown.clone(),
         };
         let mut delivery = tokio::spawn(deliver(reader, to_child));
-        let mut reading = tokio::spawn(intake.run(stdout));
+        let (lives, gone) = oneshot::channel();
+        let mut reading = tokio::spawn(intake.run(stdout, gone));
+        let mut lives = Some(lives);
         let life = tokio::select! {
             status = child.wait() => {
                 tracing::info!(status = %status.map_or_else(|e| e.to_string(), |s| s.to_string()), "the agent ended");
+                lives.take();
                 // What it had written before it ended still counts.
                 tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
                 ended()
@@ -146,6 +150,7 @@ impl StdioBridge {
             // What the child has in its hands stays there until it has ended: its last lines may be acks.
             let held = (&mut delivery).await.ok().flatten();
             child::end(child, CLOSE_WITHIN).await;
+            drop(lives);
             tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
             drop(held);
         }

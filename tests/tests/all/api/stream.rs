@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use wagglebus_nats::keys::BusUser;
 
 use super::raw::Connection;
 use super::world::{World, text};
@@ -208,4 +209,25 @@ async fn receipts_are_events_too_and_a_stop_says_goodbye() -> Result<()> {
         ("closed", &json!({ "reason": "drain" }))
     );
     Ok(())
+}
+
+#[tokio::test]
+async fn a_notice_of_the_coordinator_comes_as_a_task_event() -> Result<()> {
+    let world = World::open().await?;
+    let mut events = Events::open(&world, "", None).await?;
+    let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
+    let notice = json!({
+        "id": id, "from_agent": "coordinator", "to_agent": "bob", "content": "work", "priority": "high",
+        "timestamp": "2026-01-02T03:04:05.678Z", "metadata": { "kind": "task.completed", "task_id": id },
+    });
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", id);
+    let subject = "wb.msg.bob.high.coordinator";
+    let bus = world.fleet.bus().connect(BusUser::Coordinator).await?;
+    bus.publish_with_headers(subject, headers, notice.to_string().into())
+        .await?;
+    let event = events.next().await?;
+    assert_eq!(event.name, "task", "{event:?}");
+    assert_eq!(event.data["message"]["id"], id);
+    ack(&world, &event).await
 }

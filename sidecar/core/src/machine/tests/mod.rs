@@ -4,10 +4,12 @@
 #![allow(clippy::wildcard_enum_match_arm)]
 
 mod burial;
+mod commands;
 mod effects;
 mod elsewhere;
 mod fencing;
 mod full_disk;
+mod notices;
 mod panes;
 mod receipts;
 mod receiving;

@@ -195,7 +195,7 @@ impl Session {
     fn send(&mut self, id: EventId, key: &Key, handed: &Handed) {
         match Item::of(handed) {
             Ok(item) => self.write(Frame {
-                bytes: event(id, "message", &item),
+                bytes: event(id, if handed.notice { "task" } else { "message" }, &item),
                 key: Some(key.clone()),
             }),
             // It was decoded before it was handed over; its lease brings it back.
