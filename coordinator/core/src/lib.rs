@@ -11,11 +11,14 @@
 //!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
+//! [`assign`] stands by itself: the task router, which agent gets which task and why (ADR-0037, ADR-0038).
+//!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
 //! notices say who lost its connection. Nothing of it is stored; a restarted coordinator knows all of it again after
 //! one listing and one heartbeat interval (ADR-0009).
 
 pub mod api;
+pub mod assign;
 pub mod attention;
 pub mod capability;
 pub mod effect;
