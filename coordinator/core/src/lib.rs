@@ -11,7 +11,7 @@
 //!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
-//! [`assign`] stands by itself: the task router, which agent gets which task and why (ADR-0037, ADR-0038).
+//! [`assign`] stands by itself: the task router, which agent gets which task and why (ADR-0038, ADR-0039).
 //!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
 //! notices say who lost its connection. Nothing of it is stored; a restarted coordinator knows all of it again after

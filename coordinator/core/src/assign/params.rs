@@ -43,7 +43,7 @@ pub struct Params {
 }
 
 impl Default for Params {
-    /// The values of INTELLIGENCE 3, but for those that ADR-0038 gives reasons for: `depth`, `loss_cost`,
+    /// The values of INTELLIGENCE 3, but for those that ADR-0039 gives reasons for: `depth`, `loss_cost`,
     /// `failure_rate`, `lateness_cost` and `ageing` (40 mean tasks of waiting lift `w · (urge + age)` about as far as one
     /// priority does). The mean task of five minutes is assumed until outcomes are known.
     fn default() -> Self {
