@@ -89,8 +89,7 @@ impl Permissions {
             format!("{api}.STREAM.MSG.GET.{receipts}"),
             format!("{api}.CONSUMER.INFO.{messages}.*"),
             format!("{api}.CONSUMER.INFO.{receipts}.*"),
-            // What nobody read before the stream drops it becomes a dead letter.
-            format!("{api}.CONSUMER.MSG.NEXT.{messages}.*"),
+            // What nobody read before the stream drops it becomes a dead letter: fetched as below, and acked.
             format!("$JS.ACK.{messages}.>"),
             // For `room join` and `room leave`, and to read what is said to it.
             format!("{api}.CONSUMER.CREATE.{messages}.>"),
@@ -99,8 +98,9 @@ impl Permissions {
             format!("{api}.STREAM.MSG.GET.{events}"),
             format!("{api}.DIRECT.GET.{events}"),
         ]);
-        for stream in [receipts, tasks, events] {
-            publish.push(format!("{api}.CONSUMER.CREATE.{stream}.>"));
+        for stream in [messages, receipts, tasks, events] {
+            // Readers that keep their own place have no name.
+            publish.push(format!("{api}.CONSUMER.CREATE.{stream}"));
             publish.push(format!("{api}.CONSUMER.MSG.NEXT.{stream}.*"));
         }
         let mut subscribe = vec![

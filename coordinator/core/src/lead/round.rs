@@ -1,78 +1,93 @@
-//! Which waiting tasks are assigned now, and to whom.
+//! Which waiting tasks are assigned now, and to whom: what the log and the roster say, as the router needs it.
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use wagglebus_schemas::AgentId;
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::task::TaskState;
-use wagglebus_schemas::{AgentId, Id};
 
+use crate::assign::{self, Candidate, Health, Job, Params, Placement, estimate};
 use crate::attention::Now;
 use crate::log::World;
 use crate::roster::{Member, Roster};
-use crate::task::submit::has;
 
-/// Why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Explanation {
-    /// The task.
-    pub(super) task_id: Id,
-    /// Who got it.
-    pub(super) chosen: AgentId,
-}
-
-/// A task that is to be assigned.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Placement {
-    /// The task.
-    pub(super) task: Id,
-    /// Who gets it.
-    pub(super) agent: AgentId,
-    /// Why.
-    pub(super) explanation: Explanation,
-}
+/// Most agents that a stored explanation tells of, the best first.
+const EXPLAINED_MAX: usize = 16;
 
 /// The assignments of this moment.
-pub(super) fn placements(world: &World, roster: &Roster, _now: Now) -> Vec<Placement> {
-    let mut held: BTreeMap<&AgentId, usize> = BTreeMap::new();
-    for state in [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked] {
-        for agent in world
-            .in_state(state)
-            .filter_map(|entry| entry.task.assigned_to.as_ref())
-        {
-            *held.entry(agent).or_default() += 1;
-        }
-    }
-    let fit = |member: &&Member| {
-        member.presence() == Presence::Alive
-            && member
-                .heartbeat()
-                .is_some_and(|beat| matches!(beat.state, SessionState::Idle | SessionState::Busy))
-    };
-    let mut free: Vec<&Member> = roster
-        .members()
-        .filter(fit)
-        .filter(|member| !held.contains_key(member.agent()))
+pub(super) fn placements(world: &World, roster: &Roster, now: Now) -> Vec<Placement> {
+    let now_ms = now.wall.max(world.at()).unix_ms();
+    let jobs: Vec<Job> = world
+        .in_state(TaskState::Pending)
+        .map(|entry| {
+            let (refused, failed) = (entry.refused_by.clone(), entry.failed_on.clone());
+            Job::of(&entry.task, entry.ready_at.unix_ms(), refused, failed)
+        })
         .collect();
-    let mut waiting: Vec<_> = world.in_state(TaskState::Pending).collect();
-    waiting.sort_by_key(|entry| (entry.task.priority, entry.task.created_at));
-    let mut placements = Vec::new();
-    for entry in waiting {
-        let able = |member: &&Member| {
-            has(member, &entry.task.capabilities) && !entry.refused_by.contains(member.agent())
-        };
-        let Some(place) = free.iter().position(able) else {
-            continue;
-        };
-        let agent = free.remove(place).agent().clone();
-        placements.push(Placement {
-            task: entry.task.id,
-            explanation: Explanation {
-                task_id: entry.task.id,
-                chosen: agent.clone(),
-            },
-            agent,
-        });
+    if jobs.is_empty() {
+        return Vec::new();
+    }
+    let params = Params {
+        mean_task_ms: world.practice().estimates().mean_task_ms(),
+        ..Params::default()
+    };
+    let candidates = candidates(world, roster, now_ms, &params);
+    let mut placements = assign::assign(now_ms, &jobs, &candidates, &params);
+    for placement in &mut placements {
+        placement.explanation.candidates.truncate(EXPLAINED_MAX);
     }
     placements
+}
+
+/// Everybody who may be given a task. A person is asked, and not assigned to.
+fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> Vec<Candidate> {
+    let mut held: BTreeMap<&AgentId, Vec<u64>> = BTreeMap::new();
+    for state in [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked] {
+        for entry in world.in_state(state) {
+            let elapsed_ms = u64::try_from(now_ms - entry.held_since.unix_ms()).unwrap_or(0);
+            let left_ms = estimate::remaining_ms(params.mean_task_ms, elapsed_ms);
+            if let Some(holder) = &entry.task.assigned_to {
+                held.entry(holder).or_default().push(left_ms);
+            }
+        }
+    }
+    let operator = AgentId::operator();
+    let members = roster.members().filter(|member| *member.agent() != operator);
+    members
+        .map(|member| {
+            let (agent, estimates) = (member.agent(), world.practice().estimates());
+            let given = world.practice().given(agent);
+            let declared = member.heartbeat().map_or(&[][..], |beat| &beat.capabilities[..]);
+            let ability = |name, proficiency| estimates.ability(agent, name, proficiency);
+            Candidate {
+                abilities: declared
+                    .iter()
+                    .map(|able| {
+                        let proficiency = Some(able.proficiency);
+                        (able.name.clone(), ability(Some(&able.name), proficiency))
+                    })
+                    .collect(),
+                general: ability(None, None),
+                held_ms: held.get(agent).cloned().unwrap_or_default(),
+                health: health(member),
+                last_turn: given.last_turn,
+                given: given.count,
+                ..Candidate::new(agent.clone())
+            }
+        })
+        .collect()
+}
+
+fn health(member: &Member) -> Health {
+    let state = member.heartbeat().map(|beat| beat.state);
+    match (member.presence(), state) {
+        (Presence::Lost | Presence::Never, _) | (_, None) => Health::Lost,
+        (_, Some(SessionState::Gone | SessionState::Detached)) => Health::Lost,
+        (_, Some(SessionState::Draining)) => Health::Draining,
+        (_, Some(SessionState::Starting)) => Health::Starting,
+        (_, Some(SessionState::BlockedOnHuman)) => Health::BlockedOnHuman,
+        (_, Some(SessionState::RateLimited)) => Health::RateLimited,
+        (Presence::Suspect, Some(_)) => Health::Suspect,
+        (Presence::Alive, Some(SessionState::Idle | SessionState::Busy)) => Health::Ready,
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::number::Fraction;
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{AgentId, Id};
+use wagglebus_schemas::{AgentId, Id, Timestamp};
 
 use super::data::TaskData;
 
@@ -25,6 +25,10 @@ pub struct TaskEntry {
     pub explanation: Option<Value>,
     /// What shows that it is done.
     pub evidence: Option<Value>,
+    /// When it became ready for the first time.
+    pub ready_at: Timestamp,
+    /// When its latest assignment was decided.
+    pub held_since: Timestamp,
     /// Id of the notice of the latest assignment: a reply to it completes the task.
     pub notice: Option<Id>,
 }
@@ -33,6 +37,8 @@ impl TaskEntry {
     /// A task that was just submitted, in the state that its event says.
     pub(super) fn new(task: Task, seq: u64) -> Self {
         Self {
+            ready_at: task.created_at,
+            held_since: task.created_at,
             task,
             seq,
             refused_by: BTreeSet::new(),
@@ -55,8 +61,12 @@ impl TaskEntry {
             return;
         }
         task.updated_at = event.at;
+        if was == TaskState::WaitingDependency {
+            self.ready_at = event.at;
+        }
         if let Some(epoch) = data.epoch {
             task.epoch = epoch;
+            self.held_since = event.at;
             self.notice = None;
             self.explanation.clone_from(&data.explanation);
         }

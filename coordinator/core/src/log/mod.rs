@@ -6,6 +6,7 @@
 pub mod data;
 pub mod entry;
 pub mod letter;
+pub mod practice;
 pub mod world;
 
 pub use data::TaskData;

@@ -9,6 +9,7 @@ use wagglebus_schemas::{Id, Timestamp};
 use super::data::TaskData;
 use super::entry::TaskEntry;
 use super::letter::{self, Letter};
+use super::practice::Practice;
 
 /// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
 pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
@@ -48,6 +49,7 @@ impl Default for World {
 #[derive(Debug, Clone)]
 pub struct World {
     tasks: BTreeMap<Id, TaskEntry>,
+    practice: Practice,
     /// Tasks that are not at their end, by their state.
     open: BTreeMap<TaskState, BTreeSet<Id>>,
     /// Who waits for a task.
@@ -64,9 +66,10 @@ pub struct World {
 
 impl World {
     /// The state of an empty log.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             tasks: BTreeMap::new(),
+            practice: Practice::default(),
             open: BTreeMap::new(),
             dependents: BTreeMap::new(),
             last: 0,
@@ -113,6 +116,11 @@ impl World {
     /// Every task whose id comes before this one, the latest first.
     pub fn tasks_before(&self, id: &Id) -> impl Iterator<Item = &TaskEntry> {
         self.tasks.range(..*id).rev().map(|(_, entry)| entry)
+    }
+
+    /// What is known of agents at work.
+    pub const fn practice(&self) -> &Practice {
+        &self.practice
     }
 
     /// Open tasks in a state, by id.
@@ -191,6 +199,7 @@ impl World {
                 let to = state_of(event).map_err(unreadable)?;
                 if let Some(entry) = self.tasks.get_mut(&id) {
                     let from = entry.task.state;
+                    self.practice.apply(entry, event, to, &data);
                     entry.apply(event, to, &data);
                     let now = entry.task.state;
                     self.moved(id, from, now);
