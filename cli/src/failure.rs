@@ -225,7 +225,7 @@ impl Failure {
     /// Has the commands that it names speak to the same hive, and as the same agent, as the one that failed.
     #[must_use]
     pub(crate) fn addressed(mut self, hive: Option<&str>, sender: Option<&str>) -> Self {
-        const ABOUT_AN_AGENT: [&str; 7] = ["trace", "inbox", "ack", "nak", "reply", "history", "ask"];
+        const ABOUT_AN_AGENT: [&str; 8] = ["trace", "inbox", "ack", "nak", "reply", "history", "ask", "task"];
         let fix = self.0.fix.take().map(|fix| {
             let mut parts = fix.split("wagglebus ");
             let mut text = parts.next().unwrap_or_default().to_owned();

@@ -28,6 +28,7 @@ pub(crate) mod server;
 mod settle;
 pub(crate) mod status;
 mod tail;
+mod task;
 mod torture;
 mod trace;
 mod uninstall;
@@ -59,6 +60,8 @@ pub(crate) enum Verb {
     History(history::Args),
     Replay(replay::Args),
     Trace(trace::Args),
+    #[command(subcommand)]
+    Task(task::Verb),
     #[command(subcommand)]
     Dlq(dlq::Verb),
     Agents(agents::Args),
@@ -133,6 +136,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::History(args) => history::run(args, session, output).await,
         Verb::Replay(args) => replay::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
+        Verb::Task(verb) => task::run(verb, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
         Verb::Room(verb) => room::run(verb, session, output).await,

@@ -12,4 +12,5 @@ mod history;
 mod home;
 mod messages;
 mod observe;
+mod tasks;
 mod up;

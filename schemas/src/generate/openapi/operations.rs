@@ -126,7 +126,7 @@ pub(super) fn operations() -> Vec<Operation> {
         ],
         answers: vec![(
             200,
-            "Events: message, receipt, closed.",
+            "Events: message, task (a notice about a task instead of a message), receipt, closed.",
             Content::Other("text/event-stream"),
         )],
         errors: &[InvalidQuery, InboxBusy],
