@@ -5,7 +5,7 @@ use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, CauseType};
 use wagglebus_schemas::limits::ACCOUNT_PAYLOAD_BYTES_MAX;
-use wagglebus_schemas::{AgentId, Hive, Id, TaskDraft};
+use wagglebus_schemas::{AgentId, Hive, Id, TaskDraft, TooLong};
 
 /// A command.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,21 +64,46 @@ fn asked(verb: TaskVerb, id: Option<Id>, body: &[u8]) -> Result<Asked, ErrorDeta
     if verb == TaskVerb::Submit {
         let draft: TaskDraft = record("task draft", body)?;
         agree(draft.id, id)?;
+        draft.check_bounds().map_err(too_long)?;
         return Ok(Asked::Submit(Box::new(draft)));
     }
     let command: Command = record("command", body)?;
     agree(command.id, id)?;
+    command.check_bounds().map_err(too_long)?;
     let action = command.action(verb).map_err(|error| match error {
         CommandError::Missing { .. } | CommandError::NoTask { .. } => invalid(error.to_string()),
     })?;
     let task = command
         .task_id
         .ok_or_else(|| invalid(format!("{verb} needs task_id")))?;
+    if command.epoch.is_none() && is_about_an_assignment(&action) {
+        let error = invalid(format!("{verb} needs epoch"));
+        return Err(error.hint("it is in the notice of the assignment, and in the verdict of a claim"));
+    }
     Ok(Asked::About {
         task,
         epoch: command.epoch,
         action,
     })
+}
+
+/// Without its number a late word about a former assignment would count for the present one.
+const fn is_about_an_assignment(action: &TaskAction) -> bool {
+    match action {
+        TaskAction::Refuse { .. }
+        | TaskAction::Progress { .. }
+        | TaskAction::Block { .. }
+        | TaskAction::Resume
+        | TaskAction::Complete { .. }
+        | TaskAction::Fail { .. } => true,
+        TaskAction::Accept | TaskAction::Cancel { .. } | TaskAction::Assign { .. } => false,
+    }
+}
+
+/// The sender's sidecar should have said so; whoever goes past it must not make the log longer than its lines may be.
+fn too_long(error: TooLong) -> ErrorDetail {
+    ErrorDetail::new(ErrorCode::TooLarge, error.to_string())
+        .hint("store what is large elsewhere, and refer to it")
 }
 
 fn record<T: serde::de::DeserializeOwned>(name: &'static str, body: &[u8]) -> Result<T, ErrorDetail> {

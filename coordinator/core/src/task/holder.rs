@@ -7,7 +7,7 @@ use wagglebus_schemas::task::{Task, TaskState};
 
 use super::ask::Ask;
 use super::submit::has;
-use super::table::TaskEvent;
+use super::table::{Step, TaskEvent, step};
 use crate::log::TaskEntry;
 use crate::log::data::TaskData;
 use crate::roster::Roster;
@@ -95,7 +95,9 @@ fn by_holder(task: &Task, from: &AgentId, action: &TaskAction) -> Result<Deed, E
             TaskEvent::Refuse
         }
         TaskAction::Progress { progress, note } => {
-            if *progress < task.progress && note.is_none() {
+            // Where it cannot be told at all, that is what is wrong.
+            let goes_on = matches!(step(task.state, TaskEvent::Progress), Step::To(_));
+            if goes_on && *progress < task.progress && note.is_none() {
                 let message = format!(
                     "progress falls from {} to {} without a note",
                     task.progress.get(),

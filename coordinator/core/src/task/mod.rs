@@ -4,9 +4,13 @@ pub mod ask;
 pub mod decide;
 pub mod holder;
 pub mod reply;
+#[cfg(test)]
+pub(crate) mod rig;
 mod scribe;
 pub mod submit;
 pub mod table;
+#[cfg(test)]
+mod tests;
 pub mod timer;
 
 pub use ask::{Ask, Asked};

@@ -1,0 +1,4 @@
+//! Tests of what becomes of commands.
+
+mod submissions;
+mod verbs;
