@@ -42,6 +42,8 @@ pub struct Coordination {
     pub(super) unstored: VecDeque<(u64, Vec<Letter>)>,
     /// The sequence up to which the log is being appended to.
     pub(super) appending: Option<u64>,
+    /// Id of the line with which we try to begin to lead.
+    first_line: Option<Id>,
     /// Events that were decided while an append was under way.
     pub(super) queue: Vec<Event>,
     /// Since when each assigned task waits to be accepted, by our own clock.
@@ -64,6 +66,7 @@ impl Coordination {
             caught_up: false,
             unstored: VecDeque::new(),
             appending: None,
+            first_line: None,
             queue: Vec::new(),
             assigned: BTreeMap::new(),
             unsettled: BTreeSet::new(),
@@ -106,11 +109,18 @@ impl Coordination {
             // Somebody else wrote the line: our own next append is refused.
             return self.reread(desk);
         }
+        let id = line.as_ref().ok().map(|event| event.id);
         let read = line.and_then(|event| self.world.apply(seq, &event).map_err(|error| error.to_string()));
         if let Err(reason) = read {
             desk.orders
                 .push(Order::Warn(format!("a line of the log is passed over: {reason}")));
             self.world.skip(seq);
+        }
+        // Only the log itself says that our first line is in it, and that we know all in front of it: the answer to an
+        // append may be that to one of before a reread, whose place in the log was the same.
+        if matches!(self.role, Role::Taking { .. }) && self.first_line.is_some() && id == self.first_line {
+            self.appending = None;
+            self.lead(desk);
         }
     }
 
@@ -138,6 +148,7 @@ impl Coordination {
             Role::Taking { .. } => {
                 self.role = Role::Standby;
                 self.appending = None;
+                self.first_line = None;
             }
             Role::Leading { .. } => {
                 // What was stored of what is under way nobody knows.
@@ -152,18 +163,18 @@ impl Coordination {
         if self.appending != Some(after) {
             return; // It belongs to a time that is over.
         }
-        self.appending = None;
         match (self.role, outcome) {
-            (Role::Taking { .. }, Appended::Stored(last)) => {
-                self.world.skip(last);
-                self.lead(desk);
-            }
+            // It is read soon.
+            (Role::Taking { .. }, Appended::Stored(_)) => {}
             (Role::Taking { .. }, Appended::Refused) => {
+                self.appending = None;
+                self.first_line = None;
                 self.role = Role::Taking {
                     next_ms: desk.now.boot_ms.saturating_add(RETRY_MS),
                 };
             }
             (Role::Leading { .. }, Appended::Stored(last)) => {
+                self.appending = None;
                 while self.unstored.front().is_some_and(|(seq, _)| *seq <= last) {
                     let letters = self.unstored.pop_front().map(|(_, letters)| letters);
                     desk.orders
@@ -299,6 +310,7 @@ impl Coordination {
             data: serde_json::Map::new(),
         };
         self.appending = Some(after);
+        self.first_line = Some(event.id);
         desk.orders.push(Order::Append {
             after,
             events: vec![event],

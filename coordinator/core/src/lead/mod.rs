@@ -9,6 +9,8 @@ pub mod election;
 pub mod order;
 pub mod part;
 mod round;
+#[cfg(test)]
+mod tests;
 
 pub use coordination::Coordination;
 pub use election::Election;

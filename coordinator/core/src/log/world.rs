@@ -175,7 +175,11 @@ impl World {
             let last = self.decided.entry(stream.clone()).or_insert(0);
             *last = decided.max(*last);
         }
-        self.remember(event.at, &letters);
+        // Letters are aged by later ones alone: the first line of a leader whose clock is ahead must not drop what its
+        // predecessor had no time to publish.
+        if !letters.is_empty() {
+            self.remember(event.at, &letters);
+        }
         Ok(letters)
     }
 

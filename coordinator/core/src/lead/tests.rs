@@ -1,0 +1,206 @@
+//! Tests of what one coordinator does about the log: who leads, and what it may believe.
+
+use serde_json::json;
+use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::event::Event;
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::{Hive, Id};
+
+use super::{Appended, Coordination, Desk, Noted, Order};
+use crate::attention::Now;
+use crate::roster::Roster;
+use crate::task::Ask;
+use crate::task::rig::{Ids, now, roster};
+
+struct Stage {
+    coordination: Coordination,
+    roster: Roster,
+    ids: Ids,
+    now: Now,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self {
+            coordination: Coordination::new(Hive::default(), "a".to_owned()),
+            roster: roster(&[("alice", &[])]),
+            ids: Ids::default(),
+            now: now(1_000),
+        }
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> Vec<Order> {
+        let mut orders = Vec::new();
+        act(
+            &mut self.coordination,
+            &mut Desk {
+                now: self.now,
+                roster: &self.roster,
+                ids: &mut self.ids,
+                orders: &mut orders,
+            },
+        );
+        orders
+    }
+
+    /// Reads an empty log and asks to lead: the append of its first line.
+    fn take(&mut self) -> (u64, Vec<Event>) {
+        self.act(|c, desk| c.caught_up(desk, 0));
+        appended(self.act(Coordination::elected))
+    }
+
+    fn read(&mut self, seq: u64, event: &Event) -> Vec<Order> {
+        let event = event.clone();
+        self.act(|c, desk| c.logged(desk, seq, Ok(event)))
+    }
+
+    /// Somebody submits a task; what is appended of it.
+    fn submit(&mut self) -> (u64, Vec<Event>) {
+        let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
+        let body = serde_json::to_vec(&json!({"title": "work"})).unwrap();
+        let ask = Ask::read(TaskVerb::Submit, "sue".parse().unwrap(), 1, Some(id), &body);
+        appended(self.act(|c, desk| c.asked(desk, &ask)))
+    }
+}
+
+fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
+    let mut appends = orders.into_iter().filter_map(|order| match order {
+        Order::Append { after, events } => Some((after, events)),
+        Order::Publish(_) | Order::Listen { .. } | Order::StopListening | Order::Reread | Order::Warn(_) => {
+            None
+        }
+    });
+    appends.next().unwrap()
+}
+
+#[test]
+fn it_leads_once_its_first_line_is_read() {
+    let mut stage = Stage::new();
+    let (after, first) = stage.take();
+    assert_eq!((after, first.len(), first[0].event.as_str()), (0, 1, "leader"));
+    assert_eq!(
+        stage.coordination.next_ms(),
+        None,
+        "nothing is due while it is under way"
+    );
+    stage.act(|c, desk| c.appended(desk, 0, Appended::Stored(1)));
+    assert!(!stage.coordination.leads());
+    let orders = stage.read(1, &first[0]);
+    assert!(stage.coordination.leads());
+    assert!(
+        orders.iter().any(|order| matches!(order, Order::Listen { .. })),
+        "{orders:?}"
+    );
+    assert_eq!(stage.coordination.world().at(), first[0].at);
+    assert_eq!(stage.submit().0, 1);
+}
+
+#[test]
+fn its_first_line_counts_though_the_answer_is_lost() {
+    let mut stage = Stage::new();
+    let (_, first) = stage.take();
+    stage.read(1, &first[0]);
+    assert!(stage.coordination.leads());
+}
+
+#[test]
+fn an_answer_of_before_a_reread_makes_no_leader() {
+    let mut stage = Stage::new();
+    let (_, first) = stage.take();
+    stage.read(1, &first[0]);
+    let (after, decided) = stage.submit();
+    assert_eq!(after, 1);
+    // The lease is lost, read again and held again while the append is under way.
+    assert!(stage.act(Coordination::deposed).contains(&Order::Reread));
+    stage.read(1, &first[0]);
+    stage.act(|c, desk| c.caught_up(desk, 1));
+    let (again, second) = appended(stage.act(Coordination::elected));
+    assert_eq!((again, second.len()), (after, 1), "the same place in the log");
+    // The old append was stored, and the new one therefore is refused.
+    let last = 1 + decided.len() as u64;
+    stage.act(|c, desk| c.appended(desk, after, Appended::Stored(last)));
+    assert!(!stage.coordination.leads());
+    stage.act(|c, desk| c.appended(desk, after, Appended::Refused));
+    for (event, seq) in decided.iter().zip(2..) {
+        stage.read(seq, event);
+    }
+    stage.now = now(2_000);
+    let (after, _) = appended(stage.act(Coordination::tick));
+    assert_eq!(after, last, "it knows what was stored");
+}
+
+#[test]
+fn who_was_followed_by_another_leader_tries_anew() {
+    let mut stage = Stage::new();
+    let (_, first) = stage.take();
+    stage.read(1, &first[0]);
+    let other = Event {
+        id: Id::from_bytes([9; 16]),
+        ..first[0].clone()
+    };
+    let orders = stage.read(2, &other);
+    assert!(!stage.coordination.leads());
+    assert!(
+        orders.contains(&Order::Reread) && orders.contains(&Order::StopListening),
+        "{orders:?}"
+    );
+}
+
+#[test]
+fn a_standby_notes_nothing_by_itself() {
+    let mut leader = Stage::new();
+    let (_, first) = leader.take();
+    leader.read(1, &first[0]);
+    let (_, decided) = leader.submit();
+    let mut standby = Stage::new();
+    standby.read(1, &first[0]);
+    for (event, seq) in decided.iter().zip(2..) {
+        standby.read(seq, event);
+    }
+    let assigned: Vec<_> = standby
+        .coordination
+        .world()
+        .in_state(TaskState::Assigned)
+        .collect();
+    let notice = assigned[0].notice.unwrap();
+    let seen = Noted {
+        seq: 1,
+        id: Id::from_bytes([1; 16]),
+        notice,
+        level: ReceiptLevel::Seen,
+    };
+    let orders = standby.act(|c, desk| c.noted(desk, seen));
+    assert_eq!(orders, []);
+    assert_eq!(
+        standby.coordination.world().in_state(TaskState::Assigned).count(),
+        1
+    );
+    let after = leader.coordination.world().last();
+    leader.act(|c, desk| c.appended(desk, 1, Appended::Stored(after)));
+    let (_, noted) = appended(leader.act(|c, desk| c.noted(desk, seen)));
+    assert_eq!(
+        (noted[0].event.as_str(), noted[0].to.as_str()),
+        ("accept", "in_progress")
+    );
+}
+
+#[test]
+fn a_first_line_of_a_clock_that_is_ahead_drops_no_letters() {
+    let mut stage = Stage::new();
+    let (_, first) = stage.take();
+    stage.read(1, &first[0]);
+    let (_, decided) = stage.submit();
+    let mut successor = Stage::new();
+    successor.now = now(3_600_000);
+    successor.read(1, &first[0]);
+    for (event, seq) in decided.iter().zip(2..) {
+        successor.read(seq, event);
+    }
+    let last = 1 + decided.len() as u64;
+    successor.act(|c, desk| c.caught_up(desk, last));
+    let (_, second) = appended(successor.act(Coordination::elected));
+    let orders = successor.read(last + 1, &second[0]);
+    let letters = orders.iter().filter(|order| matches!(order, Order::Publish(_)));
+    assert_eq!(letters.count(), 2, "the verdict and the assignment");
+}
