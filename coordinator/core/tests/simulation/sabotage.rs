@@ -1,0 +1,110 @@
+//! Rules that are broken on purpose, to show that the checker sees it.
+
+/// What is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    /// Each command is decided once, in order, as the one that it is.
+    Decisions,
+    /// A command is refused if and only if the table says so.
+    Judgement,
+    /// Events of an entity are numbered, and go on from where it is.
+    Chain,
+    /// No event is stamped before the one in front of it.
+    Stamps,
+    /// Only moves of the table.
+    Table,
+    /// Completed once, by the holder of that epoch.
+    Completion,
+    /// Nothing is stored by anybody but who wrote the latest `leader` line.
+    Fencing,
+    /// Each assignment has the next number.
+    Epochs,
+    /// Who refused a task is not chosen for it again.
+    Refusers,
+    /// Not more attempts than there may be.
+    Attempts,
+    /// Every command with an id gets one verdict.
+    Verdicts,
+    /// Nothing is published that does not follow from the log.
+    Unfounded,
+    /// A record that is published again is the same.
+    Bodies,
+    /// Everything that follows is published in the end.
+    Published,
+    /// All folds of the log are equal.
+    Folds,
+    /// A step leaves nothing that is due: the shell would spin.
+    Wakes,
+    /// In the end one leads.
+    Leader,
+    /// In the end every task is at its end, or waits for good reason.
+    Tasks,
+}
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sabotage {
+    /// A command is not shown to the leader.
+    SkipsCommand,
+    /// A command is decided twice.
+    DecidesTwice,
+    /// A refused command is done, and one that is done is refused.
+    MisjudgesHolder,
+    /// A number is left out.
+    LeavesOutNumber,
+    /// A stamp goes back.
+    TurnsClockBack,
+    /// A task leaves its end.
+    Revives,
+    /// Somebody else's command counts as the holder's.
+    ForgesHolder,
+    /// The server lets stale appends through.
+    LetsStaleIn,
+    /// An assignment keeps the number of the former one.
+    KeepsEpoch,
+    /// A task goes to who refused it.
+    AsksRefuser,
+    /// Attempts are not counted to their end.
+    TriesForEver,
+    /// An event says nothing of the verdict.
+    ForgetsVerdict,
+    /// What follows is published before the append.
+    PublishesFirst,
+    /// A record is not the same when it is published again.
+    RewritesLetter,
+    /// Published records are lost.
+    LosesLetters,
+    /// Standbys do not read a line.
+    SkipsLine,
+    /// The leader is not woken.
+    NeverWakes,
+    /// The lease cannot be written.
+    RefusesLease,
+    /// Agents take tasks on and never finish them.
+    NobodyWorks,
+}
+
+impl Sabotage {
+    /// Each with the rule that sees it.
+    pub(crate) const ALL: [(Self, Rule); 19] = [
+        (Self::SkipsCommand, Rule::Decisions),
+        (Self::DecidesTwice, Rule::Decisions),
+        (Self::MisjudgesHolder, Rule::Judgement),
+        (Self::LeavesOutNumber, Rule::Chain),
+        (Self::TurnsClockBack, Rule::Stamps),
+        (Self::Revives, Rule::Table),
+        (Self::ForgesHolder, Rule::Completion),
+        (Self::LetsStaleIn, Rule::Fencing),
+        (Self::KeepsEpoch, Rule::Epochs),
+        (Self::AsksRefuser, Rule::Refusers),
+        (Self::TriesForEver, Rule::Attempts),
+        (Self::ForgetsVerdict, Rule::Verdicts),
+        (Self::PublishesFirst, Rule::Unfounded),
+        (Self::RewritesLetter, Rule::Bodies),
+        (Self::LosesLetters, Rule::Published),
+        (Self::SkipsLine, Rule::Folds),
+        (Self::NeverWakes, Rule::Wakes),
+        (Self::RefusesLease, Rule::Leader),
+        (Self::NobodyWorks, Rule::Tasks),
+    ];
+}
