@@ -119,7 +119,7 @@ async fn ask(gate: &Gate, id: Id, command: &TaskCommand) -> Result<TaskOutcome, 
             let level = Level::Stored;
             return Ok(TaskOutcome::Undecided(CommandAnswer { id, level }));
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(unknown(error, command)),
     };
     if let TaskCommand::Submit(draft) = command {
         let same = Task::deserialize(&task).is_ok_and(|task| task.is_of(draft, gate.roster().me()));
@@ -130,4 +130,17 @@ async fn ask(gate: &Gate, id: Id, command: &TaskCommand) -> Result<TaskOutcome, 
         }
     }
     Ok(TaskOutcome::Decided { task, created: false })
+}
+
+/// A submission that the stream has and the coordinator does not know: that it does not exist would only puzzle.
+fn unknown(error: ErrorDetail, command: &TaskCommand) -> ErrorDetail {
+    if error.code != ErrorCode::NotFound || !matches!(command, TaskCommand::Submit(_)) {
+        return error;
+    }
+    let message = "a task was submitted under this id before, and was refused or is not decided yet";
+    ErrorDetail {
+        message: message.to_owned(),
+        ..error
+    }
+    .hint("look again in a moment; if it stays so, submit it under a new id")
 }

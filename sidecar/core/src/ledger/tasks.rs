@@ -58,3 +58,58 @@ impl Tasks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fact(n: u64, at_ms: i64) -> TaskFact {
+        TaskFact {
+            task_id: Id::from_bytes(u128::from(n).to_be_bytes()),
+            assigned: 1,
+            over: 0,
+            released: 0,
+            priority: None,
+            at: Timestamp::from_unix_ms(at_ms).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_are_forgotten_and_what_left_the_streams() {
+        let mut tasks = Tasks::default();
+        let count = u64::try_from(TASKS_MAX).unwrap() + 3;
+        for n in 0..count {
+            tasks.merge(fact(n, i64::try_from(n).unwrap()));
+        }
+        tasks.prune(fact(0, 0).at);
+        assert_eq!(tasks.0.len(), TASKS_MAX);
+        assert_eq!(tasks.get(&fact(2, 0).task_id), None);
+        assert!(tasks.get(&fact(3, 0).task_id).is_some());
+        tasks.prune(fact(0, KEPT_UNBROUGHT_MS + 9).at);
+        assert_eq!(tasks.get(&fact(9, 0).task_id), None, "heard of too long ago");
+        assert!(tasks.get(&fact(10, 0).task_id).is_some());
+    }
+
+    #[test]
+    fn only_what_says_something_is_kept() {
+        let mut tasks = Tasks::default();
+        let (first, later) = (
+            fact(1, 5),
+            TaskFact {
+                assigned: 2,
+                ..fact(1, 6)
+            },
+        );
+        let released = TaskFact {
+            assigned: 1,
+            released: 1,
+            ..fact(1, 3)
+        };
+        for fact in [first, later, released] {
+            tasks.merge(fact);
+        }
+        assert!(!tasks.counts(&first), "a later one says more");
+        assert!(tasks.counts(&later) && tasks.counts(&released));
+        assert!(!tasks.counts(&fact(2, 5)), "forgotten");
+    }
+}

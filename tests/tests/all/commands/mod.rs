@@ -223,9 +223,18 @@ async fn what_the_stream_knew_already_is_asked_of_the_coordinator() {
     assert_eq!(task(answer.value).state, TaskState::Completed);
     drop(answers);
     now.title = "another".parse().unwrap();
-    let _answers = script.answer("task", serde_json::to_value(&now).unwrap()).await;
+    let answers = script.answer("task", serde_json::to_value(&now).unwrap()).await;
     let other = alice.submit_task(&wanted).await.unwrap_err();
     assert_eq!(other.code(), Some(ErrorCode::IdempotencyConflict));
+    drop(answers);
+    let nothing = json!({ "error": { "code": "not_found", "message": "there is no such task" } });
+    let _answers = script.answer("task", nothing).await;
+    let refused = alice.submit_task(&wanted).await.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::NotFound));
+    assert!(
+        refused.to_string().contains("submitted under this id before"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
