@@ -176,3 +176,12 @@ fn a_task_fails_with_what_it_depends_on() {
     assert_eq!(rig.task(&second).task.error.as_deref(), Some("dependency_failed"));
     assert_eq!(rig.letters.len(), 1, "its submitter hears of it");
 }
+
+#[test]
+fn numbers_come_out_as_they_went_in() {
+    let mut rig = Rig::new();
+    let body = br#"{"title":"t","input":-0.46399999999999997}"#;
+    rig.command("sue", TaskVerb::Submit, ID, body);
+    let task = &rig.task(&ID.parse().unwrap()).task;
+    assert_eq!(task.input.to_string(), "-0.46399999999999997");
+}
