@@ -1,46 +1,28 @@
 //! Questions about tasks: lists, one task, and why it went to whom.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::task::Task;
+use wagglebus_schemas::task_api::{TaskRequest, TasksRequest};
 use wagglebus_schemas::{AgentId, Id};
 
 use crate::lead::Lead;
 use crate::log::TaskEntry;
 use crate::query::{fill, limit};
 
-/// A question for a list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TasksQuery {
-    #[serde(default)]
-    limit: Option<usize>,
-    /// The last task of the page before.
-    #[serde(default)]
-    cursor: Option<Id>,
-    /// Only tasks in this state.
-    #[serde(default)]
-    state: Option<TaskState>,
-    /// Only tasks that this agent holds, held last or submitted.
-    #[serde(default)]
-    agent: Option<AgentId>,
-}
-
-/// A question about one task.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskQuery {
-    id: Id,
-}
-
 /// One page, the latest first: ids that we make rise with time. Its cursor is the id of its last task.
-pub(crate) fn list(lead: &Lead, query: &TasksQuery) -> Result<Page<Task>, ErrorDetail> {
+pub(crate) fn list(lead: &Lead, query: &TasksRequest) -> Result<Page<Task>, ErrorDetail> {
     ready(lead)?;
     let limit = limit(query.limit)?;
-    let last = Id::from_bytes([0xff; 16]);
-    let entries = lead.world().tasks_before(query.cursor.as_ref().unwrap_or(&last));
+    let before: Id = match &query.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| {
+            let message = format!("{cursor:?} is no cursor of this list: use next_cursor of the page before");
+            ErrorDetail::new(ErrorCode::InvalidQuery, message)
+        })?,
+        None => Id::from_bytes([0xff; 16]),
+    };
+    let entries = lead.world().tasks_before(&before);
     let wanted = |entry: &&TaskEntry| {
         let task = &entry.task;
         let about = |agent: &AgentId| task.submitted_by == *agent || task.assigned_to.as_ref() == Some(agent);
@@ -52,7 +34,7 @@ pub(crate) fn list(lead: &Lead, query: &TasksQuery) -> Result<Page<Task>, ErrorD
 }
 
 /// One task.
-pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskQuery) -> Result<&'l TaskEntry, ErrorDetail> {
+pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskRequest) -> Result<&'l TaskEntry, ErrorDetail> {
     ready(lead)?;
     lead.world().task(&query.id).ok_or_else(|| {
         ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {}", query.id))
@@ -61,7 +43,7 @@ pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskQuery) -> Result<&'l TaskEntr
 }
 
 /// Why a task went to whom; `chosen` is null while nobody was chosen.
-pub(crate) fn explanation(lead: &Lead, query: &TaskQuery) -> Result<Value, ErrorDetail> {
+pub(crate) fn explanation(lead: &Lead, query: &TaskRequest) -> Result<Value, ErrorDetail> {
     let entry = task(lead, query)?;
     Ok(entry.explanation.clone().unwrap_or_else(|| {
         json!({

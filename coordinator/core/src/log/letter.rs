@@ -7,6 +7,7 @@ use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::message::{MessageType, metadata};
+use wagglebus_schemas::notice::NoticeKind;
 use wagglebus_schemas::receipt::{LevelAt, Receipt};
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::task::{Task, TaskState};
@@ -109,7 +110,7 @@ fn assigned(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
     );
     let more = json!({ "task_id": task.id, "epoch": task.epoch, "task": task });
     let draft = Notice {
-        kind: "task.assigned",
+        kind: NoticeKind::Assigned,
         message_type: MessageType::Task,
         priority: task.priority,
         content,
@@ -128,7 +129,7 @@ fn released(event: &Event, data: &TaskData, task: &Task, follow: &Follow) -> Opt
         task.epoch
     };
     let draft = Notice {
-        kind: "task.released",
+        kind: NoticeKind::Released,
         message_type: MessageType::Status,
         priority: Priority::Urgent,
         content: format!("{} is not yours any more: {reason}", task.title.as_str()),
@@ -139,12 +140,21 @@ fn released(event: &Event, data: &TaskData, task: &Task, follow: &Follow) -> Opt
 
 fn ended(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
     let (kind, content) = match task.state {
-        TaskState::Completed => ("task.completed", format!("{} is completed", task.title.as_str())),
+        TaskState::Completed => (
+            NoticeKind::Completed,
+            format!("{} is completed", task.title.as_str()),
+        ),
         TaskState::Failed => {
             let why = task.error.as_deref().unwrap_or("no reason was given");
-            ("task.failed", format!("{} failed: {why}", task.title.as_str()))
+            (
+                NoticeKind::Failed,
+                format!("{} failed: {why}", task.title.as_str()),
+            )
         }
-        TaskState::Cancelled => ("task.cancelled", format!("{} was cancelled", task.title.as_str())),
+        TaskState::Cancelled => (
+            NoticeKind::Cancelled,
+            format!("{} was cancelled", task.title.as_str()),
+        ),
         TaskState::Pending
         | TaskState::WaitingDependency
         | TaskState::Assigned
@@ -163,7 +173,7 @@ fn ended(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
 
 /// A message of the coordinator about a task.
 struct Notice {
-    kind: &'static str,
+    kind: NoticeKind,
     message_type: MessageType,
     priority: Priority,
     content: String,
@@ -172,7 +182,7 @@ struct Notice {
 
 impl Notice {
     fn letter(self, event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
-        let mut data = Map::from_iter([(metadata::KIND.to_owned(), Value::from(self.kind))]);
+        let mut data = Map::from_iter([(metadata::KIND.to_owned(), Value::from(self.kind.as_str()))]);
         if let Value::Object(more) = self.more {
             data.extend(more);
         }
