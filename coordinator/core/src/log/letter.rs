@@ -204,17 +204,30 @@ impl Notice {
     }
 }
 
-/// The beginning of an input, cut between two characters.
+/// The beginning of an input, cut between two characters. What counts is its length as JSON, since the message has a bound.
 fn shown(text: &str) -> String {
-    if text.len() <= INPUT_SHOWN_BYTES {
+    let mut bytes = 0;
+    let beyond = text.char_indices().find(|(_, c)| {
+        bytes += encoded_len(*c);
+        bytes > INPUT_SHOWN_BYTES
+    });
+    let Some((end, _)) = beyond else {
         return text.to_owned();
-    }
-    let end = text.floor_char_boundary(INPUT_SHOWN_BYTES);
+    };
     format!(
         "{}… ({} bytes; the whole input is in metadata.task.input)",
         text.get(..end).unwrap_or_default(),
         text.len()
     )
+}
+
+/// Length of a character in a JSON text.
+const fn encoded_len(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => c.len_utf8(),
+    }
 }
 
 fn encode<T: Serialize>(subject: Subject, id: Id, event_type: String, record: &T) -> Option<Letter> {

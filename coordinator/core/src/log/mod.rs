@@ -7,6 +7,8 @@ pub mod data;
 pub mod entry;
 pub mod letter;
 pub mod practice;
+#[cfg(test)]
+mod tests;
 pub mod world;
 
 pub use data::TaskData;
