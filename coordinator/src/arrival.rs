@@ -46,7 +46,7 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     /// Subscribes to everything, and starts to follow the enrolments once the server knows the subscriptions, and the log
-    /// from where it is known (`known`: which process we are, and the last line that was read).
+    /// from where it is known (`known`: which process we are, the last line that was read, and in which reading).
     ///
     /// # Errors
     /// When the session is over.
@@ -54,7 +54,7 @@ impl Arrivals {
         session: &Session,
         bus: &JetStream,
         hive: &Hive,
-        known: (&str, u64),
+        known: (&str, u64, u64),
     ) -> Result<Self, SubscribeError> {
         let client = session.client().clone();
         let mut merged = SelectAll::new();

@@ -150,7 +150,8 @@ impl Coordinator {
         let Some(session) = connection.session() else {
             return; // It ended already; its end is told next.
         };
-        let known = (self.instance.as_str(), self.machine.lead().world().last());
+        let lead = self.machine.lead();
+        let known = (self.instance.as_str(), lead.world().last(), lead.reading());
         match Arrivals::open(&session, &self.bus, &self.hive, known).await {
             Ok(arrivals) => {
                 self.arrivals = Some(arrivals);

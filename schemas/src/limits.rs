@@ -35,3 +35,6 @@ pub const CONSUMERS_MAX: i32 = 20_000;
 pub const TASK_PART_BYTES_MAX: usize = 96 * 1024;
 /// Longest task or command as encoded, without input, result and evidence: a task with all of it is still a message.
 pub const TASK_REST_BYTES_MAX: usize = 32 * 1024;
+/// Deepest nesting of a task's input, metadata, result and evidence: events, verdicts and notices that carry them nest them
+/// deeper, and are read with [`JSON_DEPTH_MAX`].
+pub const TASK_DEPTH_MAX: usize = JSON_DEPTH_MAX - 8;

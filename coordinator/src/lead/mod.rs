@@ -28,6 +28,8 @@ pub(crate) struct Leading {
     letters: UnboundedSender<wagglebus_coordinator_core::log::Letter>,
     errands: UnboundedSender<Errand>,
     log: AbortHandle,
+    /// Which reading of the log this is.
+    reading: u64,
     ears: Vec<AbortHandle>,
     work: JoinSet<()>,
 }
@@ -38,7 +40,7 @@ impl Leading {
         session: &Session,
         bus: &JetStream,
         hive: &Hive,
-        (instance, last): (&str, u64),
+        (instance, last, reading): (&str, u64, u64),
         out: Sender<Event>,
     ) -> Self {
         // Bounded by the machine: it orders one append and one errand at a time, and letters only for stored lines.
@@ -51,7 +53,7 @@ impl Leading {
         work.spawn(publish::work(bus.clone(), hive.clone(), posted));
         let lease = lease::Lease::new(bus.clone(), hive, instance);
         work.spawn(lease.work(sent, out.clone()));
-        let log = work.spawn(read::log(js.clone(), hive.clone(), last, out.clone()));
+        let log = work.spawn(read::log(js.clone(), hive.clone(), (reading, last), out.clone()));
         Self {
             js,
             hive: hive.clone(),
@@ -60,6 +62,7 @@ impl Leading {
             letters,
             errands,
             log,
+            reading,
             ears: Vec::new(),
             work,
         }
@@ -100,8 +103,9 @@ impl Leading {
             Order::StopListening => self.stop_listening(),
             Order::Reread => {
                 self.log.abort();
+                self.reading += 1;
                 let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
-                self.log = self.work.spawn(read::log(js, hive, 0, out));
+                self.log = self.work.spawn(read::log(js, hive, (self.reading, 0), out));
             }
             Order::Warn(what) => tracing::warn!("{what}"),
         }

@@ -24,9 +24,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 type ReadError = Box<dyn Error + Send + Sync>;
 
 /// Reads the log after `last`, and tells when its end was reached.
-pub(super) async fn log(js: Context, hive: Hive, mut last: u64, out: Sender<Event>) {
+pub(super) async fn log(js: Context, hive: Hive, (reading, mut last): (u64, u64), out: Sender<Event>) {
     loop {
-        let Err(error) = log_once(&js, &hive, &mut last, &out).await else {
+        let Err(error) = log_once(&js, &hive, (reading, &mut last), &out).await else {
             return;
         };
         tracing::debug!(%error, "the log is read anew");
@@ -35,12 +35,18 @@ pub(super) async fn log(js: Context, hive: Hive, mut last: u64, out: Sender<Even
 }
 
 /// Returns `Ok` only when nobody listens.
-async fn log_once(js: &Context, hive: &Hive, last: &mut u64, out: &Sender<Event>) -> Result<(), ReadError> {
+async fn log_once(
+    js: &Context,
+    hive: &Hive,
+    (reading, last): (u64, &mut u64),
+    out: &Sender<Event>,
+) -> Result<(), ReadError> {
     let stream = js.get_stream(Stream::Events.name(hive)).await?;
     let state = &stream.cached_info().state;
     // Lines that are purged are nobody's to read; a reader that waits for them would wait for ever.
     if *last >= state.last_sequence || state.messages == 0 {
         let end = News::CaughtUp {
+            reading,
             last: state.last_sequence.max(*last),
         };
         if out.send(news(end)).await.is_err() {
@@ -54,6 +60,7 @@ async fn log_once(js: &Context, hive: &Hive, last: &mut u64, out: &Sender<Event>
         let (seq, pending) = (info.stream_sequence, info.pending);
         let line = decode::record("event", &message.payload, LINE_BYTES_MAX);
         let line = News::Logged {
+            reading,
             seq,
             line: line.map(Box::new).map_err(|error| error.to_string()),
         };
@@ -61,7 +68,8 @@ async fn log_once(js: &Context, hive: &Hive, last: &mut u64, out: &Sender<Event>
         if out.send(news(line)).await.is_err() {
             return Ok(());
         }
-        if pending == 0 && out.send(news(News::CaughtUp { last: seq })).await.is_err() {
+        let end = News::CaughtUp { reading, last: seq };
+        if pending == 0 && out.send(news(end)).await.is_err() {
             return Ok(());
         }
     }
@@ -102,8 +110,9 @@ impl Ear {
             }
             (Self::Receipts, Subject::Receipt { from, .. }) => {
                 let receipt: Receipt = decode::record("receipt", &message.payload, LINE_BYTES_MAX).ok()?;
-                // Only the holder itself can say that it has seen something.
+                // Everybody speaks for itself.
                 (receipt.agent == from).then_some(News::Noted(Noted {
+                    from,
                     seq,
                     id: receipt.id,
                     notice: receipt.message_id,

@@ -9,8 +9,8 @@ use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
 use super::order::{Appended, Desk, Noted, Order, Told};
 use crate::attention::Now;
-use crate::log::World;
 use crate::log::letter::Letter;
+use crate::log::{TaskEntry, World};
 use crate::task::{self, Ask, Scribe, reply, timer};
 
 /// Time between two looks at everything that time changes, in milliseconds.
@@ -50,6 +50,9 @@ pub struct Coordination {
     pub(super) assigned: BTreeMap<Id, (u64, u64)>,
     /// Tasks whose dependencies may be settled.
     pub(super) unsettled: BTreeSet<Id>,
+    /// The last message to the coordinator that was read, and when the log was last told of that.
+    pub(super) read_messages: u64,
+    pub(super) marked_ms: u64,
     /// Something changed that may let a task be assigned.
     pub(super) reassess: bool,
     sweep_ms: u64,
@@ -70,6 +73,8 @@ impl Coordination {
             queue: Vec::new(),
             assigned: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            read_messages: 0,
+            marked_ms: 0,
             reassess: false,
             sweep_ms: 0,
         }
@@ -215,6 +220,7 @@ impl Coordination {
         if !self.leads() || told.seq <= self.decided(Stream::Messages) {
             return;
         }
+        self.read_messages = told.seq;
         let message = &told.message;
         let replied = message.in_reply_to();
         let task = replied.and_then(|notice| self.world.of_notice(&notice));
@@ -223,6 +229,10 @@ impl Coordination {
             .cloned()
             .filter(|entry| entry.task.assigned_to.as_ref() == Some(&message.from_agent));
         match completed {
+            Some(_) if reply::is_too_long(message) => {
+                let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
+                desk.orders.extend(refusal.map(Order::Publish));
+            }
             Some(entry) => {
                 self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
                 self.tick(desk);
@@ -239,11 +249,11 @@ impl Coordination {
         if !self.leads() || noted.seq <= self.decided(Stream::Receipts) {
             return;
         }
-        let Some(entry) = self.world.of_notice(&noted.notice).cloned() else {
+        let noted_by = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(&noted.from);
+        let Some(entry) = self.world.of_notice(&noted.notice).filter(noted_by).cloned() else {
             return;
         };
-        let holder = entry.task.assigned_to.as_ref();
-        let member = holder.and_then(|holder| desk.roster.member(holder));
+        let member = desk.roster.member(&noted.from);
         if reply::is_acceptance(noted.level, member) {
             let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
             self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
@@ -251,11 +261,11 @@ impl Coordination {
         }
     }
 
-    fn decided(&self, stream: Stream) -> u64 {
+    pub(super) fn decided(&self, stream: Stream) -> u64 {
         self.world.last_decided(&stream.name(&self.hive))
     }
 
-    fn cause(&self, kind: CauseType, stream: Stream, id: Id, seq: u64) -> Cause {
+    pub(super) fn cause(&self, kind: CauseType, stream: Stream, id: Id, seq: u64) -> Cause {
         Cause {
             kind,
             id: Some(id),

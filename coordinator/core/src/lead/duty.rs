@@ -1,7 +1,8 @@
 //! What the leader does: decides, takes what it decided for said, and has it appended.
 
-use wagglebus_schemas::event::Event;
+use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
 use wagglebus_schemas::state::{Presence, SessionState};
+use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Id};
 
@@ -16,6 +17,8 @@ use crate::task::{Scribe, timer};
 
 /// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
 const FIRST_BEAT_MS: u64 = 10_000;
+/// Time between two lines that say up to where messages were read, in milliseconds.
+const MARK_MS: u64 = 10_000;
 
 impl Coordination {
     /// Takes a decided event for said, and has it appended.
@@ -120,8 +123,38 @@ impl Coordination {
                 timer::release(world.task(&id)?, reason, scribe)
             });
         }
+        self.mark(desk);
         // Deadlines come nearer, and who waits grows older.
         self.reassess |= self.world.in_state(TaskState::Pending).next().is_some();
+    }
+
+    /// Lets the log know up to where messages were read from which nothing followed: a successor answers them again.
+    fn mark(&mut self, desk: &mut Desk<'_>) {
+        let due = desk.now.boot_ms.saturating_sub(self.marked_ms) >= MARK_MS;
+        if !due || self.read_messages <= self.decided(Stream::Messages) {
+            return;
+        }
+        self.marked_ms = desk.now.boot_ms;
+        let event = Event {
+            id: desk.ids.fresh(),
+            entity: EventKind::Conversation,
+            entity_id: AgentId::coordinator().to_string(),
+            seq: 0,
+            from: None,
+            to: "read".to_owned(),
+            event: "read".to_owned(),
+            actor: AgentId::coordinator(),
+            cause: Cause {
+                kind: CauseType::Message,
+                id: None,
+                stream: Some(Stream::Messages.name(&self.hive)),
+                seq: Some(self.read_messages),
+            },
+            guard: None,
+            at: self.stamp(desk.now),
+            data: serde_json::Map::new(),
+        };
+        self.write(desk, event);
     }
 
     /// Lets tasks begin whose dependencies are settled.

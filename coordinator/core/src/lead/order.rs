@@ -2,7 +2,7 @@
 
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::level::ReceiptLevel;
-use wagglebus_schemas::{Id, Message};
+use wagglebus_schemas::{AgentId, Id, Message};
 
 use super::election::{Revision, Written};
 use crate::attention::Now;
@@ -80,7 +80,7 @@ pub struct Told {
 }
 
 /// A receipt about a notice of the coordinator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
     /// Its sequence in `WB_RECEIPTS`.
     pub seq: u64,
@@ -88,6 +88,8 @@ pub struct Noted {
     pub id: Id,
     /// The notice.
     pub notice: Id,
+    /// Who reports, as the subject and thereby the server says.
+    pub from: AgentId,
     /// How far it came.
     pub level: ReceiptLevel,
 }
@@ -97,6 +99,8 @@ pub struct Noted {
 pub enum News {
     /// A line of the log was read.
     Logged {
+        /// In which reading of the log: what an earlier one still tells does not count.
+        reading: u64,
         /// Its sequence.
         seq: u64,
         /// The line, or why it cannot be read.
@@ -104,6 +108,8 @@ pub enum News {
     },
     /// The log was read to its end.
     CaughtUp {
+        /// In which reading of the log.
+        reading: u64,
         /// Its last sequence.
         last: u64,
     },

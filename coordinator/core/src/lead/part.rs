@@ -16,6 +16,8 @@ use crate::task::FreshIds;
 pub struct Lead {
     election: Election,
     coordination: Coordination,
+    /// How often the log was begun to be read anew.
+    reading: u64,
     connected: bool,
     changed: bool,
 }
@@ -26,6 +28,7 @@ impl Lead {
         Self {
             election: Election::new(),
             coordination: Coordination::new(hive, instance),
+            reading: 0,
             connected: false,
             changed: false,
         }
@@ -34,6 +37,11 @@ impl Lead {
     /// What the log says.
     pub const fn world(&self) -> &World {
         self.coordination.world()
+    }
+
+    /// Which reading of the log counts: one more after each [`Order::Reread`].
+    pub const fn reading(&self) -> u64 {
+        self.reading
     }
 
     /// Whether we write the log.
@@ -75,10 +83,14 @@ impl Lead {
     /// Something happened to the log, the commands or the lease.
     pub fn happened(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds, news: News) -> Vec<Effect> {
         match news {
-            News::Logged { seq, line } => self.with(now, roster, ids, |coordination, desk| {
+            // Whatever an earlier reading told is told again by this one.
+            News::Logged { reading, .. } | News::CaughtUp { reading, .. } if reading != self.reading => {
+                Vec::new()
+            }
+            News::Logged { seq, line, .. } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.logged(desk, seq, line.map(|event| *event));
             }),
-            News::CaughtUp { last } => self.with(now, roster, ids, |coordination, desk| {
+            News::CaughtUp { last, .. } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.caught_up(desk, last);
             }),
             News::Appended { after, outcome } => self.with(now, roster, ids, |coordination, desk| {
@@ -138,6 +150,8 @@ impl Lead {
             orders: &mut orders,
         };
         act(&mut self.coordination, &mut desk);
+        let rereads = orders.iter().filter(|order| **order == Order::Reread).count();
+        self.reading += u64::try_from(rereads).unwrap_or(u64::MAX);
         let leads = self.coordination.leads();
         let turn = (led != leads).then_some(Effect::Leads(leads));
         orders.into_iter().map(Effect::Tasks).chain(turn).collect()

@@ -168,9 +168,10 @@ fn a_standby_notes_nothing_by_itself() {
         seq: 1,
         id: Id::from_bytes([1; 16]),
         notice,
+        from: assigned[0].task.assigned_to.clone().unwrap(),
         level: ReceiptLevel::Seen,
     };
-    let orders = standby.act(|c, desk| c.noted(desk, seen));
+    let orders = standby.act(|c, desk| c.noted(desk, seen.clone()));
     assert_eq!(orders, []);
     assert_eq!(
         standby.coordination.world().in_state(TaskState::Assigned).count(),

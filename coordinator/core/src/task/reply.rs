@@ -1,7 +1,9 @@
 //! What a holder says without a command: a reply to its assignment is the result, a receipt for it an acceptance.
 
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, Event};
 use wagglebus_schemas::level::{Level, ReceiptLevel};
+use wagglebus_schemas::limits::TASK_PART_BYTES_MAX;
 use wagglebus_schemas::{Id, Message, Timestamp};
 
 use super::scribe::{Line, Scribe};
@@ -45,6 +47,28 @@ pub fn completed(
 /// The receipt for a message from which nothing follows.
 pub fn read(message: &Message, id: Id, at: Timestamp) -> Option<Letter> {
     letter::receipt(id, (message.from_agent.clone(), message.id), at, None, None)
+}
+
+/// Whether a reply is longer than a result may be.
+pub fn is_too_long(message: &Message) -> bool {
+    // As JSON: escaped characters count in full.
+    serde_json::to_vec(&message.content).map_or(usize::MAX, |encoded| encoded.len()) > TASK_PART_BYTES_MAX
+}
+
+/// The refusal of such a reply.
+pub fn too_long(message: &Message, id: Id, at: Timestamp) -> Option<Letter> {
+    let error = ErrorDetail::new(
+        ErrorCode::TooLarge,
+        format!("a result has at most {TASK_PART_BYTES_MAX} bytes as JSON"),
+    )
+    .hint("put it where others can read it, and reply with the place");
+    letter::receipt(
+        id,
+        (message.from_agent.clone(), message.id),
+        at,
+        None,
+        Some(error),
+    )
 }
 
 /// Whether a receipt for an assignment shows that its holder took note: it saw it, or was handed it by a bridge that can

@@ -288,10 +288,15 @@ impl Sim {
                 }
                 Source::Receipts => {
                     let (id, notice, level) = self.bus.receipts[n];
+                    let world = self.nodes[at].coordination.world();
+                    let holder = world
+                        .of_notice(&notice)
+                        .and_then(|entry| entry.task.assigned_to.clone());
                     let noted = Noted {
                         seq,
                         id,
                         notice,
+                        from: holder.unwrap_or_else(wagglebus_schemas::AgentId::operator),
                         level,
                     };
                     self.lead(at, |c, desk| c.noted(desk, noted));
