@@ -15,8 +15,9 @@ use wagglebus_schemas::{AgentId, Hive, headers};
 
 use super::news;
 
-/// Pause before an append without an answer is made again: the same lines, under the same ids.
+/// Pause before an append without an answer is made again: the same lines, under the same ids. It doubles up to the last.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
 /// Lines to be appended.
 #[derive(Debug)]
@@ -57,13 +58,15 @@ pub(super) async fn work(
 
 /// Tries until it is known whether the lines are stored; `None` when somebody else wrote.
 async fn store(bus: &JetStream, stream: &str, after: u64, lines: &[Line]) -> Option<u64> {
+    let mut pause = RETRY_AFTER;
     loop {
         match append(bus, stream, after, lines).await {
             Ok(last) => return Some(last),
             Err(AppendError::Fenced) => return None,
             Err(error @ (AppendError::Publish(_) | AppendError::Lines(_))) => {
                 tracing::warn!(%error, "the log was not appended to; trying again");
-                tokio::time::sleep(RETRY_AFTER).await;
+                tokio::time::sleep(pause).await;
+                pause = RETRY_AFTER_MAX.min(pause * 2);
             }
         }
     }

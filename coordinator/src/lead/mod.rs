@@ -12,9 +12,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::lead::election::Errand;
 use wagglebus_coordinator_core::lead::{News, Order};
+use wagglebus_coordinator_core::log::Letter;
 use wagglebus_nats::connect::Session;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
+use wagglebus_schemas::subject::Subject;
 
 use self::append::Append;
 use self::read::Ear;
@@ -25,7 +27,8 @@ pub(crate) struct Leading {
     hive: Hive,
     out: Sender<Event>,
     appends: UnboundedSender<Append>,
-    letters: UnboundedSender<wagglebus_coordinator_core::log::Letter>,
+    /// Receipts, and messages.
+    letters: [UnboundedSender<Letter>; 2],
     errands: UnboundedSender<Errand>,
     log: AbortHandle,
     /// Which reading of the log this is.
@@ -43,14 +46,17 @@ impl Leading {
         (instance, last, reading): (&str, u64, u64),
         out: Sender<Event>,
     ) -> Self {
-        // Bounded by the machine: it orders one append and one errand at a time, and letters only for stored lines.
+        // The machine orders one append and one errand at a time, and letters only for stored lines.
         let (appends, ordered) = mpsc::unbounded_channel();
-        let (letters, posted) = mpsc::unbounded_channel();
+        let (receipts, posted_receipts) = mpsc::unbounded_channel();
+        let (messages, posted_messages) = mpsc::unbounded_channel();
         let (errands, sent) = mpsc::unbounded_channel();
         let js = session.jetstream().clone();
         let mut work = JoinSet::new();
         work.spawn(append::work(bus.clone(), hive.clone(), ordered, out.clone()));
-        work.spawn(publish::work(bus.clone(), hive.clone(), posted));
+        for posted in [posted_receipts, posted_messages] {
+            work.spawn(publish::work(bus.clone(), hive.clone(), posted));
+        }
         let lease = lease::Lease::new(bus.clone(), hive, instance);
         work.spawn(lease.work(sent, out.clone()));
         let log = work.spawn(read::log(js.clone(), hive.clone(), (reading, last), out.clone()));
@@ -59,7 +65,7 @@ impl Leading {
             hive: hive.clone(),
             out,
             appends,
-            letters,
+            letters: [receipts, messages],
             errands,
             log,
             reading,
@@ -81,7 +87,10 @@ impl Leading {
                 self.appends.send(Append { after, events }).ok();
             }
             Order::Publish(letter) => {
-                self.letters.send(letter).ok();
+                let [receipts, messages] = &self.letters;
+                let is_receipt = matches!(letter.subject, Subject::Receipt { .. });
+                let way = if is_receipt { receipts } else { messages };
+                way.send(letter).ok();
             }
             Order::Listen {
                 commands,

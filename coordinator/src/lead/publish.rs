@@ -18,14 +18,21 @@ const UNDER_WAY_MAX: usize = 256;
 /// Pause before records that were not stored are published again, under the same ids.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// Works until nobody posts.
+/// Works until nobody posts. One worker for each stream: a full one keeps nobody else waiting.
 pub(super) async fn work(bus: JetStream, hive: Hive, mut posted: UnboundedReceiver<Letter>) {
     let mut letters = Vec::new();
-    while posted.recv_many(&mut letters, UNDER_WAY_MAX).await > 0 {
-        while !letters.is_empty() {
-            letters = publish(&bus, &hive, letters).await;
-            if !letters.is_empty() {
-                tokio::time::sleep(RETRY_AFTER).await;
+    loop {
+        if letters.is_empty() && posted.recv_many(&mut letters, UNDER_WAY_MAX).await == 0 {
+            return;
+        }
+        letters = publish(&bus, &hive, letters).await;
+        if !letters.is_empty() {
+            tokio::time::sleep(RETRY_AFTER).await;
+            // What came meanwhile goes along: one that the stream does not take stops no other.
+            while letters.len() < UNDER_WAY_MAX
+                && let Ok(letter) = posted.try_recv()
+            {
+                letters.push(letter);
             }
         }
     }

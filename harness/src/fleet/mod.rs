@@ -282,13 +282,13 @@ impl Fleet {
         &self.coordinators
     }
 
-    /// Kills the oldest coordinator.
+    /// Kills a coordinator by its place among [`Fleet::coordinators`].
     ///
     /// # Errors
-    /// When none runs, or it cannot be killed.
-    pub async fn kill_coordinator(&mut self) -> Result<()> {
-        ensure!(!self.coordinators.is_empty(), "no coordinator runs");
-        self.coordinators.remove(0).kill().await
+    /// When there is none at that place, or it cannot be killed.
+    pub async fn kill_coordinator(&mut self, place: usize) -> Result<()> {
+        ensure!(place < self.coordinators.len(), "no such coordinator runs");
+        self.coordinators.remove(place).kill().await
     }
 }
 

@@ -59,7 +59,7 @@ async fn a_repeat_to_a_capability_is_the_same_message_whoever_can_be_asked() {
         (message.to_agent.as_str(), &message.metadata["capability"]),
         ("bob", &"rust".into())
     );
-    fleet.kill_coordinator().await.unwrap();
+    fleet.kill_coordinator(0).await.unwrap();
     let again = send(&alice, &draft, Level::Stored, WITHIN).await.unwrap();
     assert!(
         again.duplicate && again.stream_seq == first.stream_seq,

@@ -1,6 +1,9 @@
 //! Coordinators and agents that die.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
+use wagglebus_schemas::event::{CauseType, Event};
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{ErrorCode, Task};
 
@@ -33,6 +36,34 @@ async fn a_standby_takes_over_and_the_frozen_leader_stores_nothing() {
         alice.submit(json!({"title": format!("task {n}")})).await;
     }
     assert_eq!(self::leaders(&fleet).await, 2, "the frozen one wrote nothing");
+    // It knows all the same what the other one decided, and decides nothing twice when it leads again.
+    fleet.kill_coordinator(1).await.unwrap();
+    let last = Commander::of(&fleet, "alice")
+        .submit(json!({"title": "last"}))
+        .await;
+    assert!(last.epoch == 0, "{last:?}");
+    assert_eq!(self::leaders(&fleet).await, 3);
+    let first = until(&fleet, first.id, TaskState::Completed).await;
+    assert_eq!((first.epoch, first.result), (1, json!(1)));
+    let repeated = repeated(&fleet).await;
+    assert_eq!(repeated, BTreeSet::new(), "commands that were decided twice");
+}
+
+/// Places of commands in their stream that more than one line of the log names.
+async fn repeated(fleet: &wagglebus_harness::fleet::Fleet) -> BTreeSet<u64> {
+    let stream = fleet.bus().admin().get_stream("WB_EVENTS").await.unwrap();
+    let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+    for seq in 1..=stream.cached_info().state.last_sequence {
+        let line = stream.get_raw_message(seq).await.unwrap();
+        let event: Event = serde_json::from_slice(&line.payload).unwrap();
+        if event.cause.kind == CauseType::Command
+            && let Some(command) = event.cause.seq
+            && !seen.insert(command)
+        {
+            repeated.insert(command);
+        }
+    }
+    repeated
 }
 
 /// How often somebody began to lead.
