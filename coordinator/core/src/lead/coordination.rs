@@ -50,6 +50,8 @@ pub struct Coordination {
     pub(super) assigned: BTreeMap<Id, (u64, u64)>,
     /// Tasks whose dependencies may be settled.
     pub(super) unsettled: BTreeSet<Id>,
+    /// Commands, messages and receipts are read.
+    pub(super) listening: bool,
     /// The last message to the coordinator that was read, and when the log was last told of that.
     pub(super) read_messages: u64,
     pub(super) marked_ms: u64,
@@ -73,6 +75,7 @@ impl Coordination {
             queue: Vec::new(),
             assigned: BTreeMap::new(),
             unsettled: BTreeSet::new(),
+            listening: false,
             read_messages: 0,
             marked_ms: 0,
             reassess: false,
@@ -284,6 +287,7 @@ impl Coordination {
                 }
             }
             Role::Leading { since_ms } => {
+                self.listen(desk, since_ms);
                 if desk.now.boot_ms >= self.sweep_ms {
                     self.sweep_ms = desk.now.boot_ms.saturating_add(SWEEP_MS);
                     self.sweep(desk, since_ms);
@@ -334,11 +338,6 @@ impl Coordination {
         // The former leader may have stored what followed, and not published it.
         desk.orders
             .extend(self.world.follows().cloned().map(Order::Publish));
-        desk.orders.push(Order::Listen {
-            commands: self.decided(Stream::Tasks),
-            messages: self.decided(Stream::Messages),
-            receipts: self.decided(Stream::Receipts),
-        });
         let now_ms = desk.now.boot_ms;
         let assigned = self.world.in_state(TaskState::Assigned);
         self.assigned = assigned

@@ -12,11 +12,13 @@ use super::round;
 use crate::log::data::ReleaseReason;
 use crate::log::world::FoldError;
 use crate::log::{TaskEntry, World};
-use crate::roster::Roster;
+use crate::roster::{Member, Roster};
 use crate::task::{Scribe, timer};
 
 /// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
 const FIRST_BEAT_MS: u64 = 10_000;
+/// How long a new leader waits until everybody enrolled was heard, in milliseconds: a little more than a heartbeat.
+const HEARD_WITHIN_MS: u64 = 3_500;
 /// Time between two lines that say up to where messages were read, in milliseconds.
 const MARK_MS: u64 = 10_000;
 
@@ -126,6 +128,23 @@ impl Coordination {
         self.mark(desk);
         // Deadlines come nearer, and who waits grows older.
         self.reassess |= self.world.in_state(TaskState::Pending).next().is_some();
+    }
+
+    /// Begins to listen once it is known who is there and can do what: a submission would be refused only because nobody
+    /// was heard yet.
+    pub(super) fn listen(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
+        let silent = |member: &Member| member.presence() == Presence::Never;
+        let all_heard = desk.roster.is_listed() && !desk.roster.members().any(silent);
+        let waited = desk.now.boot_ms.saturating_sub(since_ms) >= HEARD_WITHIN_MS;
+        if self.listening || !(all_heard || waited) {
+            return;
+        }
+        self.listening = true;
+        desk.orders.push(Order::Listen {
+            commands: self.decided(Stream::Tasks),
+            messages: self.decided(Stream::Messages),
+            receipts: self.decided(Stream::Receipts),
+        });
     }
 
     /// Lets the log know up to where messages were read from which nothing followed: a successor answers them again.

@@ -66,6 +66,23 @@ async fn repeated(fleet: &wagglebus_harness::fleet::Fleet) -> BTreeSet<u64> {
     repeated
 }
 
+#[tokio::test]
+async fn a_coordinator_that_begins_anew_knows_the_tasks_and_waits_for_who_can_do_them() {
+    let mut fleet = hive(&[("bob", "rust:8")]).await;
+    let draft = json!({"title": "Before", "capabilities": ["rust"]});
+    let before = Commander::of(&fleet, "alice").submit(draft).await;
+    until(&fleet, before.id, TaskState::Assigned).await;
+    fleet.kill_coordinator(0).await.unwrap();
+    fleet.start_coordinator().await.unwrap();
+    // Nobody has sent it a heartbeat yet: whoever can do it is not unknown for that.
+    let alice = Commander::of(&fleet, "alice");
+    let after = alice
+        .submit(json!({"title": "After", "capabilities": ["rust"]}))
+        .await;
+    assert_eq!(after.state, TaskState::Pending);
+    until(&fleet, before.id, TaskState::Assigned).await;
+}
+
 /// How often somebody began to lead.
 async fn leaders(fleet: &wagglebus_harness::fleet::Fleet) -> u64 {
     let stream = fleet.bus().admin().get_stream("WB_EVENTS").await.unwrap();
