@@ -9,7 +9,7 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::task_api::CommandAnswer;
-use wagglebus_schemas::{Id, Level, Task, decode};
+use wagglebus_schemas::{Id, Level, Task, TaskDraft, decode};
 use wagglebus_sidecar_core::command::{CommandRequest, TaskCommand};
 use wagglebus_sidecar_core::effect::{Answer, Commanded};
 use wagglebus_sidecar_core::event::Event;
@@ -91,7 +91,11 @@ impl CommandSent {
                 task: read(&verdict)?,
                 created: matches!(command, TaskCommand::Submit(_)) && !repeat,
             }),
-            None => ask(&gate, id, &command).await,
+            None => match command {
+                TaskCommand::Submit(draft) => ask(&gate, id, &draft).await,
+                // The task does not tell whether this command changed it.
+                TaskCommand::Verb { .. } => Ok(kept(id)),
+            },
         }
     }
 }
@@ -110,37 +114,31 @@ fn read(verdict: &Bytes) -> Result<Value, ErrorDetail> {
     })
 }
 
-/// A command that was decided, but whose verdict is not here: the task says what came of it.
-async fn ask(gate: &Gate, id: Id, command: &TaskCommand) -> Result<TaskOutcome, ErrorDetail> {
-    let task_id = command.task_id().unwrap_or(id);
-    let task = match gate.roster().task(task_id).await {
+/// A submission that the stream knew before, and whose verdict is not here: the task says what came of it. Where there is
+/// none it may be about to be made.
+async fn ask(gate: &Gate, id: Id, draft: &TaskDraft) -> Result<TaskOutcome, ErrorDetail> {
+    let task = match gate.roster().task(id).await {
         Ok(task) => task,
-        Err(error) if error.code == ErrorCode::CoordinatorUnavailable => {
-            let level = Level::Stored;
-            return Ok(TaskOutcome::Undecided(CommandAnswer { id, level }));
+        Err(error)
+            if matches!(
+                error.code,
+                ErrorCode::CoordinatorUnavailable | ErrorCode::NotFound
+            ) =>
+        {
+            return Ok(kept(id));
         }
-        Err(error) => return Err(unknown(error, command)),
+        Err(error) => return Err(error),
     };
-    if let TaskCommand::Submit(draft) = command {
-        let same = Task::deserialize(&task).is_ok_and(|task| task.is_of(draft, gate.roster().me()));
-        if !same {
-            let message = format!("id {id} was used before for another task");
-            return Err(ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
-                .hint("use a new id for a new task, or repeat the first one unchanged"));
-        }
+    if !Task::deserialize(&task).is_ok_and(|task| task.is_of(draft, gate.roster().me())) {
+        let message = format!("id {id} was used before for another task");
+        return Err(ErrorDetail::new(ErrorCode::IdempotencyConflict, message)
+            .hint("use a new id for a new task, or repeat the first one unchanged"));
     }
     Ok(TaskOutcome::Decided { task, created: false })
 }
 
-/// A submission that the stream has and the coordinator does not know: that it does not exist would only puzzle.
-fn unknown(error: ErrorDetail, command: &TaskCommand) -> ErrorDetail {
-    if error.code != ErrorCode::NotFound || !matches!(command, TaskCommand::Submit(_)) {
-        return error;
-    }
-    let message = "a task was submitted under this id before, and was refused or is not decided yet";
-    ErrorDetail {
-        message: message.to_owned(),
-        ..error
-    }
-    .hint("look again in a moment; if it stays so, submit it under a new id")
+/// What is known of a command that lies in the stream.
+const fn kept(id: Id) -> TaskOutcome {
+    let level = Level::Stored;
+    TaskOutcome::Undecided(CommandAnswer { id, level })
 }

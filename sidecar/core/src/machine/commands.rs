@@ -154,7 +154,7 @@ impl Sidecar {
     }
 
     /// The stream knew a command at its first attempt: its verdict went to a former life of this agent, and no other one
-    /// follows. The coordinator knows the task.
+    /// follows. Of a submission the coordinator knows the task.
     pub(super) fn commanded_before(&mut self, cx: &mut Context<'_>, id: Id) {
         if self
             .ledger

@@ -163,8 +163,10 @@ fn an_undecided_command_is_answered_in_time_with_how_far_it_came() {
     let (second, _) = rig.submit(task_draft(Some(2)));
     let position = rig.spool.position();
     rig.step(Event::Synced { position });
-    let effects = rig.pass(WAIT_MS);
+    let early = rig.pass(WAIT_MS - 1);
+    let effects = rig.pass(1);
     for (token, level) in [(first, Level::Stored), (second, Level::Accepted)] {
+        assert_eq!(answer(&early, token), None, "as long as it waits");
         assert_eq!(commanded(answer(&effects, token)).undecided, Some(level));
     }
     assert_eq!(rig.sidecar.ledger().unreceipted().count(), 1);
