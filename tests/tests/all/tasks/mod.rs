@@ -3,6 +3,8 @@
 mod commands;
 mod takeover;
 
+use std::time::Duration;
+
 use async_nats::Request;
 use serde_json::{Value, json};
 use wagglebus_harness::fleet::{Fleet, Options};
@@ -29,15 +31,16 @@ pub(super) async fn hive(capable: &[(&str, &str)]) -> Fleet {
 
 /// The task, once it is in this state.
 pub(super) async fn until(fleet: &Fleet, id: Id, state: TaskState) -> Task {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
     let asked = async {
         loop {
+            tick.tick().await;
             let task = ask(fleet, "task", json!({ "id": id })).await;
             if let Ok(task) = serde_json::from_value::<Task>(task)
                 && task.state == state
             {
                 return task;
             }
-            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(WITHIN, asked).await.unwrap()
