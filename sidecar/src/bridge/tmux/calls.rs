@@ -12,7 +12,7 @@ use wagglebus_sidecar_core::terminal::command::{self, Server, is_plain_path};
 use wagglebus_sidecar_core::terminal::fence::Fence;
 
 use super::client::{CALL_WITHIN, CallError, Tmux};
-use super::open::{OpenClient, Unanswered};
+use super::open::{OpenClient, Unanswered, remove_fifos};
 
 /// How long a client stays after its last call.
 const STAYS: Duration = Duration::from_secs(2);
@@ -41,6 +41,7 @@ impl Calls {
     /// A way to a server, with files in this state folder.
     pub(super) fn new(tmux: Tmux, state_folder: &Path) -> Self {
         remove_texts(state_folder);
+        remove_fifos(state_folder);
         let plain = state_folder.to_str().is_some_and(is_plain_path);
         Self {
             tmux,
@@ -60,7 +61,7 @@ impl Calls {
         self.call_with(arguments, &[]).await
     }
 
-    /// One call that loads a text of ours, from where [`keep`](Self::keep) said.
+    /// One call that reads `input`: if there is any, by a process, as a client that stays has no standard input.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -69,7 +70,9 @@ impl Calls {
         arguments: &[String],
         input: &[u8],
     ) -> Result<String, CallError> {
-        if let Some(mut client) = self.client().await {
+        if input.is_empty()
+            && let Some(mut client) = self.client().await
+        {
             let answer = tokio::time::timeout(CALL_WITHIN, client.call(arguments)).await;
             match answer.unwrap_or(Err(Unanswered::Unknown)) {
                 Ok(answer) => {
@@ -99,7 +102,7 @@ impl Calls {
     }
 
     /// Keeps a text for the call that loads it, under a name that no other text has.
-    pub(super) fn keep(&self, fence: Fence, text: &str) -> Text {
+    pub(super) fn keep<'a>(&self, fence: Fence, text: &'a str) -> Text<'a> {
         let file = self
             .folder
             .as_ref()
@@ -109,9 +112,12 @@ impl Calls {
             options.write(true).create(true).truncate(true).mode(0o600);
             options.open(file)?.write_all(text.as_bytes())
         };
-        Text {
-            file: file.filter(|file| write(file).is_ok()),
+        let mut kept = Text { file, text };
+        if let Some(Err(error)) = kept.file.as_ref().map(write) {
+            tracing::warn!(%error, "a text cannot be kept in a file; a process for its call");
+            kept.remove();
         }
+        kept
     }
 
     /// Whether the server is known to be a recent one.
@@ -161,23 +167,36 @@ impl Calls {
 
 /// A text that tmux is to load. Once the call is over it is gone, so that a call that comes late finds nothing.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct Text<'a> {
     file: Option<PathBuf>,
+    text: &'a str,
 }
 
-impl Text {
+impl Text<'_> {
     /// Where it is to be loaded from.
     pub(super) fn source(&self) -> &str {
         let file = self.file.as_deref().and_then(Path::to_str);
         file.unwrap_or(STANDARD_INPUT)
     }
-}
 
-impl Drop for Text {
-    fn drop(&mut self) {
-        if let Some(file) = &self.file {
+    /// What its call is to be given to read.
+    pub(super) const fn input(&self) -> &[u8] {
+        match self.file {
+            Some(_) => &[],
+            None => self.text.as_bytes(),
+        }
+    }
+
+    fn remove(&mut self) {
+        if let Some(file) = self.file.take() {
             std::fs::remove_file(file).ok();
         }
+    }
+}
+
+impl Drop for Text<'_> {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -190,5 +209,45 @@ fn remove_texts(folder: &Path) {
         if entry.file_name().to_string_lossy().starts_with(TEXT_FILE) {
             std::fs::remove_file(entry.path()).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wagglebus_sidecar_core::record::Key;
+
+    use super::super::client::Which;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_text_that_no_file_takes_is_loaded_by_a_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let tmux = Tmux::new(Which::Socket(folder.path().join("socket")));
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let start = ["-f", "/dev/null", "new-session", "-d", "exec tail -f /dev/null"];
+        tmux.call(&words(&start)).await.unwrap();
+        let mut calls = Calls::new(tmux.clone(), folder.path());
+        calls.call(&command::version()).await.unwrap();
+        assert!(calls.is_open(), "a client stays");
+        let key = Key {
+            from: "alice".parse().unwrap(),
+            id: wagglebus_schemas::Id::from_bytes([1; 16]),
+        };
+        let fence = Fence::of_message(&[1; 32], &key);
+        std::fs::create_dir(folder.path().join(format!("{TEXT_FILE}{fence}"))).unwrap();
+        let kept = calls.keep(fence, "a text");
+        let arguments = words(&[
+            "load-buffer",
+            "-b",
+            "one",
+            kept.source(),
+            ";",
+            "show-buffer",
+            "-b",
+            "one",
+        ]);
+        let shown = calls.call_with(&arguments, kept.input()).await;
+        tmux.call(&words(&["kill-server"])).await.unwrap();
+        assert_eq!(shown.unwrap().trim_end(), "a text");
     }
 }

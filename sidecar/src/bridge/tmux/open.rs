@@ -23,6 +23,8 @@ const SCRIPT_BYTES_MAX: usize = 4_096;
 const SOON: Duration = Duration::from_millis(1);
 /// How long a client may take to end by itself.
 const END_WITHIN: Duration = Duration::from_secs(1);
+/// What the files that calls are read from are called, before what is each client's own.
+const FIFO_FILE: &str = "pane-calls-";
 
 /// Why a call was not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +35,17 @@ pub(super) enum Unanswered {
     Unknown,
 }
 
-/// What a client reads its calls from, in a folder of its user's own.
+/// What a client reads its calls from, in a folder of its user's own. Its name is never used again: a client that opens it
+/// late must not be given another one's calls.
 #[derive(Debug)]
 struct Fifo {
     path: PathBuf,
 }
 
 impl Fifo {
-    /// A new one. A client that still waits at a former one ends.
     fn new(path: PathBuf) -> std::io::Result<Self> {
-        let fifo = Self { path };
-        drop(fifo.writer());
-        std::fs::remove_file(&fifo.path).ok();
-        rustix::fs::mknodat(CWD, &fifo.path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
-        Ok(fifo)
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?;
+        Ok(Self { path })
     }
 
     /// The end to write to, once somebody reads. A reader that comes when it is closed again would never see an end.
@@ -57,6 +56,29 @@ impl Fifo {
 
     fn path(&self) -> &str {
         self.path.to_str().unwrap_or_default()
+    }
+}
+
+impl Drop for Fifo {
+    /// A client that waits there reads its end, and one that comes later finds nothing.
+    fn drop(&mut self) {
+        // For both, so that it opens at once, and nobody can come between the removal and the end.
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let end = rustix::fs::open(&self.path, flags, Mode::empty());
+        std::fs::remove_file(&self.path).ok();
+        drop(end);
+    }
+}
+
+/// Removes what the clients of a process that was killed read from; those that still wait there end.
+pub(super) fn remove_fifos(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(FIFO_FILE) {
+            drop(Fifo { path: entry.path() });
+        }
     }
 }
 
@@ -80,8 +102,9 @@ impl OpenClient {
     /// # Errors
     /// When there can be no such files there, or no process.
     pub(super) fn start(tmux: &Tmux, folder: &Path) -> std::io::Result<Self> {
-        let new = |name: &str| Fifo::new(folder.join(name));
-        let fifos = [new("pane-calls-a")?, new("pane-calls-b")?];
+        let own = uuid::Uuid::new_v4().simple();
+        let new = |part| Fifo::new(folder.join(format!("{FIFO_FILE}{own}-{part}")));
+        let fifos = [new('a')?, new('b')?];
         let mut command = tmux.command(&command::source(fifos[0].path()));
         command
             .stdin(Stdio::null())
@@ -94,7 +117,7 @@ impl OpenClient {
             stdout,
             fifos,
             writer: None,
-            mark: format!("wb-{}", uuid::Uuid::new_v4().simple()),
+            mark: format!("wb-{own}"),
             calls: 0,
         })
     }
@@ -170,10 +193,58 @@ impl OpenClient {
     pub(super) fn end(mut self) {
         self.hold();
         let Self {
-            mut child, writer, ..
+            mut child,
+            writer,
+            fifos,
+            ..
         } = self;
         // There is nothing to be read any more, and so nothing to be done.
-        drop(writer);
+        drop((writer, fifos));
         tokio::spawn(async move { tokio::time::timeout(END_WITHIN, child.wait()).await });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_replaced_finds_nothing_of_its_successor() {
+        let folder = tempfile::tempdir().unwrap();
+        let tmux = Tmux::new(super::super::client::Which::Socket(folder.path().join("none")));
+        let calls = folder.path().join("calls");
+        std::fs::create_dir(&calls).unwrap();
+        let former = OpenClient::start(&tmux, &calls).unwrap();
+        let paths = names(&calls);
+        assert_eq!(paths.len(), 2);
+        let successor = OpenClient::start(&tmux, &calls).unwrap();
+        assert_eq!(names(&calls).len(), 4, "each has its own");
+        drop(former);
+        assert!(paths.iter().all(|path| !path.exists()));
+        successor.end();
+        assert_eq!(names(&calls), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn who_waits_at_what_is_removed_reads_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("{FIFO_FILE}former-a"));
+        std::mem::forget(Fifo::new(path.clone()).unwrap());
+        let (opened, open) = std::sync::mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            opened.send(()).unwrap();
+            File::open(path).map_or(0, |mut file| file.read_to_end(&mut Vec::new()).unwrap())
+        });
+        open.recv().unwrap();
+        remove_fifos(folder.path());
+        assert_eq!(reader.join().unwrap(), 0);
+        assert_eq!(names(folder.path()), Vec::<PathBuf>::new());
     }
 }

@@ -136,7 +136,7 @@ impl Pane {
         if self.presence().await != Presence::Same {
             return (Some(false), self.look(Some(expected)).await);
         }
-        self.act(&arguments, text.as_bytes(), expected).await
+        self.act(&arguments, kept.input(), expected).await
     }
 
     /// Presses Enter if everything still is as `last` saw it.

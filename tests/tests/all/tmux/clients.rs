@@ -23,11 +23,10 @@ fn clients(folder: &Path) -> Vec<String> {
 }
 
 /// The files in a folder whose names begin so.
-fn files(folder: &Path, begin: &str) -> usize {
-    let names = fs::read_dir(folder).unwrap().flatten();
-    names
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(begin))
-        .count()
+fn files(folder: &Path, begin: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(begin)).collect()
 }
 
 #[tokio::test]
@@ -42,13 +41,18 @@ async fn one_client_stays_while_messages_come_and_ends_when_none_does() {
     }
     assert_eq!(reader.submitted(20).await.len(), 20);
     assert_eq!(clients(&folder).len(), 1, "it is there for the next one");
-    assert_eq!(files(&folder, "pane-text-"), 0, "no text stays behind");
+    assert_eq!(files(&folder, "pane-text-").len(), 0, "no text stays behind");
+    let fifos = files(&folder, "pane-calls-");
+    assert_eq!(fifos.len(), 2, "only its own: {fifos:?}");
     until(
         || clients(&folder).is_empty(),
         || format!("{:?}", clients(&folder)),
     )
     .await;
+    assert_eq!(files(&folder, "pane-calls-"), Vec::<String>::new());
     send_until(&alice, &draft("bob", Priority::Normal, "later"), Level::Injected).await;
+    let others = files(&folder, "pane-calls-");
+    assert!(others.iter().all(|name| !fifos.contains(name)), "{others:?}");
 }
 
 #[tokio::test]
