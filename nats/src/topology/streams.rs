@@ -16,6 +16,8 @@ const LEASE_LIFE: Nanos = Nanos::from_secs(15);
 const LEASE_BYTES_MAX: i32 = 4 * 1024;
 const ENROLMENT_BYTES_MAX: i32 = 64 * 1024;
 const BUCKET_BYTES: i64 = 64 << 20;
+/// One key with a record of about 100 bytes.
+const LEADER_BYTES: i64 = 1 << 20;
 /// Earlier values of an enrolment, for whoever must undo a mistake.
 const ENROLMENT_HISTORY: i64 = 8;
 
@@ -124,7 +126,10 @@ fn enrolments(hive: &Hive, sizing: Sizing) -> StreamSpec {
 }
 
 fn leader(hive: &Hive, sizing: Sizing) -> StreamSpec {
-    bucket(hive, sizing, Bucket::Leader, "Which coordinator tries to lead")
+    StreamSpec {
+        max_bytes: LEADER_BYTES,
+        ..bucket(hive, sizing, Bucket::Leader, "Which coordinator tries to lead")
+    }
 }
 
 fn stream(hive: &Hive, sizing: Sizing, stream: Stream, description: &str, days: u64) -> StreamSpec {
