@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::Bridge;
+use crate::control::AgentControl;
 use crate::enrolment::RoomMembership;
 use crate::heartbeat::{BridgeProof, Capability};
 use crate::id::AgentId;
@@ -23,6 +24,9 @@ pub struct Agent {
     pub state: Option<SessionState>,
     /// State of its machine; null while no coordinator keeps one.
     pub fsm: Option<AgentState>,
+    /// What the operator decided about it; absent while no coordinator keeps a log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<AgentControl>,
     /// Open bridges, from the last heartbeat.
     pub bridges: Vec<BridgeProof>,
     /// Declared capabilities, from the last heartbeat.

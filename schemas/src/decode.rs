@@ -107,6 +107,7 @@ pub fn message(subject: &Subject, msg_id: Option<&str>, bytes: &[u8]) -> Result<
         Subject::Message { to, priority, from } => (RecipientKind::Agent(to.clone()), priority, from),
         Subject::Room { room, priority, from } => (RecipientKind::Room(room.clone()), priority, from),
         Subject::Receipt { .. }
+        | Subject::Control { .. }
         | Subject::Task { .. }
         | Subject::Event { .. }
         | Subject::Report { .. }

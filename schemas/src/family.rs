@@ -12,6 +12,8 @@ pub enum Family {
     Room,
     /// See [`Subject::Receipt`].
     Receipt,
+    /// See [`Subject::Control`].
+    Control,
     /// See [`Subject::Task`].
     Task,
     /// See [`Subject::Event`].
@@ -47,6 +49,7 @@ impl Family {
         Self::Message,
         Self::Room,
         Self::Receipt,
+        Self::Control,
         Self::Task,
         Self::Event,
         Self::Report,
@@ -63,6 +66,7 @@ impl Family {
             Self::Message => "message",
             Self::Room => "room",
             Self::Receipt => "receipt",
+            Self::Control => "control",
             Self::Task => "task",
             Self::Event => "event",
             Self::Report => "report",
@@ -80,6 +84,7 @@ impl Family {
             Self::Message => "{hive}.msg.{to}.{priority}.{from}",
             Self::Room => "{hive}.room.{room}.{priority}.{from}",
             Self::Receipt => "{hive}.receipt.{to}.{receipt_level}.{from}",
+            Self::Control => "{hive}.receipt.{to}.control.coordinator",
             Self::Task => "{hive}.task.{task_verb}.{priority}.{from}",
             Self::Event => "{hive}.event.{event_kind}.coordinator",
             Self::Report => "{hive}.report.{report_kind}.{from}",
@@ -95,7 +100,7 @@ impl Family {
     pub const fn carrier(self) -> Carrier {
         match self {
             Self::Message | Self::Room => Carrier::Stream(Stream::Messages),
-            Self::Receipt => Carrier::Stream(Stream::Receipts),
+            Self::Receipt | Self::Control => Carrier::Stream(Stream::Receipts),
             Self::Task | Self::Report => Carrier::Stream(Stream::Tasks),
             Self::Event => Carrier::Stream(Stream::Events),
             Self::Dlq => Carrier::Stream(Stream::Dlq),
@@ -111,7 +116,7 @@ impl Family {
             Self::Receipt => "the recipient's sidecar, or the coordinator",
             Self::Dlq => "the recipient's sidecar",
             Self::Task | Self::Report | Self::Heartbeat | Self::Api => "every sidecar",
-            Self::Event => "the leading coordinator",
+            Self::Control | Self::Event => "the leading coordinator",
             Self::WakeMessage | Self::WakeReceipt => "nats-server, by republishing",
         }
     }
@@ -122,6 +127,7 @@ impl Family {
             Self::Message => "the recipient's sidecar, from its four lane consumers",
             Self::Room => "the sidecar of each member, from its four lane consumers",
             Self::Receipt => "the sidecar of the message's sender, from its receipts consumer",
+            Self::Control => "the sidecar of the agent, from its receipts consumer",
             Self::Dlq => "the operator",
             Self::Task | Self::Report | Self::Heartbeat | Self::Api => "the coordinator",
             Self::Event => "every coordinator",
@@ -135,6 +141,9 @@ impl Family {
             Self::Message => "Messages to one agent: its inbox and its history in one.",
             Self::Room => "Messages to a room; each member reads them in its own lanes.",
             Self::Receipt => "Receipts to the sender of a message: how far it came, or why not.",
+            Self::Control => {
+                "What the operator decided: an agent is paused or resumed, the hive halted or resumed."
+            }
             Self::Task => {
                 "Commands about tasks; each gets a verdict, which is a receipt from the coordinator."
             }
@@ -160,6 +169,7 @@ impl Subject {
             Self::Message { .. } => Family::Message,
             Self::Room { .. } => Family::Room,
             Self::Receipt { .. } => Family::Receipt,
+            Self::Control { .. } => Family::Control,
             Self::Task { .. } => Family::Task,
             Self::Event { .. } => Family::Event,
             Self::Report { .. } => Family::Report,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::api::{InboxItem, Trace};
 use crate::command::Command;
+use crate::control::Control;
 use crate::conversation::Conversation;
 use crate::dead_letter::DeadLetter;
 use crate::decode::{self, DecodeError};
@@ -125,6 +126,12 @@ pub const RECORD_TYPES: &[RecordType] = &[
         Place::Subjects(&[Family::Event]),
         "the leading coordinator",
         LINE_BYTES_MAX,
+    ),
+    RecordType::new::<Control>(
+        "control",
+        Place::Subjects(&[Family::Control]),
+        "the leading coordinator",
+        ACCOUNT_PAYLOAD_BYTES_MAX,
     ),
     RecordType::new::<Conversation>(
         "conversation",

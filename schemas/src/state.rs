@@ -59,3 +59,19 @@ vocabulary! {
         Shutdown = "shutdown",
     }
 }
+
+vocabulary! {
+    /// State of the machine of the hive as a whole (TASKS 4).
+    SwarmState, "state of the hive" {
+        /// Fewer than two agents are active.
+        Idle = "idle",
+        /// Work is given out.
+        Coordinating = "coordinating",
+        /// Something was said to everybody.
+        Broadcast = "broadcast",
+        /// More than a quarter of the enrolled agents are in error.
+        Degraded = "degraded",
+        /// The operator stopped everything: nothing is assigned or handed over.
+        Halt = "halt",
+    }
+}

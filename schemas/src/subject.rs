@@ -81,6 +81,11 @@ pub enum Subject {
         /// Who reports.
         from: AgentId,
     },
+    /// `receipt.<to>.control.coordinator`: what the operator decided about an agent, among its receipts.
+    Control {
+        /// The agent.
+        to: AgentId,
+    },
     /// `task.<verb>.<priority>.<from>`: a command about a task.
     Task {
         /// What it asks.
@@ -164,6 +169,7 @@ impl Subject {
             Self::Message { to, priority, from } => format!("{hive}.msg.{to}.{priority}.{from}"),
             Self::Room { room, priority, from } => format!("{hive}.room.{room}.{priority}.{from}"),
             Self::Receipt { to, level, from } => format!("{hive}.receipt.{to}.{level}.{from}"),
+            Self::Control { to } => format!("{hive}.receipt.{to}.control.coordinator"),
             Self::Task { verb, priority, from } => format!("{hive}.task.{verb}.{priority}.{from}"),
             Self::Event { kind } => format!("{hive}.event.{kind}.coordinator"),
             Self::Report { kind, from } => format!("{hive}.report.{kind}.{from}"),
@@ -200,6 +206,7 @@ impl Subject {
                 priority: priority.parse()?,
                 from: from.parse()?,
             },
+            ["receipt", to, "control", "coordinator"] => Self::Control { to: to.parse()? },
             ["receipt", to, level, from] => Self::Receipt {
                 to: to.parse()?,
                 level: level.parse()?,
@@ -247,8 +254,11 @@ impl Subject {
             | Self::Dlq { from, .. }
             | Self::Heartbeat { from }
             | Self::Api { from, .. } => Some(from),
-            // Only the coordinator can write its log.
-            Self::Event { .. } | Self::WakeMessage { .. } | Self::WakeReceipt { .. } => None,
+            // Only the coordinator can write these.
+            Self::Control { .. }
+            | Self::Event { .. }
+            | Self::WakeMessage { .. }
+            | Self::WakeReceipt { .. } => None,
         }
     }
 }

@@ -75,6 +75,7 @@ impl Archive {
                 from == agent || member.is_some_and(|member| stored.seq > member.joined)
             }
             Subject::Receipt { .. }
+            | Subject::Control { .. }
             | Subject::Task { .. }
             | Subject::Event { .. }
             | Subject::Report { .. }

@@ -34,6 +34,7 @@ impl Myself {
             presence: Presence::Alive,
             state: None,
             fsm: None,
+            control: None,
             bridges: Vec::new(),
             capabilities: Vec::new(),
             rooms: Vec::new(),

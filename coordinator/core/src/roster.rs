@@ -66,6 +66,7 @@ impl Member {
             presence: self.presence,
             state: heartbeat.map(|h| h.state),
             fsm: None,
+            control: None,
             bridges: heartbeat.map(|h| h.bridges.clone()).unwrap_or_default(),
             capabilities: heartbeat.map(|h| h.capabilities.clone()).unwrap_or_default(),
             rooms: self.enrolment.rooms.clone(),

@@ -88,7 +88,7 @@ impl Leading {
             }
             Order::Publish(letter) => {
                 let [receipts, messages] = &self.letters;
-                let is_receipt = matches!(letter.subject, Subject::Receipt { .. });
+                let is_receipt = matches!(letter.subject, Subject::Receipt { .. } | Subject::Control { .. });
                 let way = if is_receipt { receipts } else { messages };
                 way.send(letter).ok();
             }

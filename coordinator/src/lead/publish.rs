@@ -69,7 +69,7 @@ fn is_worth_another(error: &PublishError) -> bool {
 }
 
 fn outgoing(hive: &Hive, letter: &Letter) -> Outgoing {
-    let is_receipt = matches!(letter.subject, Subject::Receipt { .. });
+    let is_receipt = matches!(letter.subject, Subject::Receipt { .. } | Subject::Control { .. });
     let stream = if is_receipt {
         Stream::Receipts
     } else {

@@ -84,6 +84,7 @@ fn messages_of(family: Family) -> Vec<&'static str> {
         Family::Message
         | Family::Room
         | Family::Receipt
+        | Family::Control
         | Family::Task
         | Family::Event
         | Family::Report

@@ -112,6 +112,7 @@ pub fn counts(receipt: &Receipt, message: &Subject) -> bool {
         Subject::Room { .. } => true,
         Subject::Task { .. } => receipt.agent == AgentId::coordinator(),
         Subject::Receipt { .. }
+        | Subject::Control { .. }
         | Subject::Event { .. }
         | Subject::Report { .. }
         | Subject::Dlq { .. }
