@@ -1,6 +1,7 @@
 //! Failures as the user sees them: what, why, how to fix it, and the exit code.
 
 mod sources;
+mod usual;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -222,9 +223,13 @@ impl Failure {
         }
     }
 
-    /// Has the commands that it names speak to the same hive, and as the same agent, as the one that failed.
+    /// Has the commands that it names speak to the same hive, and as the same agent, as the one that failed. One without
+    /// any names the usual one of its code.
     #[must_use]
     pub(crate) fn addressed(mut self, hive: Option<&str>, sender: Option<&str>) -> Self {
+        if self.0.fix.is_none() {
+            self.0.fix = self.code().and_then(usual::fix).map(str::to_owned);
+        }
         const ABOUT_AN_AGENT: [&str; 8] = ["trace", "inbox", "ack", "nak", "reply", "history", "ask", "task"];
         let fix = self.0.fix.take().map(|fix| {
             let mut parts = fix.split("wagglebus ");

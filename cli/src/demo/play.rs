@@ -211,6 +211,8 @@ async fn clear(stage: Stage, running: Running) -> Result<(), Failure> {
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(Failure::failed("the demonstration did not end well").why(wrong.join("; ")))
+        Err(Failure::failed("the demonstration did not end well")
+            .why(wrong.join("; "))
+            .fix("see what this machine lacks: wagglebus doctor"))
     }
 }

@@ -167,3 +167,13 @@ fn the_commands_that_are_named_go_where_the_failed_one_went() {
         "see it: wagglebus --hive foo --as echo trace ID; start one: wagglebus --hive foo up --detach"
     );
 }
+
+#[test]
+fn an_error_without_advice_names_the_usual_one_of_its_code() {
+    let hint = |failure: Failure| failure.addressed(None, Some("echo")).json()["error"]["hint"].clone();
+    let plain = Failure::contract(ErrorCode::LeaseLost, "x");
+    assert_eq!(hint(plain), "take it again: wagglebus --as echo inbox --take 1");
+    let advised = Failure::contract(ErrorCode::LeaseLost, "x").fix("wait");
+    assert_eq!(hint(advised), "wait");
+    assert_eq!(hint(Failure::contract(ErrorCode::TooLarge, "x")), Value::Null);
+}

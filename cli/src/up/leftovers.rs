@@ -92,10 +92,12 @@ async fn end(name: &str, identity: &Identity) -> Result<(), Failure> {
             sleep(LOOK_EVERY).await;
         }
     }
-    Err(Failure::failed(format!(
-        "{name} (process {}) does not end",
-        identity.pid
-    )))
+    Err(
+        Failure::failed(format!("{name} (process {}) does not end", identity.pid)).fix(format!(
+            "end it: kill -9 {}; then start again: wagglebus up --detach",
+            identity.pid
+        )),
+    )
 }
 
 /// Sends a signal to one process; never to a group.

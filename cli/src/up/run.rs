@@ -394,4 +394,5 @@ impl Bus<'_> {
 
 fn server_gone() -> Failure {
     Failure::failed("nats-server cannot be kept running")
+        .fix("its log says why: wagglebus doctor names it; then start again: wagglebus up --detach")
 }

@@ -169,6 +169,7 @@ fn read(input: impl Read) -> Result<String, Failure> {
             "the text is no UTF-8: byte {} cannot be read",
             error.utf8_error().valid_up_to()
         ))
+        .fix("convert it first (iconv -t UTF-8), or send a path to it instead")
     })
 }
 

@@ -264,7 +264,9 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
         } else {
             format!("attached: {}", names.join(", "))
         };
-        return Err(Failure::not_found(format!("{agent} is not attached to a pane")).why(known));
+        return Err(Failure::not_found(format!("{agent} is not attached to a pane"))
+            .why(known)
+            .fix("see what runs: wagglebus status"));
     }
     stop(places, agent).await?;
     let was = attachment::pane(places, agent);

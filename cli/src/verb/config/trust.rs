@@ -54,6 +54,8 @@ fn path(given: Option<PathBuf>, places: &ConfigPlaces) -> Result<PathBuf, Failur
         });
     };
     given.canonicalize().map_err(|error| {
-        Failure::not_found(format!("{} cannot be found", given.display())).why(error.to_string())
+        Failure::not_found(format!("{} cannot be found", given.display()))
+            .why(error.to_string())
+            .fix("name a file that is there: wagglebus config trust FILE")
     })
 }

@@ -53,7 +53,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     if args.why.len() > WHY_BYTES_MAX {
-        return Err(Failure::invalid(format!("--why is over {WHY_BYTES_MAX} bytes")));
+        let failure = Failure::invalid(format!("--why is over {WHY_BYTES_MAX} bytes"));
+        return Err(failure.fix("say it shorter, or refer to where it is written"));
     }
     let letters = letters(&args.bus, session, output).await?;
     let chosen = chosen(&args, &letters)?;

@@ -4,6 +4,7 @@ use serde::Serialize;
 use wagglebus_nats::connect::{self, Credentials, Settings, connect};
 use wagglebus_nats::trust::{may_send_as_others, meaning, trust};
 use wagglebus_schemas::Hive;
+use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::places::Trust;
 use wagglebus_schemas::stream::Stream;
 
@@ -35,7 +36,7 @@ pub(super) async fn run(settings: Settings, session: &Session, output: &mut Outp
     let (connection, _) = connect(settings).await?;
     let bus = connection
         .session()
-        .ok_or_else(|| Failure::failed("the connection broke at once"))?;
+        .ok_or_else(|| Failure::contract(ErrorCode::BusUnreachable, "the connection broke at once"))?;
     let sends_as_others = may_send_as_others(&bus, places.hive()).await;
     let connect::Server {
         address,

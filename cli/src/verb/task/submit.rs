@@ -114,7 +114,9 @@ pub(super) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         return Ok(());
     }
     let what = format!("task {id} is {} and will never be {wanted}", task.value.state);
-    Err(Failure::contract(ErrorCode::LevelNotReached, what).why(task.value.error.unwrap_or_default()))
+    Err(Failure::contract(ErrorCode::LevelNotReached, what)
+        .why(task.value.error.unwrap_or_default())
+        .fix(format!("see who had it, and why: wagglebus task explain {id}")))
 }
 
 /// Looks at the task until waiting for it is over.

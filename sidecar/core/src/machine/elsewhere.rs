@@ -35,6 +35,7 @@ impl Sidecar {
                     ErrorCode::BusUnreachable,
                     "the agent's lease is not held at present",
                 )
+                .hint("try again in some seconds: the sidecar takes it as soon as the bus is reachable")
             });
         }
         if self.inbox.hand(&key).is_some() {

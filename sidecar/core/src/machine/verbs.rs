@@ -312,4 +312,5 @@ fn not_in_hand(key: &Key) -> ErrorDetail {
         ErrorCode::LeaseLost,
         format!("message {} is not in hand any more", key.id),
     )
+    .hint("it comes again with a new lease: GET /v1/inbox")
 }

@@ -114,7 +114,9 @@ pub(super) async fn conversation(
     if page.items.is_empty() && first {
         let unknown =
             format!("no message of conversation {id} was sent or received here in the last 48 hours");
-        return Err(Refusal::new(ErrorCode::NotFound, unknown));
+        return Err(
+            Refusal::new(ErrorCode::NotFound, unknown).hint("GET /v1/conversations lists those there are")
+        );
     }
     shown(&page)
 }

@@ -35,6 +35,8 @@ pub(super) async fn change<const JOIN: bool>(
 }
 
 fn room(name: &str) -> Result<RoomName, Refusal> {
-    let invalid = |error: NameError| Refusal::new(ErrorCode::InvalidQuery, error.to_string());
+    let invalid = |error: NameError| {
+        Refusal::new(ErrorCode::InvalidQuery, error.to_string()).hint("GET /v1/rooms lists those there are")
+    };
     name.parse().map_err(invalid)
 }
