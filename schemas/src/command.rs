@@ -173,7 +173,37 @@ pub enum CommandError {
     },
 }
 
+/// What a control needs and does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// It does not say what is to be done.
+    #[error("control needs action")]
+    NoAction,
+    /// Its action is not one of whom it is asked.
+    #[error("{action} is asked of {of}")]
+    NotOf {
+        /// The action.
+        action: ControlAction,
+        /// Of whom.
+        of: &'static str,
+    },
+}
+
 impl Command {
+    /// What a control asks, and of which agent; `None`: of the hive.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub fn control(&self) -> Result<(ControlAction, Option<&AgentId>), ControlError> {
+        let action = self.action.ok_or(ControlError::NoAction)?;
+        let not_of = |of| Err(ControlError::NotOf { action, of });
+        match (action, &self.agent) {
+            (ControlAction::Pause, None) => not_of("an agent: agent says which"),
+            (ControlAction::Halt, Some(_)) => not_of("the whole hive: leave agent out"),
+            (_, agent) => Ok((action, agent.as_ref())),
+        }
+    }
+
     /// What it asks of its task.
     ///
     /// # Errors

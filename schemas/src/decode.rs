@@ -115,7 +115,8 @@ pub fn message(subject: &Subject, msg_id: Option<&str>, bytes: &[u8]) -> Result<
         | Subject::Heartbeat { .. }
         | Subject::Api { .. }
         | Subject::WakeMessage { .. }
-        | Subject::WakeReceipt { .. } => {
+        | Subject::WakeReceipt { .. }
+        | Subject::WakeControl { .. } => {
             return Err(Refusal::Undecodable(DecodeError::Record {
                 record: "message",
                 reason: "its subject is not that of a message".to_owned(),

@@ -28,7 +28,7 @@ pub enum Family {
     Api,
     /// See [`Subject::WakeMessage`].
     WakeMessage,
-    /// See [`Subject::WakeReceipt`].
+    /// See [`Subject::WakeReceipt`] and [`Subject::WakeControl`].
     WakeReceipt,
 }
 
@@ -92,7 +92,7 @@ impl Family {
             Self::Heartbeat => "{hive}.hb.{from}",
             Self::Api => "{hive}.api.{method}.{from}",
             Self::WakeMessage => "{hive}.wake.msg.{to}.{priority}",
-            Self::WakeReceipt => "{hive}.wake.receipt.{to}.{receipt_level}",
+            Self::WakeReceipt => "{hive}.wake.receipt.{to}.{wake_level}",
         }
     }
 
@@ -177,7 +177,7 @@ impl Subject {
             Self::Heartbeat { .. } => Family::Heartbeat,
             Self::Api { .. } => Family::Api,
             Self::WakeMessage { .. } => Family::WakeMessage,
-            Self::WakeReceipt { .. } => Family::WakeReceipt,
+            Self::WakeReceipt { .. } | Self::WakeControl { .. } => Family::WakeReceipt,
         }
     }
 }

@@ -140,6 +140,11 @@ pub enum Subject {
         /// Its level.
         level: ReceiptLevel,
     },
+    /// `wake.receipt.<to>.control`: a hint that the operator may want something; never trusted.
+    WakeControl {
+        /// Of whom.
+        to: AgentId,
+    },
 }
 
 /// Why a text is no subject of the bus.
@@ -178,6 +183,7 @@ impl Subject {
             Self::Api { method, from } => format!("{hive}.api.{method}.{from}"),
             Self::WakeMessage { to, priority } => format!("{hive}.wake.msg.{to}.{priority}"),
             Self::WakeReceipt { to, level } => format!("{hive}.wake.receipt.{to}.{level}"),
+            Self::WakeControl { to } => format!("{hive}.wake.receipt.{to}.control"),
         }
     }
 
@@ -235,6 +241,7 @@ impl Subject {
                 to: to.parse()?,
                 priority: priority.parse()?,
             },
+            ["wake", "receipt", to, "control"] => Self::WakeControl { to: to.parse()? },
             ["wake", "receipt", to, level] => Self::WakeReceipt {
                 to: to.parse()?,
                 level: level.parse()?,
@@ -258,7 +265,8 @@ impl Subject {
             Self::Control { .. }
             | Self::Event { .. }
             | Self::WakeMessage { .. }
-            | Self::WakeReceipt { .. } => None,
+            | Self::WakeReceipt { .. }
+            | Self::WakeControl { .. } => None,
         }
     }
 }

@@ -83,7 +83,8 @@ impl Archive {
             | Subject::Heartbeat { .. }
             | Subject::Api { .. }
             | Subject::WakeMessage { .. }
-            | Subject::WakeReceipt { .. } => false,
+            | Subject::WakeReceipt { .. }
+            | Subject::WakeControl { .. } => false,
         };
         self.read(&subjects, filter, limit, mine).await
     }

@@ -248,6 +248,13 @@ fn headers_of(record_type: &RecordType) -> Option<Value> {
     (!properties.is_empty()).then(|| json!({"type": "object", "properties": properties}))
 }
 
+/// What stands in the wake of a receipt where its level does.
+fn wake_level() -> Value {
+    let levels = ReceiptLevel::ALL.iter().map(|level| level.as_str());
+    let words: Vec<&str> = levels.chain(["control"]).collect();
+    json!({"description": "The receipt's level; `control`: no receipt, but a control.", "enum": words})
+}
+
 fn parameters() -> Value {
     fn words<W: Copy + std::fmt::Display>(description: &str, words: &[W]) -> Value {
         let words: Vec<String> = words.iter().map(W::to_string).collect();
@@ -263,6 +270,7 @@ fn parameters() -> Value {
         "room": name("Room, ^[a-z0-9][a-z0-9_-]{0,62}$."),
         "priority": words("The lane.", Priority::ALL),
         "receipt_level": words("The highest level that the receipt reports.", ReceiptLevel::ALL),
+        "wake_level": wake_level(),
         "task_verb": words("What the command asks.", TaskVerb::ALL),
         "event_kind": words("What the event is about.", EventKind::ALL),
         "report_kind": words("What the report is about.", ReportKind::ALL),

@@ -175,6 +175,7 @@ fn subject() -> impl Strategy<Value = Subject> {
         (select(ApiMethod::ALL), agent()).prop_map(|(method, from)| Subject::Api { method, from }),
         (agent(), priority()).prop_map(|(to, priority)| Subject::WakeMessage { to, priority }),
         (agent(), level()).prop_map(|(to, level)| Subject::WakeReceipt { to, level }),
+        agent().prop_map(|to| Subject::WakeControl { to }),
     ]
 }
 

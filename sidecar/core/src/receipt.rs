@@ -119,7 +119,8 @@ pub fn counts(receipt: &Receipt, message: &Subject) -> bool {
         | Subject::Heartbeat { .. }
         | Subject::Api { .. }
         | Subject::WakeMessage { .. }
-        | Subject::WakeReceipt { .. } => false,
+        | Subject::WakeReceipt { .. }
+        | Subject::WakeControl { .. } => false,
     }
 }
 
