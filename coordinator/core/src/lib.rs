@@ -11,7 +11,8 @@
 //!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
-//! [`assign`] stands by itself: the task router, which agent gets which task and why (ADR-0038, ADR-0039).
+//! Two parts stand by themselves: [`assign`], which agent gets which task and why (ADR-0038, ADR-0039), and [`feed`], what
+//! readers of the live feed are shown, and from where on (ADR-0044).
 //!
 //! The roster is a fold of three inputs: enrolment records say who exists, heartbeats say who lives, the server's
 //! notices say who lost its connection. Nothing of it is stored; a restarted coordinator knows all of it again after
@@ -24,6 +25,7 @@ pub mod capability;
 pub mod effect;
 pub mod event;
 pub mod expiry;
+pub mod feed;
 pub mod holds;
 pub mod inbound;
 pub mod lead;
