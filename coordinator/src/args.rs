@@ -1,11 +1,15 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Parser;
 use wagglebus_nats::config::ConfigChoice;
 use wagglebus_schemas::Hive;
+
+/// Requests that each token may send in a second unless said otherwise: twice what a coordinator is measured with.
+const RATE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
 
 /// The coordinator of a hive: knows who is there and answers wb.api requests. Messaging works without it.
 #[derive(Debug, Parser)]
@@ -37,9 +41,18 @@ pub(crate) struct Args {
     /// Beginning of the JetStream API as the coordinator's account sees it [env: WAGGLEBUS_API_PREFIX]
     #[arg(long, value_name = "PREFIX")]
     pub(crate) api_prefix: Option<String>,
-    /// Loopback address for /livez, /readyz and /metrics; port 0 takes a free one [default: 127.0.0.1:0]
+    /// Loopback address of the HTTP API; port 0 takes a free one [default: a free port, and 127.0.0.1:7788 while leading]
     #[arg(long, value_name = "ADDR", env = "WAGGLEBUS_COORDINATOR_LISTEN")]
     pub(crate) listen: Option<SocketAddr>,
+    /// File with the operator's token, made if it is not there; other tokens lie beside it [default: where `up` has it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The bus.json of the `up` to which it belongs: while it leads it says there where it listens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bus_file: Option<PathBuf>,
+    /// Most requests in a second for each token
+    #[arg(long, value_name = "N", default_value_t = RATE)]
+    pub(crate) rate: NonZeroU32,
     /// Write {"pid","http"} here once the roster is known, atomically
     #[arg(long, value_name = "FILE", env = "WAGGLEBUS_READY_FILE")]
     pub(crate) ready_file: Option<PathBuf>,

@@ -50,7 +50,11 @@ fn boot_ms() -> u64 {
     seconds.saturating_mul(1_000).saturating_add(millis)
 }
 
-fn wall() -> Result<Timestamp, TimestampError> {
+/// The time of day.
+///
+/// # Errors
+/// When it is beyond what can be written.
+pub(crate) fn wall() -> Result<Timestamp, TimestampError> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

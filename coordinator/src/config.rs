@@ -1,8 +1,9 @@
 //! From what was typed to what is meant.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use wagglebus_nats::api_tokens::TokenFiles;
 use wagglebus_nats::config::{self, ConfigPlaces};
 use wagglebus_nats::connect::{Credentials, Settings};
 use wagglebus_nats::context::{BusOptions, StockSettings};
@@ -13,16 +14,21 @@ use wagglebus_schemas::{AgentId, Hive};
 
 use crate::args::Args;
 use crate::failure::Failure;
-
-/// Where it listens unless told otherwise: the system chooses the port.
-const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+use crate::http::Rate;
 
 /// A complete and checked configuration.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) hive: Hive,
     pub(crate) bus: Settings,
-    pub(crate) listen: SocketAddr,
+    /// Where the API listens; `None`: at a free port, and while leading at the known one.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Who may use the API; `None`: nobody.
+    pub(crate) tokens: Option<TokenFiles>,
+    /// Requests that each token may send in a second.
+    pub(crate) rate: Rate,
+    /// The `bus.json` of our `up`.
+    pub(crate) bus_file: Option<PathBuf>,
     pub(crate) ready_file: Option<PathBuf>,
 }
 
@@ -35,13 +41,18 @@ impl Config {
             tracing::warn!("passed over: {why}");
         }
         let said = || files.coordinator_listen().map(|said| said.value);
-        let listen = args.listen.or_else(said).unwrap_or(ANY_PORT);
-        if !listen.ip().is_loopback() {
-            return Err(Failure::NotLoopback(listen));
+        let listen = args.listen.or_else(said);
+        if let Some(open) = listen.filter(|address| !address.ip().is_loopback()) {
+            return Err(Failure::NotLoopback(open));
         }
         let hive = args.hive.clone().or_else(|| files.hive().map(|said| said.value));
         let hive = hive.unwrap_or_default();
+        let own_tokens = || places(hive.clone()).ok().map(|places| TokenFiles::of(&places));
+        let tokens = args.token_file.clone().map(TokenFiles::with_operator);
         Ok(Self {
+            tokens: tokens.or_else(own_tokens),
+            rate: Rate(args.rate),
+            bus_file: args.bus_file.clone(),
             bus: settings(args, places(hive.clone()), &files)?,
             hive,
             listen,

@@ -47,6 +47,11 @@ impl Health {
         Self::of("disconnected", "not followed while disconnected")
     }
 
+    /// Whether NATS can be reached.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.checks.bus == OK
+    }
+
     fn of(bus: &str, enrolments: &str) -> Self {
         Self {
             ready: bus == OK && enrolments == OK,

@@ -7,6 +7,7 @@ mod config;
 mod enrolments;
 mod expiry;
 mod failure;
+mod gate;
 mod health;
 mod http;
 mod lead;
@@ -19,6 +20,7 @@ mod rooms;
 mod run;
 mod shutdown;
 mod telemetry;
+mod verdicts;
 
 use std::process::ExitCode;
 

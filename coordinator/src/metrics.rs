@@ -1,11 +1,14 @@
 //! What `/metrics` tells.
 
+use std::time::Duration;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
@@ -26,6 +29,17 @@ struct AnswerLabel {
     code: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+}
+
 /// All metrics of the program.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -38,10 +52,14 @@ pub(crate) struct Metrics {
     connected: Gauge,
     leads: Gauge,
     sessions: Counter,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabel, Histogram>,
 }
 
 impl Metrics {
     pub(crate) fn new() -> Self {
+        // 16 µs to 0.5 s in powers of two, then what waits for a verdict or reads a stream.
+        let buckets = || Histogram::new(exponential_buckets(16e-6, 2.0, 16).chain([1.0, 2.0, 5.0, 60.0]));
         let mut metrics = Self {
             registry: Registry::with_prefix("wagglebus_coordinator"),
             agents: Family::default(),
@@ -52,6 +70,8 @@ impl Metrics {
             connected: Gauge::default(),
             leads: Gauge::default(),
             sessions: Counter::default(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(buckets),
         };
         for presence in Presence::ALL {
             // Zero is a value, too.
@@ -70,6 +90,18 @@ impl Metrics {
         );
         registry.register("leads", "1 while it writes the log", metrics.leads.clone());
         registry.register("sessions", "Connections to NATS so far", metrics.sessions.clone());
+        registry.register(
+            "http_requests",
+            "Answered HTTP requests",
+            metrics.requests.clone(),
+        );
+        let duration = "From the head of a request to that of its answer";
+        registry.register_with_unit(
+            "http_request_duration",
+            duration,
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
         metrics
     }
 
@@ -115,6 +147,15 @@ impl Metrics {
         self.leads.set(i64::from(leads));
     }
 
+    /// The metrics of one route of the API.
+    pub(crate) fn route(&self, route: &'static str) -> RouteMetrics {
+        RouteMetrics {
+            route,
+            requests: self.requests.clone(),
+            duration: self.durations.get_or_create_owned(&RouteLabel { route }),
+        }
+    }
+
     /// The OpenMetrics text.
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
@@ -130,5 +171,25 @@ impl Metrics {
             presence: presence.as_str(),
         };
         self.agents.get_or_create_owned(&label)
+    }
+}
+
+/// The metrics of one route.
+#[derive(Debug, Clone)]
+pub(crate) struct RouteMetrics {
+    route: &'static str,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+}
+
+impl RouteMetrics {
+    /// Counts an answer.
+    pub(crate) fn answered(&self, status: u16, after: Duration) {
+        let labels = RequestLabels {
+            route: self.route,
+            status,
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.duration.observe(after.as_secs_f64());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_coordinator_core::lead::Order;
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Reply, inbound};
 use wagglebus_nats::connect::{self, Connection};
@@ -20,8 +21,9 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::enrolments::Change;
 use crate::failure::Failure;
+use crate::gate::{Gate, GateEnd, Wish};
 use crate::health::Health;
-use crate::http;
+use crate::http::{self, Api, Auth, Listening, Place};
 use crate::mail::Job;
 use crate::metrics::Metrics;
 use crate::micro::Service;
@@ -34,15 +36,38 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Runs until asked to stop.
 pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let mut shutdown = Shutdown::new()?;
-    let (listener, http) = http::listen(config.listen).await?;
-    let ready = Ready::new(config.ready_file, http)?;
+    let Listening {
+        listener,
+        address,
+        leader_port,
+    } = http::listen(config.listen).await?;
+    let ready = Ready::new(config.ready_file, address)?;
     let (connection, mut events) = connect::connect(config.bus).await?;
     // Nothing is fetched here, so nothing comes late.
     let (bus, _) = JetStream::new(connection.clone());
-    let mut coordinator = Coordinator::new(config.hive, bus, ready)?;
+    let (gate, end) = Gate::new();
+    let mut coordinator = Coordinator::new(config.hive.clone(), bus.clone(), ready, end)?;
+    let place = Place {
+        address,
+        leader_port,
+        announce: config.bus_file.zip(
+            config
+                .tokens
+                .as_ref()
+                .map(|tokens| tokens.operator_file().to_owned()),
+        ),
+    };
+    let router = http::router(Arc::new(Api {
+        hive: config.hive,
+        gate,
+        bus,
+        auth: Auth::new(config.tokens, config.rate),
+        health: coordinator.health.subscribe(),
+        metrics: coordinator.metrics.clone(),
+    }));
     let mut serving = JoinSet::new();
-    let health = coordinator.health.subscribe();
-    serving.spawn(http::serve(listener, health, coordinator.metrics.clone()));
+    serving.spawn(http::serve(listener, router.clone()));
+    let leading = tokio::spawn(http::follow(coordinator.leads.subscribe(), place, router));
     let stop = loop {
         tokio::select! {
             stop = shutdown.asked() => break stop,
@@ -51,13 +76,16 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
                 None => break Stop::Terminate,
             },
             arrival = next(&mut coordinator.arrivals) => coordinator.arrived(arrival).await?,
+            wish = coordinator.gate.next() => coordinator.wished(wish).await,
             () = clock::reach(coordinator.machine.next_wake_ms()) => coordinator.step(Event::Wake).await,
         }
     };
     tracing::info!(?stop, "stopping");
     // Endpoints first, so that nobody asks somebody who leaves; answers are already queued.
-    coordinator.arrivals = None;
+    drop(coordinator);
     connection.close().await;
+    // Nobody shall look for a leader that has ended.
+    leading.await.ok();
     match stop {
         Stop::Terminate => Ok(()),
         Stop::Interrupt => Err(Failure::Interrupted),
@@ -91,11 +119,13 @@ struct Coordinator {
     bus: JetStream,
     metrics: Arc<Metrics>,
     health: watch::Sender<Health>,
+    leads: watch::Sender<bool>,
+    gate: GateEnd,
     ready: Ready,
 }
 
 impl Coordinator {
-    fn new(hive: Hive, bus: JetStream, ready: Ready) -> Result<Self, Failure> {
+    fn new(hive: Hive, bus: JetStream, ready: Ready, gate: GateEnd) -> Result<Self, Failure> {
         let mut clock = Clock::new().map_err(Failure::Clock)?;
         let since = clock.now().wall;
         let instance = uuid::Uuid::new_v4().simple().to_string();
@@ -113,6 +143,8 @@ impl Coordinator {
             bus,
             metrics: Arc::new(Metrics::new()),
             health: watch::Sender::new(Health::starting()),
+            leads: watch::Sender::new(false),
+            gate,
             ready,
             hive,
         })
@@ -219,6 +251,14 @@ impl Coordinator {
         Ok(())
     }
 
+    /// A request of the HTTP API needs us.
+    async fn wished(&mut self, wish: Wish) {
+        match wish {
+            Wish::Ask(request) => self.step(Event::Request(request)).await,
+            Wish::Look(look) => look(&self.machine),
+        }
+    }
+
     async fn discovered(&mut self, subject: &str, reply: &str) {
         let Some(arrivals) = &self.arrivals else {
             return;
@@ -272,6 +312,9 @@ impl Coordinator {
                     tracing::info!(%agent, from = word(from), to = word(to), "presence");
                 }
                 Effect::Tasks(order) => {
+                    if let Order::Publish(letter) | Order::Heard(letter) = &order {
+                        self.gate.verdicts().heard(letter);
+                    }
                     if let Some(arrivals) = &mut self.arrivals {
                         arrivals.leading().carry_out(order);
                     }
@@ -288,6 +331,7 @@ impl Coordinator {
                         "leading"
                     );
                     self.metrics.leads(leads);
+                    self.leads.send_replace(leads);
                 }
                 Effect::Ignored(ignored) => self.ignored(&ignored),
             }
@@ -310,10 +354,13 @@ impl Coordinator {
     }
 
     async fn reply(&mut self, reply: Reply, began: Instant) {
-        let Reply { to, method, outcome } = reply;
-        let error = outcome.as_ref().err();
+        let error = reply.outcome.as_ref().err();
         self.metrics
-            .answered(method, error.map_or("ok", |error| error.code.as_str()));
+            .answered(reply.method, error.map_or("ok", |error| error.code.as_str()));
+        let Some(Reply { to, method, outcome }) = self.gate.answer(reply) else {
+            return;
+        };
+        let error = outcome.as_ref().err();
         self.service.answered(method, error, began.elapsed());
         let sent = match &self.arrivals {
             Some(arrivals) => outbound::answer(arrivals.client(), to.0, outcome).await,

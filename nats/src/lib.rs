@@ -12,6 +12,7 @@
 //! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
 //! | for somebody else's server | [`export`] (files for its administrator), [`trust`] (what it vouches for) |
 //! | who may do what | [`conf`] (the server's configuration), [`enrol`] (agents), [`context_file`] (the stock CLI) |
+//! | who may use the coordinator's API, and where it is | [`api_tokens`], [`bus_file`] |
 //! | the server itself | [`server`]: find, install, run, supervise |
 //!
 //! # Receiving
@@ -25,8 +26,10 @@
 //! [`bus::Bus::send`] in order, acks awaited as they come. At the first failure stop, await the rest, and begin again
 //! at the first record without an ack, under the same ids ([`error::PublishError::retry`]).
 
+pub mod api_tokens;
 mod bound;
 pub mod bus;
+pub mod bus_file;
 pub mod conf;
 pub mod config;
 pub mod connect;

@@ -116,6 +116,8 @@ impl Leading {
                 let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
                 self.log = self.work.spawn(read::log(js, hive, (self.reading, 0), out));
             }
+            // Who waits for it has it by now.
+            Order::Heard(_) => {}
             Order::Warn(what) => tracing::warn!("{what}"),
         }
     }

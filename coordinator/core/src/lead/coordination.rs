@@ -119,10 +119,13 @@ impl Coordination {
         }
         let id = line.as_ref().ok().map(|event| event.id);
         let read = line.and_then(|event| self.world.apply(seq, &event).map_err(|error| error.to_string()));
-        if let Err(reason) = read {
-            desk.orders
-                .push(Order::Warn(format!("a line of the log is passed over: {reason}")));
-            self.world.skip(seq);
+        match read {
+            Ok(letters) => desk.orders.extend(letters.into_iter().map(Order::Heard)),
+            Err(reason) => {
+                let warning = format!("a line of the log is passed over: {reason}");
+                desk.orders.push(Order::Warn(warning));
+                self.world.skip(seq);
+            }
         }
         // Only the log itself says that our first line is in it, and that we know all in front of it: the answer to an
         // append may be that to one of before a reread, whose place in the log was the same.

@@ -23,6 +23,8 @@ pub enum Order {
     },
     /// Publish a record, until it is stored.
     Publish(Letter),
+    /// Tell whoever waits here for this record: it follows from a line that another one stored, and who publishes.
+    Heard(Letter),
     /// Report each record of these streams after these sequences: commands as [`News::Asked`], messages to the coordinator
     /// as [`News::Told`], receipts to it as [`News::Noted`].
     Listen {

@@ -67,9 +67,12 @@ impl Stage {
 fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
     let mut appends = orders.into_iter().filter_map(|order| match order {
         Order::Append { after, events } => Some((after, events)),
-        Order::Publish(_) | Order::Listen { .. } | Order::StopListening | Order::Reread | Order::Warn(_) => {
-            None
-        }
+        Order::Publish(_)
+        | Order::Heard(_)
+        | Order::Listen { .. }
+        | Order::StopListening
+        | Order::Reread
+        | Order::Warn(_) => None,
     });
     appends.next().unwrap()
 }

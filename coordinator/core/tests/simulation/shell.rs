@@ -202,6 +202,7 @@ impl Sim {
                     self.node_in(at, delay, What::Read { source, number });
                 }
             }
+            Order::Heard(_) => {}
             Order::StopListening => self.nodes[at].streams = [const { None }; 3],
             Order::Reread => {
                 self.note(|| format!("node {at} reads the log anew"));

@@ -1,0 +1,175 @@
+//! The paths of the API, and who is let in where.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::subject::ApiMethod;
+
+use super::answer::Refusal;
+use super::ask::{Names, asks, does};
+use super::auth::Caller;
+use super::guard::guard;
+use super::state::Api;
+use super::{health, messages, tasks, tickets};
+use crate::metrics::RouteMetrics;
+
+/// Who is let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Everybody on this machine.
+    Open,
+    /// Whoever has a token. Handlers find the caller as an extension.
+    Token,
+    /// Whoever has a token, or a ticket as the parameter `ticket`.
+    #[expect(dead_code, reason = "for readers of streams")]
+    Stream,
+}
+
+/// One path.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// The path, with its parts in braces.
+    pub(crate) path: &'static str,
+    /// What may be done there.
+    pub(crate) methods: MethodRouter<Arc<Api>>,
+    /// Who is let in.
+    pub(crate) access: Access,
+}
+
+/// All paths.
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for Route {
+        path,
+        methods,
+        access,
+    } in routes()
+    {
+        let methods = match access {
+            Access::Open => methods,
+            Access::Token => methods.layer(middleware::from_fn_with_state(api.clone(), by_token)),
+            Access::Stream => methods.layer(middleware::from_fn_with_state(api.clone(), by_token_or_ticket)),
+        };
+        let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
+        router = router.route(path, methods.layer(observed));
+    }
+    router
+        .method_not_allowed_fallback(no_method)
+        .fallback(no_path)
+        .with_state(api)
+        .layer(middleware::from_fn(guard))
+}
+
+fn routes() -> Vec<Route> {
+    let token = |path, methods| Route {
+        path,
+        methods,
+        access: Access::Token,
+    };
+    let open = |path, methods| Route {
+        path,
+        methods,
+        access: Access::Open,
+    };
+    vec![
+        token("/v1/agents", asks(ApiMethod::Agents, Names::Anything)),
+        token("/v1/agents/{id}", asks(ApiMethod::Agent, Names::Agent)),
+        token("/v1/rooms", asks(ApiMethod::Rooms, Names::Anything)),
+        token("/v1/rooms/{room}/join", does(ApiMethod::Join, Names::Room)),
+        token("/v1/rooms/{room}/leave", does(ApiMethod::Leave, Names::Room)),
+        token("/v1/messages", post(messages::send)),
+        token(
+            "/v1/tasks",
+            asks(ApiMethod::Tasks, Names::Anything).post(tasks::submit),
+        ),
+        token("/v1/tasks/{id}", asks(ApiMethod::Task, Names::Id)),
+        token("/v1/tasks/{id}/explanation", asks(ApiMethod::Explain, Names::Id)),
+        token("/v1/tasks/{id}/accept", tasks::verb(TaskVerb::Accept)),
+        token("/v1/tasks/{id}/refuse", tasks::verb(TaskVerb::Refuse)),
+        token("/v1/tasks/{id}/progress", tasks::verb(TaskVerb::Progress)),
+        token("/v1/tasks/{id}/block", tasks::verb(TaskVerb::Block)),
+        token("/v1/tasks/{id}/resume", tasks::verb(TaskVerb::Resume)),
+        token("/v1/tasks/{id}/complete", tasks::verb(TaskVerb::Complete)),
+        token("/v1/tasks/{id}/fail", tasks::verb(TaskVerb::Fail)),
+        token("/v1/tasks/{id}/cancel", tasks::verb(TaskVerb::Cancel)),
+        token("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
+        token("/v1/tickets", post(tickets::give)),
+        open("/livez", get(health::livez)),
+        open("/healthz", get(health::livez)),
+        open("/readyz", get(health::readyz)),
+        open("/metrics", get(health::metrics)),
+    ]
+}
+
+async fn by_token(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let caller = api.auth.by_token(request.headers());
+    enter(caller, request, next).await
+}
+
+async fn by_token_or_ticket(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let caller = match ticket(request.uri()) {
+        Some(ticket) => api.auth.by_ticket(ticket),
+        None => api.auth.by_token(request.headers()),
+    };
+    enter(caller, request, next).await
+}
+
+/// The ticket among the parameters. Ours are plain letters and digits, which need no decoding.
+fn ticket(uri: &Uri) -> Option<&str> {
+    let pairs = uri.query()?.split('&');
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find_map(|(name, value)| (name == "ticket").then_some(value))
+}
+
+async fn enter(caller: Result<Caller, ErrorDetail>, mut request: Request, next: Next) -> Response {
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        // What the body holds was not read.
+        Err(error) if request.method() != Method::GET => Refusal::from(error).close().into_response(),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+async fn observe(State(metrics): State<RouteMetrics>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    metrics.answered(response.status().as_u16(), begun.elapsed());
+    response
+}
+
+async fn no_path(uri: Uri) -> Refusal {
+    let path: String = uri.path().chars().take(80).collect();
+    Refusal::new(ErrorCode::NotFound, format!("nothing is at {path}"))
+        .hint("the paths are in GET /openapi.json")
+}
+
+async fn no_method(method: Method) -> Refusal {
+    Refusal::new(ErrorCode::NotFound, format!("this path has no {method}"))
+        .hint("the header Allow names the methods of this path")
+        .status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_is_found_among_the_parameters() {
+        let of = |uri: &str| ticket(&uri.parse().unwrap()).map(str::to_owned);
+        assert_eq!(of("/v1/events?kind=task&ticket=abc"), Some("abc".to_owned()));
+        assert_eq!(of("/v1/events?kind=task"), None);
+        assert_eq!(of("/v1/events"), None);
+    }
+}
