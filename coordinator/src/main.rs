@@ -7,6 +7,7 @@ mod config;
 mod enrolments;
 mod expiry;
 mod failure;
+mod feed;
 mod gate;
 mod health;
 mod http;

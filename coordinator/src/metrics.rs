@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use serde_json::{Map, Value, json};
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
@@ -116,6 +117,22 @@ impl Metrics {
 
     pub(crate) fn heartbeat(&self) {
         self.heartbeats.inc();
+    }
+
+    /// The most telling ones, for readers of the feed.
+    pub(crate) fn summary(&self) -> Value {
+        let agents = Presence::ALL.iter().map(|presence| {
+            let count = self.presence(*presence).get();
+            (presence.as_str().to_owned(), Value::from(count))
+        });
+        json!({
+            "agents": agents.collect::<Map<_, _>>(),
+            "heartbeats": self.heartbeats.get(),
+            "unsent": self.unsent.get(),
+            "connected": self.connected.get() != 0,
+            "sessions": self.sessions.get(),
+            "leads": self.leads.get() != 0,
+        })
     }
 
     /// Counts an ignored input and returns how many of its kind there were.

@@ -21,6 +21,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::enrolments::Change;
 use crate::failure::Failure;
+use crate::feed::Hub;
 use crate::gate::{Gate, GateEnd, Wish};
 use crate::health::Health;
 use crate::http::{self, Api, Auth, Listening, Place};
@@ -57,15 +58,22 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
                 .map(|tokens| tokens.operator_file().to_owned()),
         ),
     };
+    let feed = Hub::new(
+        config.hive.clone(),
+        connection.clone(),
+        coordinator.metrics.clone(),
+    );
     let router = http::router(Arc::new(Api {
         hive: config.hive,
         gate,
         bus,
         auth: Auth::new(config.tokens, config.rate),
+        feed: feed.clone(),
         health: coordinator.health.subscribe(),
         metrics: coordinator.metrics.clone(),
     }));
     let mut serving = JoinSet::new();
+    serving.spawn(feed.run());
     serving.spawn(http::serve(listener, router.clone()));
     let leading = tokio::spawn(http::follow(coordinator.leads.subscribe(), place, router));
     let stop = loop {

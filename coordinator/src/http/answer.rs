@@ -53,6 +53,11 @@ impl Refusal {
         Self::new(code, error.to_string())
     }
 
+    /// The error alone.
+    pub(super) fn into_error(self) -> ErrorDetail {
+        *self.error
+    }
+
     #[cfg(test)]
     pub(crate) const fn code(&self) -> ErrorCode {
         self.error.code

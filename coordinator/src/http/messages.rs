@@ -36,21 +36,32 @@ pub(super) async fn send(
     key: IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Answered {
+    sent(&api, &caller, park, key, &body).await
+}
+
+/// Sends the draft in a body.
+pub(super) async fn sent(
+    api: &Api,
+    caller: &Caller,
+    park: bool,
+    key: IdempotencyKey,
+    body: &[u8],
+) -> Answered {
     let from = caller.actor()?;
-    let mut draft = decode::draft(&body).map_err(|error| Refusal::of_decoding(&error))?;
+    let mut draft = decode::draft(body).map_err(|error| Refusal::of_decoding(&error))?;
     if let Some(claimed) = draft.from_agent.take().filter(|claimed| *claimed != from) {
         let message = format!("token {} speaks for {from}, not for {claimed}", caller.name);
         return Err(Refusal::new(ErrorCode::SenderMismatch, message).hint("leave from_agent out"));
     }
-    reachable(&api)?;
-    let id = identify(&api, &from, draft.id.take(), key)?;
-    let resolved = resolve(&api, &from, &mut draft, park).await;
+    reachable(api)?;
+    let id = identify(api, &from, draft.id.take(), key)?;
+    let resolved = resolve(api, &from, &mut draft, park).await;
     let message = draft.into_message(id, from.clone(), clock::wall().unwrap_or(Timestamp::EPOCH));
     resolved?;
     let record = record(&message)?;
-    let stored = store(&api, &record).await?;
+    let stored = store(api, &record).await?;
     if stored.duplicate {
-        let (_, body) = stored_before(&api, Stream::Messages, stored.seq).await?;
+        let (_, body) = stored_before(api, Stream::Messages, stored.seq).await?;
         if !is_same(&body, &message) {
             return Err(conflict(id).into());
         }

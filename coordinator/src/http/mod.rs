@@ -7,6 +7,7 @@ mod answer;
 mod ask;
 mod auth;
 mod body;
+mod feed;
 mod guard;
 mod health;
 mod leading;
@@ -19,6 +20,7 @@ mod state;
 mod store;
 mod tasks;
 mod tickets;
+mod ws;
 
 pub(crate) use auth::{Auth, Rate};
 pub(crate) use leading::{Place, follow};

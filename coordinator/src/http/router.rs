@@ -18,7 +18,7 @@ use super::ask::{Names, asks, does};
 use super::auth::Caller;
 use super::guard::guard;
 use super::state::Api;
-use super::{health, messages, tasks, tickets};
+use super::{feed, health, messages, tasks, tickets};
 use crate::metrics::RouteMetrics;
 
 /// Who is let in.
@@ -29,7 +29,6 @@ pub(crate) enum Access {
     /// Whoever has a token. Handlers find the caller as an extension.
     Token,
     /// Whoever has a token, or a ticket as the parameter `ticket`.
-    #[expect(dead_code, reason = "for readers of streams")]
     Stream,
 }
 
@@ -74,6 +73,11 @@ fn routes() -> Vec<Route> {
         methods,
         access: Access::Token,
     };
+    let stream = |path, methods| Route {
+        path,
+        methods,
+        access: Access::Stream,
+    };
     let open = |path, methods| Route {
         path,
         methods,
@@ -102,6 +106,8 @@ fn routes() -> Vec<Route> {
         token("/v1/tasks/{id}/cancel", tasks::verb(TaskVerb::Cancel)),
         token("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
         token("/v1/tickets", post(tickets::give)),
+        stream("/v1/events", get(feed::events)),
+        stream("/v1/ws", get(feed::socket)),
         open("/livez", get(health::livez)),
         open("/healthz", get(health::livez)),
         open("/readyz", get(health::readyz)),

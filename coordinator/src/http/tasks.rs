@@ -50,11 +50,16 @@ pub(super) async fn submit(
     key: IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Answered {
+    submitted(&api, &caller, key, &body).await
+}
+
+/// Submits the draft in a body.
+pub(super) async fn submitted(api: &Api, caller: &Caller, key: IdempotencyKey, body: &[u8]) -> Answered {
     let from = caller.actor()?;
     let mut draft: TaskDraft =
-        decode::record("task draft", &body, LINE_BYTES_MAX).map_err(|e| Refusal::of_decoding(&e))?;
+        decode::record("task draft", body, LINE_BYTES_MAX).map_err(|e| Refusal::of_decoding(&e))?;
     draft.check_bounds().map_err(too_long)?;
-    let id = identify(&api, &from, draft.id, key)?;
+    let id = identify(api, &from, draft.id, key)?;
     draft.id = Some(id);
     let asked = Asked {
         from,
@@ -63,7 +68,7 @@ pub(super) async fn submit(
         priority: draft.priority,
         body: encode(&draft)?,
     };
-    command(&api, asked).await
+    command(api, asked).await
 }
 
 /// The path of a verb. Where the verb needs nothing, neither is a body needed.
@@ -74,22 +79,33 @@ pub(super) fn verb(verb: TaskVerb) -> MethodRouter<Arc<Api>> {
                              Params(NoParams {}): Params<NoParams>,
                              key: IdempotencyKey,
                              MaybeJsonBody(body): MaybeJsonBody| {
-        let from = caller.actor()?;
-        let mut asked = about(verb, task, &body)?;
-        let id = identify(&api, &from, asked.id, key)?;
-        asked.id = Some(id);
-        let known = api.gate.look(move |machine| known(machine, &task)).await?;
-        fill_in_epoch(verb, &from, known.as_ref(), &mut asked)?;
-        let asked = Asked {
-            priority: known.map(|task| task.priority).unwrap_or_default(),
-            body: encode(&asked)?,
-            from,
-            id,
-            verb,
-        };
-        command(&api, asked).await
+        changed(&api, &caller, (verb, task), key, &body).await
     };
     post(handle)
+}
+
+/// Asks about a task what its verb and the fields in a body say.
+pub(super) async fn changed(
+    api: &Api,
+    caller: &Caller,
+    (verb, task): (TaskVerb, Id),
+    key: IdempotencyKey,
+    body: &[u8],
+) -> Answered {
+    let from = caller.actor()?;
+    let mut asked = about(verb, task, body)?;
+    let id = identify(api, &from, asked.id, key)?;
+    asked.id = Some(id);
+    let known = api.gate.look(move |machine| known(machine, &task)).await?;
+    fill_in_epoch(verb, &from, known.as_ref(), &mut asked)?;
+    let asked = Asked {
+        priority: known.map(|task| task.priority).unwrap_or_default(),
+        body: encode(&asked)?,
+        from,
+        id,
+        verb,
+    };
+    command(api, asked).await
 }
 
 /// A command about the task of the path.

@@ -59,4 +59,12 @@ impl Caller {
             )),
         }
     }
+
+    /// The agent that it is, if it is one.
+    pub(crate) const fn agent(&self) -> Option<&AgentId> {
+        match &self.role {
+            Role::Agent { agent } => Some(agent),
+            Role::Operator | Role::Viewer => None,
+        }
+    }
 }

@@ -65,6 +65,14 @@ impl Auth {
         Ok(caller)
     }
 
+    /// Counts one request more of a caller that was let in.
+    ///
+    /// # Errors
+    /// When it sends more than it may.
+    pub(super) fn admit(&self, caller: &Caller) -> Result<(), ErrorDetail> {
+        lock(&self.buckets).take(caller, Instant::now())
+    }
+
     /// A ticket for a caller; `None` while too many are out.
     pub(super) fn ticket(&self, caller: &Caller) -> Option<String> {
         lock(&self.tickets).give(caller, Instant::now())
@@ -87,7 +95,6 @@ impl Auth {
     }
 
     /// Resolves once a caller's token counts no more: whatever still runs for it has to end. Cancel-safe.
-    #[expect(dead_code, reason = "for readers of streams")]
     pub(crate) async fn revoked(&self, caller: &Caller) {
         let mut table = self.table.clone();
         // Whoever follows the files lives as long as we do.
