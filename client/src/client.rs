@@ -1,5 +1,6 @@
 //! The sidecar's API as methods.
 
+mod control;
 mod tasks;
 
 use std::time::Duration;

@@ -172,7 +172,10 @@ impl TestBus {
     pub async fn enrol_all(&self, names: &[&str]) -> Result<Vec<Enrolled>> {
         let applicants: Result<Vec<_>> = names
             .iter()
-            .map(|name| Ok(Applicant::new(name.parse::<AgentId>()?, false)?))
+            .map(|name| match name.parse::<AgentId>()? {
+                operator if operator == AgentId::operator() => Ok(Applicant::operator()),
+                agent => Ok(Applicant::new(agent, false)?),
+            })
             .collect();
         Ok(self.enroller()?.enrol(&applicants?).await?)
     }

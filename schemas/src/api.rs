@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::control::AgentControl;
 use crate::id::{AgentId, Id, RoomName};
 use crate::level::Level;
 use crate::message::Message;
@@ -273,6 +274,9 @@ pub struct Readiness {
     pub ready: bool,
     /// The checks.
     pub checks: ReadinessChecks,
+    /// What the operator wants of the agent, as its sidecar knows it; absent: nothing was ever said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<AgentControl>,
 }
 
 /// The checks of [`Readiness`]: each `ok` or a reason.

@@ -237,3 +237,32 @@ impl Command {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_paused_and_a_hive_halted() {
+        let bob: AgentId = "bob".parse().unwrap();
+        let control = |action, agent: Option<&AgentId>| {
+            let command = Command {
+                action,
+                agent: agent.cloned(),
+                ..Command::default()
+            };
+            command.control().map(|(action, agent)| (action, agent.cloned()))
+        };
+        for (action, agent) in [
+            (ControlAction::Pause, Some(&bob)),
+            (ControlAction::Resume, Some(&bob)),
+            (ControlAction::Resume, None),
+            (ControlAction::Halt, None),
+        ] {
+            assert_eq!(control(Some(action), agent), Ok((action, agent.cloned())));
+        }
+        assert_eq!(control(None, Some(&bob)), Err(ControlError::NoAction));
+        assert!(control(Some(ControlAction::Pause), None).is_err());
+        assert!(control(Some(ControlAction::Halt), Some(&bob)).is_err());
+    }
+}

@@ -308,6 +308,7 @@ pub(crate) mod tests {
             state: SessionState::Idle,
             nudged: None,
             hold: None,
+            control: None,
             inbox: Default::default(),
             in_flight: Vec::new(),
             unstored: (3, 4_096),

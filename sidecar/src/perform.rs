@@ -13,17 +13,22 @@ use wagglebus_nats::error::{InfoError, LeaseError, PublishError, Retry};
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::lease::LeaseRef;
 use wagglebus_nats::lost::{Known, lost_hand_overs};
+use wagglebus_schemas::control::AgentControl;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::stream::Stream;
-use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::subject::{ApiMethod, Subject};
 use wagglebus_schemas::{AgentId, Hive, Id, Priority, RoomName, decode, headers};
 use wagglebus_sidecar_core::effect::{Settlement, Shape};
-use wagglebus_sidecar_core::event::{Event, FetchOutcome, Fetched, LaneState, LeaseOutcome, PublishOutcome};
+use wagglebus_sidecar_core::event::{
+    ControlAnswer, Event, FetchOutcome, Fetched, LaneState, LeaseOutcome, PublishOutcome,
+};
 use wagglebus_sidecar_core::record::{Out, OutKind};
 
 /// Beginning of the consumer metadata that says since when a room counts.
 const JOINED: &str = "wagglebus.joined.";
+/// How long the coordinator may take to say how this agent stands.
+const CONTROL_WITHIN: Duration = Duration::from_secs(2);
 
 type Pending = Pin<Box<dyn Future<Output = Event> + Send>>;
 
@@ -180,6 +185,25 @@ impl Performer {
         }));
     }
 
+    /// Asks the coordinator how this agent stands.
+    pub(crate) fn ask_control(&self) {
+        let (bus, from) = (self.bus.clone(), self.me.clone());
+        let method = ApiMethod::Agent;
+        let subject = Subject::Api { method, from }.build(&self.hive);
+        self.others.push(Box::pin(async move {
+            // Without a name it is about who asks.
+            let body = Bytes::from_static(b"{}");
+            let answer = match bus.request(&subject, body, CONTROL_WITHIN).await {
+                Ok(reply) => stands(&reply),
+                Err(error) => {
+                    tracing::debug!(%error, "nobody says how this agent stands");
+                    ControlAnswer::Silent
+                }
+            };
+            Event::ControlAsked { answer }
+        }));
+    }
+
     fn lane_ref(&self, lane: Option<Priority>) -> LaneRef {
         match lane {
             Some(lane) => LaneRef::inbox(&self.hive, &self.me, lane),
@@ -247,6 +271,19 @@ impl Performer {
         if let Err(error) = self.bus.publish_core(&subject.build(&self.hive), payload).await {
             tracing::debug!(%error, "not published");
         }
+    }
+}
+
+/// How the agent stands, as its record says. What cannot be read is no answer.
+fn stands(reply: &[u8]) -> ControlAnswer {
+    #[derive(serde::Deserialize)]
+    struct Shown {
+        #[serde(default)]
+        control: Option<AgentControl>,
+    }
+    match decode::record::<Shown>("agent", reply, LINE_BYTES_MAX) {
+        Ok(shown) => shown.control.map_or(ControlAnswer::Unsaid, ControlAnswer::Stands),
+        Err(_) => ControlAnswer::Silent,
     }
 }
 

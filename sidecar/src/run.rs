@@ -240,7 +240,9 @@ impl EventLoop {
             Ok(Subject::WakeMessage { priority: lane, .. }) => {
                 self.step(Event::Woken { lane, stream_seq }).await
             }
-            Ok(Subject::WakeReceipt { .. }) => self.step(Event::ReceiptWoken { stream_seq }).await,
+            Ok(Subject::WakeReceipt { .. } | Subject::WakeControl { .. }) => {
+                self.step(Event::ReceiptWoken { stream_seq }).await;
+            }
             // A wake is a hint and may be forged; what is none says nothing.
             Ok(_) | Err(_) => {}
         }
@@ -305,6 +307,7 @@ impl EventLoop {
             Effect::FetchReceipt { shape } => self.performer.fetch(None, shape),
             Effect::CheckLane { lane, held } => self.performer.check(Some(lane), held),
             Effect::CheckReceipts => self.performer.check(None, Vec::new()),
+            Effect::AskControl => self.performer.ask_control(),
             Effect::Settle { ack, settlement } => self.performer.settle(ack, settlement),
             Effect::Sync => self.storage.sync(),
             Effect::HandOver { reader, key, handed } => {
@@ -312,6 +315,7 @@ impl EventLoop {
             }
             Effect::Look { reader } => self.tell_reader(reader, ReaderItem::Look),
             Effect::Nudge { reader, nudge } => self.tell_reader(reader, ReaderItem::Nudge(nudge)),
+            Effect::Withdraw { reader } => self.tell_reader(reader, ReaderItem::Withdraw),
             Effect::Notify { receipt } => self.notify(&receipt),
             Effect::Answer { token, answer } => {
                 if let Some(waiting) = self.answers.remove(&token) {

@@ -52,10 +52,43 @@ pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Resu
     if agents.iter().any(|agent| agent.stale) {
         output.note("note: from the sidecar's cache, since no coordinator answers; it may be old")?;
     }
+    if let Some(hint) = goes_on(&agents) {
+        output.note(hint)?;
+    }
     if agents.is_empty() {
         output.note("no agents yet; start one: wagglebus sidecar --agent NAME stdio -- COMMAND")?;
     }
     Ok(())
+}
+
+/// How those go on whom the operator stopped.
+fn goes_on(agents: &[Agent]) -> Option<String> {
+    let controls = || agents.iter().filter_map(|agent| Some((agent, agent.control?)));
+    if controls().any(|(_, control)| control.halted) {
+        return Some("the hive is halted; it goes on with: wagglebus resume".into());
+    }
+    let (paused, _) = controls().find(|(_, control)| control.paused)?;
+    Some(format!(
+        "{0} is paused; it goes on with: wagglebus resume {0}",
+        paused.agent
+    ))
+}
+
+/// What it does, and what keeps it from more.
+fn state(agent: &Agent) -> String {
+    let state = agent.state.map(|state| state.to_string());
+    let (paused, halted) = agent
+        .control
+        .map_or((false, false), |control| (control.paused, control.halted));
+    let stopped = [(paused, "paused"), (halted, "halted")];
+    let stopped = stopped.into_iter().filter(|(is, _)| *is);
+    let stopped = stopped.map(|(_, word)| word.to_owned());
+    let words: Vec<String> = state.into_iter().chain(stopped).collect();
+    if words.is_empty() {
+        "-".into()
+    } else {
+        words.join(",")
+    }
 }
 
 fn row(agent: &Agent) -> [String; 7] {
@@ -64,7 +97,7 @@ fn row(agent: &Agent) -> [String; 7] {
     [
         agent.agent.to_string(),
         agent.presence.to_string(),
-        agent.state.map_or_else(|| "-".into(), |state| state.to_string()),
+        state(agent),
         joined(
             agent
                 .bridges

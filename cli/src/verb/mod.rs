@@ -8,6 +8,7 @@ mod auth;
 mod bench;
 mod completions;
 mod config;
+mod control;
 mod demo;
 mod dlq;
 mod doctor;
@@ -65,6 +66,9 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Dlq(dlq::Verb),
     Agents(agents::Args),
+    Pause(control::Pause),
+    Resume(control::Resume),
+    Halt(control::Halt),
     #[command(subcommand)]
     Room(room::Verb),
     Tail(tail::Args),
@@ -139,6 +143,9 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Task(verb) => task::run(verb, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
+        Verb::Pause(args) => control::pause(args, session, output).await,
+        Verb::Resume(args) => control::resume(args, session, output).await,
+        Verb::Halt(args) => control::halt(args, session, output).await,
         Verb::Room(verb) => room::run(verb, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
         Verb::Init(args) => init::run(&args, output),

@@ -11,6 +11,7 @@ use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::monitor::Scope;
 use wagglebus_nats::server::{Health, Monitor};
 use wagglebus_nats::trust::meaning;
+use wagglebus_schemas::control::AgentControl;
 use wagglebus_schemas::places::{AgentFile, BusFile, CoordinatorAddress, Places, Trust};
 use wagglebus_schemas::stream::Stream;
 
@@ -61,6 +62,9 @@ struct Sidecar {
     pane: Option<String>,
     /// Checks that are not `ok`, with the reason.
     failing: BTreeMap<&'static str, String>,
+    /// What the operator wants of its agent; absent: nothing was ever said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    control: Option<AgentControl>,
 }
 
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
@@ -180,6 +184,7 @@ async fn ask(file: AgentFile) -> Sidecar {
                 ready: answer.value.ready,
                 pane: None,
                 failing,
+                control: answer.value.control,
             }
         }
         Err(error) => Sidecar {
@@ -187,6 +192,7 @@ async fn ask(file: AgentFile) -> Sidecar {
             ready: false,
             pane: None,
             failing: BTreeMap::from([("api", error.to_string())]),
+            control: None,
         },
     }
 }
@@ -237,11 +243,17 @@ fn show_sidecars(sidecars: &[Sidecar], output: &mut Output) -> Result<(), Failur
             .iter()
             .map(|(check, state)| format!("{check}: {state}"))
             .collect();
-        let state = if sidecar.ready {
+        let mut state = if sidecar.ready {
             "ready".to_owned()
         } else {
             failing.join("; ")
         };
+        let control = sidecar.control.unwrap_or_default();
+        for (is, word) in [(control.paused, "paused"), (control.halted, "halted")] {
+            if is {
+                state = format!("{state}, {word}");
+            }
+        }
         rows.add_row([
             sidecar.file.agent.to_string(),
             sidecar.file.pid.to_string(),

@@ -38,7 +38,11 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     output.table(&timeline(trace, &me, &returned))?;
     output.line(printable::line(&trace.explanation, 500))?;
     let told = is_told_of(&client, trace).await;
-    output.line(format!("next: {}", next_command(trace, &me, told)))?;
+    let next = match all_are_stopped(&client, trace, &me).await {
+        true => "wagglebus resume   # the whole hive is halted".into(),
+        false => next_command(trace, &me, told),
+    };
+    output.line(format!("next: {next}"))?;
     Ok(())
 }
 
@@ -71,6 +75,17 @@ async fn is_told_of(client: &Client, trace: &Trace) -> bool {
     }
     let agent = client.agent(to).await;
     agent.is_ok_and(|agent| agent.value.is_only_told_of(trace.message.content.len()))
+}
+
+/// Whether the message is held because the hive is halted, and not its recipient alone.
+async fn all_are_stopped(client: &Client, trace: &Trace, me: &AgentId) -> bool {
+    let held = trace.receipts.last().filter(|_| trace.message.from_agent == *me);
+    let Some(held) = held.filter(|held| hold(held) == Some(HoldReason::Paused)) else {
+        return false;
+    };
+    let agent = client.agent(&held.agent).await;
+    let control = agent.ok().and_then(|agent| agent.value.control);
+    control.is_some_and(|control| control.halted)
 }
 
 /// `returned` is what the recipient's sidecar tells of a message that `me` sent.
@@ -191,10 +206,10 @@ pub(super) fn release(reason: HoldReason, agent: &AgentId) -> Option<String> {
             "wagglebus attach PANE --agent {agent}   # once its program runs again"
         )),
         HoldReason::CannotWake => Some(format!("wagglebus --as {agent} inbox")),
+        HoldReason::Paused => Some(format!("wagglebus resume {agent}")),
         HoldReason::HumanTyping
         | HoldReason::DialogOpen
         | HoldReason::Busy
-        | HoldReason::Paused
         | HoldReason::RateLimited
         | HoldReason::Queued => None,
     }

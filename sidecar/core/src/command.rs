@@ -1,6 +1,6 @@
 //! Commands about tasks, as an agent gives them to its sidecar.
 
-use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::command::{ControlError, TaskVerb};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{Command, Id, TaskDraft};
 
@@ -66,6 +66,15 @@ impl TaskCommand {
     pub(crate) fn check(&self) -> Result<(), ErrorDetail> {
         let bounds = match self {
             Self::Submit(draft) => draft.check_bounds(),
+            Self::Verb {
+                verb: TaskVerb::Control,
+                command,
+            } => {
+                let invalid =
+                    |error: ControlError| ErrorDetail::new(ErrorCode::InvalidMessage, error.to_string());
+                command.control().map_err(invalid)?;
+                command.check_bounds()
+            }
             Self::Verb { verb, command } => {
                 let invalid = |message: String| ErrorDetail::new(ErrorCode::InvalidMessage, message);
                 command.action(*verb).map_err(|error| {

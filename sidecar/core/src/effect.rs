@@ -125,6 +125,8 @@ pub enum Effect {
     },
     /// Ask the receipts' consumer for its state.
     CheckReceipts,
+    /// Ask the coordinator how this agent stands, then report [`ControlAsked`](crate::event::Event::ControlAsked).
+    AskControl,
     /// Settle a delivery, confirmed by the server.
     Settle {
         /// Its reply subject.
@@ -157,6 +159,11 @@ pub enum Effect {
         reader: ReaderId,
         /// What waits.
         nudge: Nudge,
+    },
+    /// A pane gives back what it was given and has not begun to put in.
+    Withdraw {
+        /// Whose reader.
+        reader: ReaderId,
     },
     /// Tell stream readers of a receipt about a message of theirs.
     Notify {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::control::AgentControl;
 use wagglebus_schemas::lease::Lease;
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Priority, RoomName, Timestamp};
@@ -74,6 +75,17 @@ pub struct LaneState {
     pub joined: BTreeMap<RoomName, u64>,
     /// The server's time of the answer, where it tells it.
     pub server_time: Option<Timestamp>,
+}
+
+/// What came of asking the coordinator how this agent stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlAnswer {
+    /// So.
+    Stands(AgentControl),
+    /// It answered, but does not keep that.
+    Unsaid,
+    /// Nobody answered, or nobody who knows this agent yet.
+    Silent,
 }
 
 /// What came of touching the agent's lease.
@@ -208,6 +220,11 @@ pub enum Event {
     ReceiptsChecked {
         /// What it said; `None`: no answer.
         state: Option<LaneState>,
+    },
+    /// The coordinator was asked how this agent stands.
+    ControlAsked {
+        /// What it said.
+        answer: ControlAnswer,
     },
     /// The server said no to a question about a consumer, as it does when there is none.
     ConsumerRefused {

@@ -275,6 +275,11 @@ impl Inbox {
         Some((request.token(), request.into_collected()))
     }
 
+    /// The messages that waiting requests have collected: they are not handed over yet.
+    pub fn collected(&self) -> impl Iterator<Item = &Key> {
+        self.requests.iter().flat_map(Request::collected)
+    }
+
     /// How long the messages of a waiting request are leased, in milliseconds.
     pub fn lease_ms(&self, token: Token) -> Option<u64> {
         self.requests

@@ -17,6 +17,7 @@
 //! | [`fence`] | the agent's lease: may this process hand anything over |
 //! | [`command`] | commands about tasks, as they are asked for |
 //! | [`receipt`] | receipts made and taken |
+//! | [`control`] | pause and halt: the last word of the operator, by scope |
 //! | [`text`] | the grammar of programs that speak no JSON |
 //! | [`terminal`] | what may be typed into a pane, when, and whether it arrived |
 //! | [`conversation`] | messages by conversation, and pages of them |
@@ -26,6 +27,7 @@
 pub mod caller;
 pub mod command;
 pub mod context;
+pub mod control;
 pub mod conversation;
 pub mod effect;
 pub mod event;

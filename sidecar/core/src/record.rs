@@ -13,6 +13,8 @@ use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, Id, Priority, Timestamp};
 
+use crate::control::ControlFact;
+
 /// A message is told from all others by its sender and its id: ids of different senders may collide, by accident or by
 /// intent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -222,6 +224,8 @@ pub enum Record {
     },
     /// Something was heard of a task.
     Task(TaskFact),
+    /// The operator stops the agent or the hive, or lets it go on.
+    Control(ControlFact),
     /// A receipt about one of our messages or commands; its body is the receipt as published.
     ReceiptIn {
         /// The receipt's id.

@@ -18,6 +18,8 @@ pub(crate) enum ReaderItem {
     Look,
     /// A pane is to be told of waiting mail.
     Nudge(Nudge),
+    /// A pane gives back what it has not begun to put in.
+    Withdraw,
 }
 
 /// A stream reader; when it is dropped, what it holds goes back.

@@ -11,6 +11,7 @@ mod cli;
 mod commands;
 mod company;
 mod conformance;
+mod control;
 mod demo;
 mod dlq;
 mod documented;

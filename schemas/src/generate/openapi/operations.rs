@@ -1,5 +1,6 @@
 //! The table of the local API: each path with its parameters, bodies and errors.
 
+mod control;
 mod tasks;
 
 use serde_json::{Value, json};
@@ -219,6 +220,7 @@ pub(super) fn operations() -> Vec<Operation> {
         conversation,
     ];
     operations.extend(tasks::tasks());
+    operations.extend(control::control());
     operations.extend([
         settle(
             "/v1/inbox/{id}/ack",

@@ -247,6 +247,15 @@ impl Pane {
         self.asked
     }
 
+    /// Nothing may be told to the agent now: what takes the place of the nudge that was asked for, if one was. Mail that
+    /// waits is news again afterwards.
+    pub fn withdraw_nudge(&mut self) -> Option<Nudge> {
+        let asked = self.asked.take()?;
+        self.news = true;
+        let mail = Mail::default();
+        Some(Nudge { mail, ..asked })
+    }
+
     /// A nudge of this number was brought. One that was asked for while an earlier one was on its way was not, and is
     /// asked for anew: what it is about may have come after the earlier one was written.
     pub fn nudged(&mut self, now_ms: u64, number: u64) {

@@ -71,8 +71,16 @@ impl Request {
         self.collected.push(key);
     }
 
+    pub(super) fn collected(&self) -> &[Key] {
+        &self.collected
+    }
+
     pub(super) fn drop_collected(&mut self, key: &Key) {
         self.collected.retain(|collected| collected != key);
+        if self.collected.is_empty() {
+            // It waits for a first message again.
+            (self.collect_until_ms, self.urgent_only) = (None, false);
+        }
     }
 
     /// `quiet`: nothing that this request may take is being fetched or known to wait.

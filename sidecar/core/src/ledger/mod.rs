@@ -24,6 +24,7 @@ pub use retention::{
 };
 use tasks::Tasks;
 
+use crate::control::Controls;
 use crate::conversation::Place;
 use crate::journal::Location;
 use crate::record::{Key, Out, Record, TaskFact, ThenAck};
@@ -72,6 +73,7 @@ pub struct Ledger {
     next_order: u64,
     idempotency: BTreeMap<String, Id>,
     tasks: Tasks,
+    controls: Controls,
 }
 
 impl Ledger {
@@ -117,6 +119,7 @@ impl Ledger {
                 }
             }),
             Record::Task(fact) => self.tasks.merge(fact),
+            Record::Control(fact) => self.controls.merge(fact),
             Record::Seen { key } => self.change_in(key, |entry| entry.seen = true),
             Record::Acked { key } => self.change_in(key, |entry| entry.acked = true),
             Record::ReceiptIn {
@@ -288,6 +291,11 @@ impl Ledger {
     /// What was heard of a task.
     pub fn task(&self, id: &Id) -> Option<&TaskFact> {
         self.tasks.get(id)
+    }
+
+    /// What the operator wants of this agent.
+    pub const fn controls(&self) -> &Controls {
+        &self.controls
     }
 
     /// Whether a receipt was taken before.

@@ -150,6 +150,7 @@ impl Ledger {
                 self.received(key).map(|_| Keep::Whole)
             }
             Record::Task(fact) => self.tasks.counts(fact).then_some(Keep::Whole),
+            Record::Control(fact) => self.controls.counts(fact).then_some(Keep::Whole),
             Record::ReceiptIn { id, message_id, .. } => {
                 let receipt = self.receipts.get(message_id)?.get(id)?;
                 (receipt.body == location).then_some(Keep::Whole)

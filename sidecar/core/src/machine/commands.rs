@@ -5,7 +5,7 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{Command, Id, Priority};
+use wagglebus_schemas::{AgentId, Command, Id, Priority};
 
 use super::Sidecar;
 use super::publishing::refusal;
@@ -34,6 +34,7 @@ impl Sidecar {
             idempotency_key,
             timeout_ms,
         } = request;
+        self.check_may(command.verb())?;
         command.check()?;
         let mut waiter = Waiter {
             token,
@@ -71,7 +72,7 @@ impl Sidecar {
             TaskCommand::Verb { mut command, .. } => {
                 command.id = Some(id);
                 self.fill_in_epoch(verb, &mut command)?;
-                (self.priority_of(&command), encode(&command)?)
+                (self.priority_of(verb, &command), encode(&command)?)
             }
         };
         let from = self.settings.identity.agent.clone();
@@ -112,7 +113,8 @@ impl Sidecar {
     /// Says of which assignment its holder speaks, where it does not say so itself. To accept a task without holding it
     /// is to claim it.
     fn fill_in_epoch(&self, verb: TaskVerb, command: &mut Command) -> Result<(), ErrorDetail> {
-        if command.epoch.is_some() || matches!(verb, TaskVerb::Cancel | TaskVerb::Assign) {
+        let of_no_holder = matches!(verb, TaskVerb::Cancel | TaskVerb::Assign | TaskVerb::Control);
+        if command.epoch.is_some() || of_no_holder {
             return Ok(());
         }
         let fact = command.task_id.as_ref().and_then(|id| self.ledger.task(id));
@@ -131,7 +133,21 @@ impl Sidecar {
         Ok(())
     }
 
-    fn priority_of(&self, command: &Command) -> Priority {
+    /// Who stops others must be the operator; the coordinator says so too, but later.
+    fn check_may(&self, verb: TaskVerb) -> Result<(), ErrorDetail> {
+        let me = &self.settings.identity.agent;
+        if verb != TaskVerb::Control || *me == AgentId::operator() {
+            return Ok(());
+        }
+        let message = format!("{me} may not pause, resume or halt: that is the operator's");
+        Err(ErrorDetail::new(ErrorCode::Forbidden, message)
+            .hint("ask as the operator: wagglebus --as operator"))
+    }
+
+    fn priority_of(&self, verb: TaskVerb, command: &Command) -> Priority {
+        if verb == TaskVerb::Control {
+            return Priority::Urgent;
+        }
         let fact = command.task_id.as_ref().and_then(|id| self.ledger.task(id));
         fact.and_then(|fact| fact.priority).unwrap_or_default()
     }

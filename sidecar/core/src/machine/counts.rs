@@ -46,6 +46,7 @@ impl Counted {
             | Record::OutClosed { .. }
             | Record::Seen { .. }
             | Record::Task(_)
+            | Record::Control(_)
             | Record::Acked { .. } => None,
         }
     }

@@ -39,7 +39,7 @@ impl Sidecar {
             self.receipts.begin_fetch();
             cx.ask(Effect::FetchReceipt { shape });
         }
-        if self.is_draining() {
+        if !self.may_hand_over(cx.now) {
             return;
         }
         if self.is_fetching() {
@@ -84,6 +84,11 @@ impl Sidecar {
 
     pub(super) fn may_fetch(&self, now: Now) -> bool {
         self.bus_up && self.spool_failure.is_none() && !self.spool_wait.is_blocked() && self.fence.holds(now)
+    }
+
+    /// Whether messages may be fetched for the agent: nobody is shutting down, and the operator lets it work.
+    pub(super) fn may_hand_over(&self, now: Now) -> bool {
+        self.may_fetch(now) && !self.is_draining() && self.is_let()
     }
 
     pub(super) fn is_fetching(&self) -> bool {
@@ -251,13 +256,14 @@ impl Sidecar {
 
     /// Answers the long polls that can be answered.
     pub(super) fn answer_requests(&mut self, cx: &mut Context<'_>) {
-        let may_fetch = self.may_fetch(cx.now) && !self.is_draining();
+        let may_fetch = self.may_fetch(cx.now) && !self.is_draining() && !self.is_stopped();
         loop {
             let (_, fetchable) = self.fetchable();
             let checking = self.lanes.iter().any(LaneWatch::is_unsettled);
             let returning = |lane: &Priority| self.settlements.is_bringing_back(*lane);
             let coming = self.is_fetching() || Priority::ALL.iter().any(returning);
-            let busy = may_fetch && (coming || checking || !fetchable.is_empty());
+            let busy =
+                may_fetch && (coming || checking || self.is_about_to_be_let() || !fetchable.is_empty());
             let Some((token, keys)) = self.inbox.answerable(cx.now.mono_ms, !busy) else {
                 return;
             };

@@ -160,7 +160,7 @@ impl Sidecar {
             };
             return self.bury(cx, &corpse, reason, &why);
         }
-        let willing = self.fence.holds(cx.now) && !self.is_draining();
+        let willing = self.fence.holds(cx.now) && !self.is_draining() && !self.is_stopped();
         let Some((taker, appetite)) = self.taker(lane).filter(|_| willing) else {
             self.return_fetched(cx, lane, fetched);
             return Ok(());

@@ -2,6 +2,7 @@
 
 mod burial;
 mod commands;
+mod controlling;
 mod counts;
 mod drain;
 mod elsewhere;
@@ -82,6 +83,7 @@ pub struct Sidecar {
     fetching_for: Appetite,
     settlements: Settlements,
     fence: Fence,
+    inquiry: controlling::Inquiry,
     waiters: Waiters,
     joined: BTreeMap<RoomName, u64>,
     /// Sequences given back with a delay, and until when: not lost, although nobody holds them.
@@ -129,6 +131,7 @@ impl Sidecar {
             turns: Turns::default(),
             fetching_for: Appetite::None,
             settlements: Settlements::default(),
+            inquiry: controlling::Inquiry::default(),
             waiters: Waiters::default(),
             joined: BTreeMap::new(),
             delayed: BTreeMap::new(),
@@ -168,6 +171,7 @@ impl Sidecar {
             Event::BusDown => self.disconnected(cx),
             Event::LaneChecked { lane, state } => self.lane_checked(cx, lane, state),
             Event::ReceiptsChecked { state } => self.receipts_checked(cx, state),
+            Event::ControlAsked { answer } => self.control_asked(cx, answer),
             Event::ConsumerRefused { lane, why } => self.consumer_refused(cx, lane, why),
             Event::Woken { lane, stream_seq } => {
                 self.lane_mut(lane).hint(stream_seq);
@@ -227,7 +231,7 @@ impl Sidecar {
         if self.poll_at_ms <= now_ms {
             self.poll_at_ms = now_ms.saturating_add(SAFETY_POLL_MS);
             self.watches().for_each(LaneWatch::poll);
-            self.recount_for_pane();
+            self.recount();
         }
         if self.prune_at_ms <= now_ms {
             self.prune_at_ms = now_ms.saturating_add(PRUNE_MS);
@@ -265,6 +269,7 @@ impl Sidecar {
                 let settlement = Settlement::Progress;
                 cx.ask(Effect::Settle { ack, settlement });
             }
+            self.inquire(cx);
             self.fetch(cx);
             self.serve_pane(cx);
         }
@@ -287,6 +292,7 @@ impl Sidecar {
         self.watches().for_each(LaneWatch::connected);
         self.poll_at_ms = cx.now.mono_ms.saturating_add(SAFETY_POLL_MS);
         self.heartbeat_at_ms = cx.now.mono_ms;
+        self.inquiry.connected(cx.now.mono_ms);
         self.probe_streams(cx.now);
     }
 
@@ -335,6 +341,7 @@ impl Sidecar {
             self.fence.next_due(),
             self.settlements.next_due(),
             self.outbox.next_timer(),
+            self.inquiry.next_due(),
             self.inbox.next_progress(),
             self.spool_wait.next_progress(),
         ];

@@ -72,9 +72,11 @@ impl Sidecar {
         }
     }
 
-    /// What waits is counted anew for a pane that is nudged.
-    pub(super) fn recount_for_pane(&mut self) {
-        if self.inbox.pane().is_some_and(crate::inbox::pane::Pane::is_nudged) {
+    /// What waits is counted anew where nothing is fetched that would tell: for a pane that is nudged, and while the
+    /// operator has stopped the agent.
+    pub(super) fn recount(&mut self) {
+        let nudged = self.inbox.pane().is_some_and(crate::inbox::pane::Pane::is_nudged);
+        if nudged || self.is_stopped() {
             self.lanes.iter_mut().for_each(LaneWatch::recheck);
         }
     }
@@ -105,7 +107,7 @@ impl Sidecar {
 
     /// Has the pane looked at while mail waits that it was not said to take, and nudged about what it gets no other way.
     pub(super) fn serve_pane(&mut self, cx: &mut Context<'_>) {
-        if self.inbox.pane().is_none() || !self.may_fetch(cx.now) || self.is_draining() {
+        if self.inbox.pane().is_none() || !self.may_hand_over(cx.now) {
             return;
         }
         let mut wanted = self.waiting(self.inbox.pane_room());

@@ -55,9 +55,17 @@ impl Sidecar {
     }
 
     fn judge(&mut self, cx: &mut Context<'_>, fetched: &Fetched) -> Result<(), JournalError> {
-        match receipt::read(&self.settings.hive, &fetched.subject, &fetched.payload) {
-            Ok(receipt) => {
-                self.count_receipt(cx, &receipt, fetched)?;
+        let subject = Subject::parse(&self.settings.hive, &fetched.subject);
+        let judged = if matches!(subject, Ok(Subject::Control { .. })) {
+            self.take_control(cx, fetched)?
+        } else {
+            match receipt::read(&self.settings.hive, &fetched.subject, &fetched.payload) {
+                Ok(receipt) => Ok(self.count_receipt(cx, &receipt, fetched)?),
+                Err(refusal) => Err(refusal),
+            }
+        };
+        match judged {
+            Ok(()) => {
                 self.settle(cx, &fetched.ack, Settlement::Ack, Follow::Nothing);
                 Ok(())
             }

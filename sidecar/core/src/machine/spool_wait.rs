@@ -142,7 +142,10 @@ impl Sidecar {
                 return self.spool_blocked(cx, Some(key.id), &error);
             }
         }
-        for Parked { lane, fetched } in std::mem::take(&mut self.spool_wait.parked) {
+        // A receipt may be the word of the operator that nothing is to be handed over.
+        let mut parked = std::mem::take(&mut self.spool_wait.parked);
+        parked.sort_by_key(|parked| parked.lane.is_some());
+        for Parked { lane, fetched } in parked {
             match lane {
                 Some(lane) => self.take_in(cx, lane, fetched),
                 None => self.take_receipt(cx, fetched),

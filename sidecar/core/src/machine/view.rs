@@ -1,5 +1,6 @@
 //! What the machine shows of itself: heartbeat, readiness, messages in hand.
 
+use wagglebus_schemas::control::AgentControl;
 use wagglebus_schemas::heartbeat::{Hold, LaneDepth, LaneDepths};
 use wagglebus_schemas::reason::HoldReason;
 use wagglebus_schemas::state::SessionState;
@@ -44,6 +45,8 @@ pub struct View {
     pub state: SessionState,
     /// Why nothing is handed over.
     pub hold: Option<Hold>,
+    /// What the operator wants of it; `None`: nothing was ever said.
+    pub control: Option<AgentControl>,
     /// Messages are announced in the agent's pane, and it takes them by itself; `None`: it has no pane.
     pub nudged: Option<bool>,
     /// The inbox by lane.
@@ -73,11 +76,7 @@ impl Sidecar {
                 oldest_ms,
             };
         }
-        let since = self
-            .heartbeat_shown
-            .as_ref()
-            .filter(|shown| shown.hold == hold)
-            .map_or(now.wall, |shown| shown.since);
+        let since = self.since(hold, now);
         View {
             epoch: self.fence.epoch(),
             lease_held: self.fence.holds(now),
@@ -86,6 +85,7 @@ impl Sidecar {
             spool_failure: self.spool_failure.clone(),
             state,
             hold: hold.map(|reason| Hold { reason, since }),
+            control: self.ledger.controls().state(),
             nudged: self.inbox.pane().map(crate::inbox::pane::Pane::is_nudged),
             inbox,
             in_flight: self.inbox.hands().map(|hand| hand.key.id).collect(),
@@ -105,6 +105,13 @@ impl Sidecar {
         self.inbox.hands()
     }
 
+    /// Since when the hold that is to be told now is so.
+    fn since(&self, hold: Option<HoldReason>, now: Now) -> Timestamp {
+        let stopped = self.stopped_since().filter(|_| hold == Some(HoldReason::Paused));
+        let told = self.heartbeat_shown.as_ref().filter(|shown| shown.hold == hold);
+        stopped.or(told.map(|shown| shown.since)).unwrap_or(now.wall)
+    }
+
     fn state(&self, now_ms: u64) -> (SessionState, Option<HoldReason>) {
         if self.drain == Drain::Over {
             return (SessionState::Gone, None);
@@ -112,6 +119,13 @@ impl Sidecar {
         if self.is_draining() {
             return (SessionState::Draining, None);
         }
+        let (state, hold) = self.session(now_ms);
+        // Whatever else is in the way, this must end first.
+        let paused = self.is_stopped().then_some(HoldReason::Paused);
+        (state, paused.or(hold))
+    }
+
+    fn session(&self, now_ms: u64) -> (SessionState, Option<HoldReason>) {
         if let Some(pane) = self.inbox.pane().filter(|_| self.fence.epoch() != 0) {
             let standing = pane.standing();
             let held = self.inbox.hands().find_map(|hand| hand.held);
@@ -160,9 +174,7 @@ impl Sidecar {
         if !self.bus_up || self.fence.is_fenced() {
             return;
         }
-        let since = shown
-            .filter(|shown| shown.hold == hold)
-            .map_or(cx.now.wall, |shown| shown.since);
+        let since = self.since(hold, cx.now);
         self.heartbeat_shown = Some(Shown {
             state,
             hold,

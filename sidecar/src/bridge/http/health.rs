@@ -62,7 +62,11 @@ fn readiness(view: &View) -> Readiness {
     let ready = [&checks.bus, &checks.spool, &checks.lease]
         .into_iter()
         .all(|check| check == OK);
-    Readiness { ready, checks }
+    Readiness {
+        ready,
+        checks,
+        control: view.control,
+    }
 }
 
 #[cfg(test)]

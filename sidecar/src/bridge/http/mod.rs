@@ -16,6 +16,7 @@
 
 mod answer;
 mod body;
+mod control;
 mod conversations;
 mod flush;
 mod guard;

@@ -9,12 +9,12 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::command::{ControlAction, TaskVerb};
 use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::state::ApiState;
-use super::{conversations, health, history, inbox, messages, rooms, roster, stream, tasks};
+use super::{control, conversations, health, history, inbox, messages, rooms, roster, stream, tasks};
 use crate::metrics::RouteMetrics;
 
 /// All paths.
@@ -30,7 +30,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 33] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 37] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -52,6 +52,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 33] {
         ),
         ("/v1/agents", get(roster::agents)),
         ("/v1/agents/{id}", get(roster::agent)),
+        ("/v1/agents/{id}/pause", control::of_agent(ControlAction::Pause)),
+        ("/v1/agents/{id}/resume", control::of_agent(ControlAction::Resume)),
+        ("/v1/swarm/halt", control::of_hive(ControlAction::Halt)),
+        ("/v1/swarm/resume", control::of_hive(ControlAction::Resume)),
         ("/v1/rooms", get(rooms::list)),
         ("/v1/rooms/{name}/join", post(rooms::change::<true>)),
         ("/v1/rooms/{name}/leave", post(rooms::change::<false>)),

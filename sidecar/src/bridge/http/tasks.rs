@@ -57,7 +57,7 @@ fn about(verb: TaskVerb, id: Id, body: &[u8]) -> Result<TaskCommand, Refusal> {
     Ok(TaskCommand::Verb { verb, command })
 }
 
-async fn command(api: &ApiState, command: TaskCommand, key: Option<String>) -> Answered {
+pub(super) async fn command(api: &ApiState, command: TaskCommand, key: Option<String>) -> Answered {
     let sent = api.gate.command(command, key, VERDICT_WITHIN).await?;
     Ok(match sent.verdict().await? {
         TaskOutcome::Decided { task, created: true } => json(StatusCode::CREATED, &task),

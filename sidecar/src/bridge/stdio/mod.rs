@@ -190,7 +190,7 @@ async fn deliver(mut reader: Reader, to_child: ToChild) -> Option<Reader> {
             Some(frame) = frames.recv() => (frame, None),
             item = reader.next() => match item {
                 None => return None,
-                Some(ReaderItem::Receipt(_) | ReaderItem::Look | ReaderItem::Nudge(_)) => continue,
+                Some(ReaderItem::Receipt(_) | ReaderItem::Look | ReaderItem::Nudge(_) | ReaderItem::Withdraw) => continue,
                 Some(ReaderItem::Message { key, handed }) => {
                     let Some(mut line) = written(format, &handed.raw) else { continue };
                     line.push(b'\n');

@@ -106,6 +106,7 @@ impl Work {
                 self.look_until_ms = now_ms.saturating_add(LOOKING_MS);
                 self.told = None;
             }
+            ReaderItem::Withdraw => self.give_back_unbegun(),
             ReaderItem::Receipt(_) => return,
         }
         self.next_ms = now_ms;
@@ -332,12 +333,6 @@ impl Work {
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;
             self.inject(at).await;
         }
-        for job in self.jobs.drain(..) {
-            if let What::Message(key) = job.what
-                && job.injection.is_unbegun()
-            {
-                self.reader.pane(PaneNews::Returns { key, untouched: true });
-            }
-        }
+        self.give_back_unbegun();
     }
 }

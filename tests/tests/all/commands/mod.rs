@@ -1,7 +1,7 @@
 //! Commands about tasks from a sidecar, and verdicts and notices back, with a coordinator by script.
 
 mod frames;
-mod script;
+pub(crate) mod script;
 mod whole;
 
 use serde_json::{Value, json};

@@ -15,26 +15,26 @@ use crate::messages::WITHIN;
 
 /// A command as it lies in the stream.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) subject: String,
-    pub(super) id: Id,
-    pub(super) body: Value,
+pub(crate) struct Asked {
+    pub(crate) subject: String,
+    pub(crate) id: Id,
+    pub(crate) body: Value,
 }
 
 impl Asked {
-    pub(super) fn from(&self) -> &str {
+    pub(crate) fn from(&self) -> &str {
         self.subject.rsplit('.').next().unwrap()
     }
 }
 
-pub(super) struct Script {
+pub(crate) struct Script {
     client: Client,
     context: Context,
     commands: pull::Stream,
 }
 
 impl Script {
-    pub(super) async fn open(fleet: &Fleet) -> Self {
+    pub(crate) async fn open(fleet: &Fleet) -> Self {
         let client = fleet.bus().connect(BusUser::Coordinator).await.unwrap();
         let name = Stream::Tasks.name(&Hive::default());
         let stream = fleet.bus().admin().get_stream(name).await.unwrap();
@@ -52,7 +52,7 @@ impl Script {
     }
 
     /// The next command in the stream.
-    pub(super) async fn next(&mut self) -> Asked {
+    pub(crate) async fn next(&mut self) -> Asked {
         let message = timeout(WITHIN, self.commands.next())
             .await
             .unwrap()
@@ -68,17 +68,17 @@ impl Script {
     }
 
     /// The command was done: this is the task now.
-    pub(super) async fn done(&self, asked: &Asked, task: &Task) {
+    pub(crate) async fn done(&self, asked: &Asked, task: &Task) {
         self.verdict(asked, "done", json!({ "result": task })).await;
     }
 
     /// The command was refused.
-    pub(super) async fn refuse(&self, asked: &Asked, code: &str) {
+    pub(crate) async fn refuse(&self, asked: &Asked, code: &str) {
         let error = json!({ "error": { "code": code, "message": "no" } });
         self.verdict(asked, "dead", error).await;
     }
 
-    async fn verdict(&self, asked: &Asked, level: &str, more: Value) {
+    pub(crate) async fn verdict(&self, asked: &Asked, level: &str, more: Value) {
         let (id, at) = (fresh(), "2026-01-02T03:04:05.678Z");
         let mut receipt = json!({
             "id": id, "message_id": asked.id, "sender": asked.from(), "agent": "coordinator", "level": level,
@@ -92,7 +92,7 @@ impl Script {
     }
 
     /// A notice to an agent.
-    pub(super) async fn notice(&self, to: &str, kind: &str, priority: &str, task: &Task) -> Id {
+    pub(crate) async fn notice(&self, to: &str, kind: &str, priority: &str, task: &Task) -> Id {
         let id = fresh();
         let message = json!({
             "id": id, "from_agent": "coordinator", "to_agent": to, "content": task.title.as_str(),
@@ -115,7 +115,7 @@ impl Script {
     }
 
     /// Answers questions of a method, each with the same.
-    pub(super) async fn answer(&self, method: &str, answer: Value) -> Answers {
+    pub(crate) async fn answer(&self, method: &str, answer: Value) -> Answers {
         let questions = self.client.subscribe(format!("wb.api.{method}.*")).await.unwrap();
         // What comes back on the same connection says that the server knows of the subscription before it.
         let inbox = self.client.new_inbox();
@@ -128,7 +128,7 @@ impl Script {
 }
 
 /// Answers until it is dropped.
-pub(super) struct Answers(tokio::task::JoinHandle<()>);
+pub(crate) struct Answers(tokio::task::JoinHandle<()>);
 
 impl Drop for Answers {
     fn drop(&mut self) {
@@ -158,18 +158,18 @@ async fn reply(client: Client, mut questions: Subscriber, answer: Value) {
     }
 }
 
-pub(super) fn fresh() -> Id {
+pub(crate) fn fresh() -> Id {
     Id::from_uuid(uuid::Uuid::now_v7())
 }
 
-pub(super) fn draft(title: &str, id: Option<Id>) -> TaskDraft {
+pub(crate) fn draft(title: &str, id: Option<Id>) -> TaskDraft {
     let mut draft = TaskDraft::titled(title.parse().unwrap());
     draft.id = id;
     draft
 }
 
 /// The task that a submission becomes.
-pub(super) fn task_of(asked: &Asked) -> Task {
+pub(crate) fn task_of(asked: &Asked) -> Task {
     let draft: TaskDraft = serde_json::from_value(asked.body.clone()).unwrap();
     let from: AgentId = asked.from().parse().unwrap();
     draft.into_task(asked.id, from, Timestamp::from_unix_ms(0).unwrap())

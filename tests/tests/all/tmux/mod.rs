@@ -3,7 +3,7 @@
 mod bodies;
 mod clients;
 mod crashes;
-mod heartbeats;
+pub(crate) mod heartbeats;
 mod holds;
 mod nudges;
 mod output;

@@ -80,7 +80,7 @@ const COMMAND: &[ErrorCode] = &[
     LevelNotReached,
     SpoolFull,
 ];
-const UNDECIDED: (u16, &str, Content) = (
+pub(super) const UNDECIDED: (u16, &str, Content) = (
     202,
     "Kept, and not decided within 2 s; the verdict comes as a receipt about this id.",
     Content::Json("CommandAnswer"),
@@ -157,7 +157,7 @@ pub(super) fn tasks() -> Vec<Operation> {
     operations
 }
 
-fn key() -> Value {
+pub(super) fn key() -> Value {
     json!({
         "name": "Idempotency-Key",
         "in": "header",

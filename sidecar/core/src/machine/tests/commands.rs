@@ -266,7 +266,7 @@ fn a_bad_command_is_refused_before_anything_is_written() {
             about(1, |c| c.task_id = None),
             ErrorCode::InvalidMessage,
         ),
-        (TaskVerb::Control, about(1, |_| {}), ErrorCode::InvalidMessage),
+        (TaskVerb::Control, about(1, |_| {}), ErrorCode::Forbidden),
         (
             TaskVerb::Complete,
             about(1, |c| (c.epoch, c.result) = (Some(1), long(98_303))),

@@ -5,6 +5,7 @@
 
 mod burial;
 mod commands;
+mod controlling;
 mod effects;
 mod elsewhere;
 mod fencing;

@@ -9,8 +9,8 @@ use super::spool::{Sequence, Spool};
 use crate::context::Context;
 use crate::effect::{Answer, Effect, Handed, Settlement};
 use crate::event::{
-    Event, FetchOutcome, Fetched, Identity, LaneState, LeaseOutcome, PublishOutcome, ReaderId, ReaderKind,
-    SendRequest, TakeRequest, Token, Verb,
+    ControlAnswer, Event, FetchOutcome, Fetched, Identity, LaneState, LeaseOutcome, PublishOutcome, ReaderId,
+    ReaderKind, SendRequest, TakeRequest, Token, Verb,
 };
 use crate::machine::{Settings, Sidecar};
 use crate::now::Now;
@@ -27,6 +27,8 @@ pub(super) struct Rig {
     pub(super) ids: Sequence,
     pub(super) now_ms: u64,
     tokens: u64,
+    /// What the coordinator says at once of how the agent stands; `None`: the test answers by itself.
+    pub(super) stands: Option<ControlAnswer>,
     /// What the last step asked for.
     pub(super) effects: Vec<Effect>,
 }
@@ -70,6 +72,7 @@ impl Rig {
             ids: Sequence::default(),
             now_ms: 1_000,
             tokens: 0,
+            stands: Some(ControlAnswer::Unsaid),
             effects: Vec::new(),
         }
     }
@@ -112,6 +115,10 @@ impl Rig {
             "{shown} at {}: wakes at {wake}: {effects:?}",
             self.now_ms
         );
+        if let Some(answer) = self.stands.filter(|_| effects.contains(&Effect::AskControl)) {
+            effects.retain(|effect| *effect != Effect::AskControl);
+            effects.extend(self.step(Event::ControlAsked { answer }));
+        }
         self.effects.clone_from(&effects);
         effects
     }

@@ -131,7 +131,7 @@ impl Session {
             match self.turn(&mut shutdown).await {
                 Turn::Item(Some(ReaderItem::Message { key, handed })) => self.message(key, &handed).await,
                 // For panes alone.
-                Turn::Item(Some(ReaderItem::Look | ReaderItem::Nudge(_))) => {}
+                Turn::Item(Some(ReaderItem::Look | ReaderItem::Nudge(_) | ReaderItem::Withdraw)) => {}
                 Turn::Item(Some(ReaderItem::Receipt(receipt))) => {
                     if self.room() > FRAMES_FOR_MESSAGES {
                         let id = self.next_id();

@@ -65,6 +65,20 @@ impl Work {
         self.jobs.push(job);
     }
 
+    /// What was not begun goes back as it came.
+    pub(super) fn give_back_unbegun(&mut self) {
+        let (unbegun, begun) = std::mem::take(&mut self.jobs)
+            .into_iter()
+            .partition(|job| matches!(job.what, What::Message(_)) && job.injection.is_unbegun());
+        self.jobs = begun;
+        let unbegun: Vec<Job> = unbegun;
+        for job in unbegun {
+            if let What::Message(key) = job.what {
+                self.reader.pane(PaneNews::Returns { key, untouched: true });
+            }
+        }
+    }
+
     pub(super) fn plan_nudge(&mut self, now_ms: u64, nudge: Nudge) {
         let is_unbegun_nudge = |job: &Job| matches!(job.what, What::Nudge(_)) && job.injection.is_unbegun();
         self.jobs.retain(|job| !is_unbegun_nudge(job));

@@ -101,6 +101,11 @@ impl Checker {
             id: message.id,
         };
         self.hand_overs += 1;
+        let stopped = rig.sidecar.ledger().controls().stopped_since(me);
+        assert_eq!(
+            stopped, None,
+            "nothing is handed over while the operator does not let it: {key:?}"
+        );
         let named = (me.clone(), key.clone());
         assert!(!self.ended.contains(&named), "never again after its end: {key:?}");
         let before = self.delivered.insert(named, handed.delivery).unwrap_or(0);

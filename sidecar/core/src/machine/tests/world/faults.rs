@@ -19,7 +19,9 @@ impl World {
             }
             65..75 => self.nodes[at].rig.spool.room = Some(self.chance.below(4)),
             75..85 => self.nodes[at].rig.spool.room = None,
-            85..90 => self.nodes[at].refusing = true,
+            85..88 => self.nodes[at].refusing = true,
+            88..92 => self.control(at, true),
+            92..95 => self.control(at, false),
             _ => self.execute_given_up(at),
         }
         let node = &mut self.nodes[at];
@@ -39,6 +41,7 @@ impl World {
             if !self.nodes[at].connected {
                 self.connect(at);
             }
+            self.let_all_go_on(at);
         }
     }
 

@@ -3,6 +3,7 @@
 mod agents;
 mod chance;
 mod checker;
+mod controls;
 mod faults;
 mod node;
 mod server;
@@ -53,6 +54,8 @@ pub(super) struct World {
     sabotage: Sabotage,
     /// The process of a node dies when its spool has so many records, between two of one step if need be.
     dies_at: Option<(usize, usize)>,
+    /// Events of the coordinator's log.
+    events: u64,
     /// Lanes in the order of the hand-overs that took a regular slot, by agent.
     pub(super) turns: Vec<(AgentId, Priority)>,
 }
@@ -78,6 +81,7 @@ impl World {
             checker: Checker::default(),
             sabotage: Sabotage::None,
             dies_at: None,
+            events: 0,
             turns: Vec::new(),
         }
     }

@@ -88,7 +88,7 @@ impl World {
     }
 
     /// The republished header of a stored record; it may be lost.
-    fn wake(&mut self, subject: &str, seq: u64) {
+    pub(super) fn wake(&mut self, subject: &str, seq: u64) {
         let tokens: Vec<&str> = subject.split('.').collect();
         let stream_seq = Some(seq);
         let event = match tokens[..] {
