@@ -1,6 +1,7 @@
 //! The sidecar's API as methods.
 
 mod control;
+mod machines;
 mod tasks;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod gate;
 mod health;
 mod http;
 mod lead;
+mod lines;
 mod mail;
 mod metrics;
 mod micro;

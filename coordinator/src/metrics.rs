@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Map, Value, json};
 use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_schemas::event::EventKind;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
 
@@ -41,6 +42,12 @@ struct RequestLabels {
     status: u16,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransitionLabel {
+    entity: &'static str,
+    to: String,
+}
+
 /// All metrics of the program.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -55,6 +62,7 @@ pub(crate) struct Metrics {
     sessions: Counter,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram>,
+    transitions: Family<TransitionLabel, Counter>,
 }
 
 impl Metrics {
@@ -73,6 +81,7 @@ impl Metrics {
             sessions: Counter::default(),
             requests: Family::default(),
             durations: Family::new_with_constructor(buckets),
+            transitions: Family::default(),
         };
         for presence in Presence::ALL {
             // Zero is a value, too.
@@ -103,7 +112,23 @@ impl Metrics {
             Unit::Seconds,
             metrics.durations.clone(),
         );
+        registry.register(
+            "transitions",
+            "Changes of state that this process decided and stored, by machine and new state",
+            metrics.transitions.clone(),
+        );
         metrics
+    }
+
+    /// Counts that a machine came into a state.
+    pub(crate) fn moved(&self, kind: EventKind, to: &str) {
+        // The log's own words; a leader's name is none.
+        if matches!(kind, EventKind::Task | EventKind::Agent | EventKind::Swarm) {
+            let (entity, to) = (kind.as_str(), to.to_owned());
+            self.transitions
+                .get_or_create(&TransitionLabel { entity, to })
+                .inc();
+        }
     }
 
     pub(crate) fn presence_changed(&self, from: Option<Presence>, to: Option<Presence>) {

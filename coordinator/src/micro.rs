@@ -33,7 +33,7 @@ pub(crate) const DISCOVERY: [&str; 9] = [
 pub(crate) const QUEUE_GROUP: &str = "q";
 
 const SERVICE: &str = "wagglebus";
-const SERVICE_DESCRIPTION: &str = "Who is there: agents, agent, resolve; rooms: rooms, join, leave";
+const SERVICE_DESCRIPTION: &str = "Who is there: agents, agent, resolve; rooms: rooms, join, leave; tasks: tasks, task, explain; machines: fsm";
 const AGENT_SERVICE: &str = "wagglebus_agent";
 const AGENT_DESCRIPTION: &str = "An agent on the bus; send it messages, it has no endpoints";
 

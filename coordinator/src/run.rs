@@ -319,9 +319,17 @@ impl Coordinator {
                     let word = |presence: Option<Presence>| presence.map_or("not enrolled", Presence::as_str);
                     tracing::info!(%agent, from = word(from), to = word(to), "presence");
                 }
+                Effect::ReadLines { number, seqs } => {
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.leading().read_lines(number, seqs);
+                    }
+                }
                 Effect::Tasks(order) => {
                     if let Order::Publish(letter) | Order::Heard(letter) = &order {
                         self.gate.verdicts().heard(letter);
+                    }
+                    if let Order::Moved((kind, state)) = &order {
+                        self.metrics.moved(*kind, state);
                     }
                     if let Some(arrivals) = &mut self.arrivals {
                         arrivals.leading().carry_out(order);

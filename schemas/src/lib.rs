@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`feed`], [`error`], [`api`], [`task_api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -37,6 +37,7 @@ pub mod event;
 pub mod failure;
 pub mod family;
 pub mod feed;
+pub mod fsm_api;
 pub mod generate;
 pub mod headers;
 pub mod heartbeat;

@@ -48,6 +48,8 @@ vocabulary! {
         Task = "task",
         /// Why a task went to whom.
         Explain = "explain",
+        /// Where a machine stands or stood, and its events.
+        Fsm = "fsm",
     }
 }
 
@@ -283,6 +285,11 @@ pub mod filter {
     /// Everything posted to a room at one priority; a further filter of a member's lane.
     pub fn room(hive: &Hive, room: &RoomName, priority: Priority) -> String {
         format!("{hive}.room.{room}.{priority}.*")
+    }
+
+    /// Everything posted to the room of everybody.
+    pub fn announcements(hive: &Hive) -> String {
+        format!("{hive}.room.{}.*.*", RoomName::all())
     }
 
     /// Every receipt to an agent.

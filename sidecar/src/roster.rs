@@ -1,5 +1,6 @@
 //! Who exists, as far as this sidecar knows: asked of the coordinator, remembered when known, never when unknown.
 
+mod machines;
 mod tasks;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod down;
+mod fsm;
 mod history;
 mod inbox;
 mod init;
@@ -63,6 +64,8 @@ pub(crate) enum Verb {
     Trace(trace::Args),
     #[command(subcommand)]
     Task(task::Verb),
+    #[command(subcommand)]
+    Fsm(fsm::Verb),
     #[command(subcommand)]
     Dlq(dlq::Verb),
     Agents(agents::Args),
@@ -141,6 +144,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Replay(args) => replay::run(args, session, output).await,
         Verb::Trace(args) => trace::run(args, session, output).await,
         Verb::Task(verb) => task::run(verb, session, output).await,
+        Verb::Fsm(verb) => fsm::run(verb, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
         Verb::Agents(args) => agents::run(args, session, output).await,
         Verb::Pause(args) => control::pause(args, session, output).await,

@@ -9,6 +9,7 @@ use wagglebus_schemas::{AgentId, Recipient, RoomName};
 
 use crate::attention::Now;
 use crate::event::Request;
+use crate::fsm::query::{self as machines, Found, Recall};
 use crate::lead::Lead;
 use crate::order::RoomChange;
 use crate::query::{fill, limit, query};
@@ -66,6 +67,8 @@ pub enum Outcome {
     Body(Vec<u8>),
     /// Something must be done first.
     Later(RoomChange),
+    /// Lines of the log must be read first.
+    Recall(Recall),
 }
 
 /// Answers a request with the encoded body, or says what must be done for it.
@@ -83,17 +86,17 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
         .retry_after_ms(500));
     }
     match request.method {
-        ApiMethod::Agents => encode(&agents(roster, &query(&request.body)?)?),
+        ApiMethod::Agents => encode(&agents(known, &query(&request.body)?)?),
         ApiMethod::Agent => {
             let AgentQuery { agent } = query(&request.body)?;
             let agent = agent.unwrap_or_else(|| request.from.clone());
-            encode(&resolve::agent(roster, myself, &agent, now)?)
+            encode(&with_machine(lead, resolve::agent(roster, myself, &agent, now)?))
         }
         ApiMethod::Resolve => {
             let ResolveQuery { to } = query(&request.body)?;
             encode(
                 &match resolve::resolve(roster, myself, &request.from, &to, now)? {
-                    Resolved::Agent(agent) => ResolveAnswer::Agent(agent),
+                    Resolved::Agent(agent) => ResolveAnswer::Agent(Box::new(with_machine(lead, *agent))),
                     Resolved::Room(room) => ResolveAnswer::Room(room),
                 },
             )
@@ -104,19 +107,47 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
         ApiMethod::Leave => rooms::change(roster, request, false).map(Outcome::Later),
         ApiMethod::Tasks => encode(&tasks::list(lead, &query(&request.body)?)?),
         ApiMethod::Task => encode(&tasks::task(lead, &query(&request.body)?)?.task),
-        ApiMethod::Explain => encode(&tasks::explanation(lead, &query(&request.body)?)?),
+        ApiMethod::Explain => encode(&tasks::explanation(known, &query(&request.body)?, now)?),
+        ApiMethod::Fsm => {
+            tasks::ready(lead)?;
+            match machines::ask(lead, roster, &myself.hive, &query(&request.body)?)? {
+                Found::Now(fsm) => encode(&fsm),
+                Found::Recall(recall) => Ok(Outcome::Recall(recall)),
+            }
+        }
     }
 }
 
+/// Whom a request asks about that asks about one agent.
+pub(crate) fn asked_agent(request: &Request) -> Option<AgentId> {
+    let AgentQuery { agent } = query(&request.body).ok()?;
+    Some(agent.unwrap_or_else(|| request.from.clone()))
+}
+
 /// One page; its cursor is the name of its last agent, so that agents that come and go shift nothing.
-fn agents(roster: &Roster, query: &AgentsQuery) -> Result<Page<Agent>, ErrorDetail> {
+fn agents(known: Known<'_>, query: &AgentsQuery) -> Result<Page<Agent>, ErrorDetail> {
+    let Known { roster, lead, .. } = known;
     let limit = limit(query.limit)?;
+    let record = |member: &Member| with_machine(lead, member.record());
     let (items, more) = match &query.cursor {
-        Some(cursor) => fill(roster.members_after(cursor).map(Member::record), limit),
-        None => fill(roster.members().map(Member::record), limit),
+        Some(cursor) => fill(roster.members_after(cursor).map(record), limit),
+        None => fill(roster.members().map(record), limit),
     };
     let next_cursor = items.last().filter(|_| more).map(|last| last.agent.to_string());
     Ok(Page { items, next_cursor })
+}
+
+/// The record with what the log tells of the agent, once the log was read.
+fn with_machine(lead: &Lead, agent: Agent) -> Agent {
+    let crew = lead.world().crew();
+    if !lead.is_caught_up() || agent.agent == AgentId::coordinator() {
+        return agent;
+    }
+    Agent {
+        fsm: crew.agent(&agent.agent).map(|entry| entry.state),
+        control: Some(crew.control(&agent.agent)),
+        ..agent
+    }
 }
 
 fn encode<T: Serialize>(answer: &T) -> Result<Outcome, ErrorDetail> {

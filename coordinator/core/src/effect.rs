@@ -47,6 +47,14 @@ pub enum Effect {
     LookAtHead(Look),
     /// Store a `held` receipt for a sender; if that fails, report [`Untold`](crate::Event::Untold).
     TellHeld(HeldMail),
+    /// Read these lines of the log and report them as [`LinesRead`](crate::Event::LinesRead), without those that are not
+    /// there any more.
+    ReadLines {
+        /// Of which question.
+        number: u64,
+        /// Their sequences, in order.
+        seqs: Vec<u64>,
+    },
     /// Something about the tasks and their log.
     Tasks(Order),
     /// Something about the leader's lease.

@@ -2,6 +2,7 @@
 
 use wagglebus_schemas::enrolment::Enrolment;
 use wagglebus_schemas::error::ErrorDetail;
+use wagglebus_schemas::event::Event as LogEvent;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority, RoomName};
@@ -75,6 +76,13 @@ pub enum Event {
         change: RoomChange,
         /// Since when the agent is in it, `None` after a leave; or why nothing changed.
         outcome: Result<Option<u64>, ErrorDetail>,
+    },
+    /// Lines of the log were read.
+    LinesRead {
+        /// For which question.
+        number: u64,
+        /// Those that are there and can be read, in order; or why the log cannot be read.
+        lines: Result<Vec<(u64, LogEvent)>, String>,
     },
     /// Somebody asks something.
     Request(Request),

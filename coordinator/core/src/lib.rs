@@ -11,6 +11,8 @@
 //!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
+//! [`fsm`] holds the machines of agents and of the hive (ADR-0040).
+//!
 //! Two parts stand by themselves: [`assign`], which agent gets which task and why (ADR-0038, ADR-0039), and [`feed`], what
 //! readers of the live feed are shown, and from where on (ADR-0044).
 //!
@@ -26,6 +28,7 @@ pub mod effect;
 pub mod event;
 pub mod expiry;
 pub mod feed;
+pub mod fsm;
 pub mod holds;
 pub mod inbound;
 pub mod lead;
@@ -34,6 +37,8 @@ pub mod log;
 pub mod machine;
 pub mod order;
 pub mod query;
+mod reads;
+mod recalls;
 pub mod resolve;
 pub mod rooms;
 pub mod roster;

@@ -13,6 +13,8 @@ use crate::event::{Event, Request};
 use crate::holds::Holds;
 use crate::lead::Lead;
 use crate::order::RoomChange;
+use crate::reads::{Reads, Turn};
+use crate::recalls::Recalls;
 use crate::resolve::Myself;
 use crate::rooms;
 use crate::roster::Roster;
@@ -25,6 +27,8 @@ pub struct Machine {
     roster: Roster,
     holds: Holds,
     lead: Lead,
+    reads: Reads,
+    recalls: Recalls,
     /// Whose rooms are being changed.
     changing: BTreeSet<AgentId>,
     next_wake_ms: Option<u64>,
@@ -39,6 +43,8 @@ impl Machine {
             roster: Roster::default(),
             holds: Holds::default(),
             lead: Lead::new(myself.hive.clone(), myself.instance.clone()),
+            reads: Reads::default(),
+            recalls: Recalls::default(),
             changing: BTreeSet::new(),
             next_wake_ms: None,
             myself,
@@ -65,14 +71,18 @@ impl Machine {
             self.lead.roster_changed();
         }
         for agent in heard.into_iter().chain(changed).collect::<BTreeSet<_>>() {
+            self.lead.heard(agent.clone());
             let member = self.roster.member(&agent);
             effects.extend(self.holds.refresh(&agent, member, now, at));
         }
         effects.extend(self.holds.wake(at));
         effects.extend(self.lead.tick(now, &self.roster, ids));
+        let turns = self.reads.due(&self.lead, now.boot_ms);
+        effects.extend(turns.into_iter().map(|turn| self.turn(turn, now)));
         let due = [self.roster.next_due(), self.holds.next_due()];
         let promised = self.attention.promise(due.into_iter().flatten().min());
-        self.next_wake_ms = promised.into_iter().chain(self.lead.next_ms()).min();
+        let others = [self.lead.next_ms(), self.reads.next_ms()];
+        self.next_wake_ms = promised.into_iter().chain(others.into_iter().flatten()).min();
         effects
     }
 
@@ -99,6 +109,7 @@ impl Machine {
                 self.lead.connected(now);
                 // What was under way in the former session has no answer.
                 self.changing.clear();
+                self.recalls.clear();
                 Vec::new()
             }
             Event::BusDown => {
@@ -123,9 +134,13 @@ impl Machine {
             Event::Request(request) => {
                 // A request may come just before the wake-up that it must not get ahead of.
                 let mut effects = self.roster.wake(at);
-                effects.push(self.reply(request, now));
+                let turn = self
+                    .reads
+                    .take(&self.lead, &self.myself.hive, request, now.boot_ms);
+                effects.extend(turn.map(|turn| self.turn(turn, now)));
                 effects
             }
+            Event::LinesRead { number, lines } => self.recalls.ended(number, lines).into_iter().collect(),
             Event::Posted { room, priority, from } => rooms::wake(&self.roster, &room, priority, &from),
             Event::RoomChanged { change, outcome } => vec![self.room_changed(change, outcome)],
             Event::Arrived { agent, priority } => {
@@ -139,6 +154,17 @@ impl Machine {
             }
             Event::Lead(news) => self.lead.happened(now, &self.roster, ids, news),
             Event::Wake => self.roster.wake(at),
+        }
+    }
+
+    fn turn(&mut self, turn: Turn, now: Now) -> Effect {
+        match turn {
+            Turn::Answer(request) => self.reply(request, now),
+            Turn::Refuse(request, error) => Effect::Reply(Reply {
+                to: request.reply,
+                method: request.method,
+                outcome: Err(error),
+            }),
         }
     }
 
@@ -156,6 +182,7 @@ impl Machine {
                 // One agent must not keep all others waiting.
                 Err(rooms::one_at_a_time(&change.agent))
             }
+            Ok(Outcome::Recall(recall)) => return self.recalls.begin(request, recall),
             Ok(Outcome::Body(body)) => Ok(body),
             Err(error) => Err(error),
         };

@@ -1,13 +1,15 @@
 //! Questions about tasks: lists, one task, and why it went to whom.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::task::Task;
-use wagglebus_schemas::task_api::{TaskRequest, TasksRequest};
+use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::task_api::{Explanation, TaskRequest, TasksRequest};
 use wagglebus_schemas::{AgentId, Id};
 
-use crate::lead::Lead;
+use crate::api::Known;
+use crate::attention::Now;
+use crate::lead::{Lead, round};
 use crate::log::TaskEntry;
 use crate::query::{fill, limit};
 
@@ -42,20 +44,41 @@ pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskRequest) -> Result<&'l TaskEn
     })
 }
 
-/// Why a task went to whom; `chosen` is null while nobody was chosen.
-pub(crate) fn explanation(lead: &Lead, query: &TaskRequest) -> Result<Value, ErrorDetail> {
+/// Why a task went to whom, as it was when that was decided; of a task that waits, how everybody looks for it now. `chosen`
+/// is null while nobody was chosen.
+pub(crate) fn explanation(known: Known<'_>, query: &TaskRequest, now: Now) -> Result<Value, ErrorDetail> {
+    let Known { roster, lead, .. } = known;
     let entry = task(lead, query)?;
-    Ok(entry.explanation.clone().unwrap_or_else(|| {
-        json!({
-            "task_id": entry.task.id,
-            "strategy": entry.task.strategy.unwrap_or_default(),
-            "candidates": [],
-            "chosen": entry.task.assigned_to,
-        })
-    }))
+    let waits = matches!(
+        entry.task.state,
+        TaskState::Pending | TaskState::WaitingDependency
+    );
+    let stored = entry.explanation.clone().filter(|_| !waits);
+    if let Some(stored) = stored {
+        return Ok(stored);
+    }
+    let world = lead.world();
+    let mut explanation = if waits {
+        round::explain(world, roster, now.wall.max(world.at()), entry)
+    } else {
+        Explanation {
+            task_id: entry.task.id,
+            strategy: entry.task.strategy.unwrap_or_default(),
+            candidates: Vec::new(),
+            chosen: None,
+            overridden: None,
+        }
+    };
+    explanation.chosen.clone_from(&entry.task.assigned_to);
+    serde_json::to_value(explanation).map_err(|error| {
+        ErrorDetail::new(
+            ErrorCode::CoordinatorUnavailable,
+            format!("the answer cannot be encoded: {error}"),
+        )
+    })
 }
 
-fn ready(lead: &Lead) -> Result<(), ErrorDetail> {
+pub(crate) fn ready(lead: &Lead) -> Result<(), ErrorDetail> {
     if lead.is_caught_up() {
         return Ok(());
     }

@@ -197,7 +197,8 @@ impl World {
             | Effect::Tasks(_)
             | Effect::Lease(_)
             | Effect::Leads(_)
-            | Effect::TellHeld(_) => false,
+            | Effect::TellHeld(_)
+            | Effect::ReadLines { .. } => false,
         };
         let about = self.effects.iter().filter(|(_, effect)| concerns(effect));
         about.cloned().collect()

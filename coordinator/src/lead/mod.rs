@@ -118,8 +118,20 @@ impl Leading {
             }
             // Who waits for it has it by now.
             Order::Heard(_) => {}
+            // It is counted before it comes here.
+            Order::Moved(_) => {}
             Order::Warn(what) => tracing::warn!("{what}"),
         }
+    }
+
+    /// Reads lines of the log, and tells them as the answer to question `number`.
+    pub(crate) fn read_lines(&mut self, number: u64, seqs: Vec<u64>) {
+        let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+        self.work.spawn(async move {
+            out.send(crate::lines::read(js, hive, number, seqs).await)
+                .await
+                .ok();
+        });
     }
 
     fn stop_listening(&mut self) {

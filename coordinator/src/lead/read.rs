@@ -8,7 +8,7 @@ use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
-use wagglebus_coordinator_core::lead::{News, Noted, Told};
+use wagglebus_coordinator_core::lead::{Announced, News, Noted, Told};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::receipt::Receipt;
@@ -53,7 +53,7 @@ async fn log_once(
             return Ok(());
         }
     }
-    let mut messages = Box::pin(read(&stream, *last, String::new()).await?);
+    let mut messages = Box::pin(read(&stream, *last, Vec::new()).await?);
     while let Some(message) = messages.next().await {
         let message = message?;
         let info = message.info().map_err(|error| error.to_string())?;
@@ -85,12 +85,19 @@ pub(super) enum Ear {
 }
 
 impl Ear {
-    fn place(self, hive: &Hive) -> (String, String) {
+    fn place(self, hive: &Hive) -> (String, Vec<String>) {
         let coordinator = AgentId::coordinator();
         match self {
-            Self::Commands => (Stream::Tasks.name(hive), filter::commands(hive)),
-            Self::Messages => (Stream::Messages.name(hive), filter::messages(hive, &coordinator)),
-            Self::Receipts => (Stream::Receipts.name(hive), filter::receipts(hive, &coordinator)),
+            Self::Commands => (Stream::Tasks.name(hive), vec![filter::commands(hive)]),
+            // In one reading: what is decided of either is counted by its place in the stream.
+            Self::Messages => (
+                Stream::Messages.name(hive),
+                vec![filter::messages(hive, &coordinator), filter::announcements(hive)],
+            ),
+            Self::Receipts => (
+                Stream::Receipts.name(hive),
+                vec![filter::receipts(hive, &coordinator)],
+            ),
         }
     }
 
@@ -106,6 +113,10 @@ impl Ear {
             }
             (Self::Messages, subject) => {
                 let message = decode::message(&subject, id, &message.payload).ok()?;
+                if matches!(subject, Subject::Room { .. }) {
+                    let (id, from, at) = (message.id, message.from_agent, message.timestamp);
+                    return Some(News::Announced(Announced { seq, id, from, at }));
+                }
                 Some(News::Told(Box::new(Told { seq, message })))
             }
             (Self::Receipts, Subject::Receipt { from, .. }) => {
@@ -141,9 +152,9 @@ async fn listen_once(
     (ear, after): (Ear, &mut u64),
     out: &Sender<Event>,
 ) -> Result<(), ReadError> {
-    let (stream, filter) = ear.place(hive);
+    let (stream, filters) = ear.place(hive);
     let stream = js.get_stream(stream).await?;
-    let mut messages = Box::pin(read(&stream, *after, filter).await?);
+    let mut messages = Box::pin(read(&stream, *after, filters).await?);
     while let Some(message) = messages.next().await {
         let message = message?;
         let info = message.info().map_err(|error| error.to_string())?;
@@ -163,13 +174,13 @@ async fn listen_once(
 async fn read(
     stream: &async_nats::jetstream::stream::Stream,
     after: u64,
-    filter_subject: String,
+    filter_subjects: Vec<String>,
 ) -> Result<pull::Ordered, ReadError> {
     let config = pull::OrderedConfig {
         deliver_policy: DeliverPolicy::ByStartSequence {
             start_sequence: after.saturating_add(1),
         },
-        filter_subject,
+        filter_subjects,
         ..Default::default()
     };
     Ok(stream.create_consumer(config).await?.messages().await?)

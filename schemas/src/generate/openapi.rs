@@ -18,6 +18,7 @@ use crate::command::Command;
 use crate::conversation::Conversation;
 use crate::draft::Draft;
 use crate::error::{ErrorBody, ErrorCode};
+use crate::fsm_api::{Fsm, Transition};
 use crate::message::Message;
 use crate::task::{Task, TaskDraft};
 use crate::task_api::{CommandAnswer, Explanation};
@@ -81,6 +82,8 @@ fn describe(operation: &Operation) -> Value {
             "The agent."
         } else if operation.path.starts_with("/v1/conversations") {
             "The conversation."
+        } else if operation.path.starts_with("/v1/fsm") {
+            "A task's id, an agent's name, or the hive."
         } else if operation.path.starts_with("/v1/tasks") {
             "The task."
         } else {
@@ -164,6 +167,8 @@ fn schemas() -> Value {
         "TaskPage": produced::<Page<Task>>(),
         "CommandAnswer": produced::<CommandAnswer>(),
         "Explanation": produced::<Explanation>(),
+        "Fsm": produced::<Fsm>(),
+        "TransitionPage": produced::<Page<Transition>>(),
         // These carry messages as published, which may be foreign ones: nothing narrower can be promised.
         "InboxAnswer": accepted::<InboxAnswer>(),
         "InboxPeek": accepted::<InboxPeek>(),

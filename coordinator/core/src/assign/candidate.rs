@@ -51,8 +51,10 @@ pub enum Health {
     BlockedOnHuman,
     /// Its provider limits its rate.
     RateLimited,
-    /// Somebody paused it, or the hive was halted.
+    /// The operator paused it.
     Paused,
+    /// The operator halted the hive.
+    Halted,
     /// It takes nothing new.
     Draining,
     /// It is lost, gone or was never there.
@@ -69,6 +71,7 @@ impl Health {
             Self::BlockedOnHuman => "waits for a person",
             Self::RateLimited => "is limited by its provider",
             Self::Paused => "is paused",
+            Self::Halted => "gets nothing while the hive is halted",
             Self::Draining => "takes nothing new",
             Self::Lost => "is not there",
         }

@@ -7,11 +7,13 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
-use super::order::{Appended, Desk, Noted, Order, Told};
+use super::muster::Muster;
+use super::order::{Appended, Desk, Order};
 use crate::attention::Now;
+use crate::fsm;
+use crate::log::World;
 use crate::log::letter::Letter;
-use crate::log::{TaskEntry, World};
-use crate::task::{self, Ask, Scribe, reply, timer};
+use crate::task::{self, Ask, Asked, Scribe};
 
 /// Time between two looks at everything that time changes, in milliseconds.
 const SWEEP_MS: u64 = 500;
@@ -29,6 +31,16 @@ enum Role {
     Leading { since_ms: u64 },
 }
 
+/// An event that was decided and is not stored yet.
+#[derive(Debug, Clone)]
+pub(super) struct Unstored {
+    pub(super) seq: u64,
+    /// What follows from it.
+    pub(super) letters: Vec<Letter>,
+    /// The state that it leads to, of what, if that is another one than before.
+    pub(super) moved: Option<(EventKind, String)>,
+}
+
 /// The state of the coordination.
 #[derive(Debug, Clone)]
 pub struct Coordination {
@@ -38,8 +50,8 @@ pub struct Coordination {
     role: Role,
     /// The log was read to its end.
     caught_up: bool,
-    /// What follows from events that are not stored yet, by the event's sequence.
-    pub(super) unstored: VecDeque<(u64, Vec<Letter>)>,
+    /// What was decided and is not stored yet, in order.
+    pub(super) unstored: VecDeque<Unstored>,
     /// The sequence up to which the log is being appended to.
     pub(super) appending: Option<u64>,
     /// Id of the line with which we try to begin to lead.
@@ -55,6 +67,8 @@ pub struct Coordination {
     /// The last message to the coordinator that was read, and when the log was last told of that.
     pub(super) read_messages: u64,
     pub(super) marked_ms: u64,
+    /// Who is to be looked at.
+    pub(super) muster: Muster,
     /// Something changed that may let a task be assigned.
     pub(super) reassess: bool,
     sweep_ms: u64,
@@ -78,6 +92,7 @@ impl Coordination {
             listening: false,
             read_messages: 0,
             marked_ms: 0,
+            muster: Muster::default(),
             reassess: false,
             sweep_ms: 0,
         }
@@ -96,6 +111,12 @@ impl Coordination {
     /// Whether the log was read to its end once.
     pub const fn is_caught_up(&self) -> bool {
         self.caught_up
+    }
+
+    /// Up to which line of the log all that we decided is stored.
+    pub fn stored(&self) -> u64 {
+        let unstored = self.unstored.front();
+        unstored.map_or(self.world.last(), |unstored| unstored.seq - 1)
     }
 
     /// When [`Coordination::tick`] has something to do.
@@ -186,10 +207,9 @@ impl Coordination {
             }
             (Role::Leading { .. }, Appended::Stored(last)) => {
                 self.appending = None;
-                while self.unstored.front().is_some_and(|(seq, _)| *seq <= last) {
-                    let letters = self.unstored.pop_front().map(|(_, letters)| letters);
-                    desk.orders
-                        .extend(letters.into_iter().flatten().map(Order::Publish));
+                while let Some(stored) = self.unstored.pop_front_if(|unstored| unstored.seq <= last) {
+                    desk.orders.extend(stored.letters.into_iter().map(Order::Publish));
+                    desk.orders.extend(stored.moved.map(Order::Moved));
                 }
                 self.append(desk);
             }
@@ -209,8 +229,15 @@ impl Coordination {
             at,
             ids: desk.ids,
         };
-        let event = task::decide(&self.world, desk.roster, ask, &mut scribe);
-        self.write(desk, event);
+        let (world, roster) = (&self.world, desk.roster);
+        let events = if let Ok(Asked::Control { agent, action }) = &ask.asked {
+            fsm::control::decide(world, roster, ask, (agent.as_ref(), *action), &mut scribe)
+        } else {
+            vec![task::decide(world, roster, ask, &mut scribe)]
+        };
+        for event in events {
+            self.write(desk, event);
+        }
         self.tick(desk);
     }
 
@@ -219,52 +246,6 @@ impl Coordination {
         self.reassess = true;
         self.sweep_ms = 0;
         self.tick(desk);
-    }
-
-    /// A message to the coordinator was read: from a holder, in reply to its assignment, it is the result.
-    pub fn told(&mut self, desk: &mut Desk<'_>, told: &Told) {
-        if !self.leads() || told.seq <= self.decided(Stream::Messages) {
-            return;
-        }
-        self.read_messages = told.seq;
-        let message = &told.message;
-        let replied = message.in_reply_to();
-        let task = replied.and_then(|notice| self.world.of_notice(&notice));
-        let cause = self.cause(CauseType::Message, Stream::Messages, message.id, told.seq);
-        let completed = task
-            .cloned()
-            .filter(|entry| entry.task.assigned_to.as_ref() == Some(&message.from_agent));
-        match completed {
-            Some(_) if reply::is_too_long(message) => {
-                let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
-                desk.orders.extend(refusal.map(Order::Publish));
-            }
-            Some(entry) => {
-                self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
-                self.tick(desk);
-            }
-            // It is read, and nothing follows from it.
-            None => desk
-                .orders
-                .extend(reply::read(message, desk.ids.fresh(), self.stamp(desk.now)).map(Order::Publish)),
-        }
-    }
-
-    /// A receipt about a notice was read: who saw its assignment has accepted it.
-    pub fn noted(&mut self, desk: &mut Desk<'_>, noted: Noted) {
-        if !self.leads() || noted.seq <= self.decided(Stream::Receipts) {
-            return;
-        }
-        let noted_by = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(&noted.from);
-        let Some(entry) = self.world.of_notice(&noted.notice).filter(noted_by).cloned() else {
-            return;
-        };
-        let member = desk.roster.member(&noted.from);
-        if reply::is_acceptance(noted.level, member) {
-            let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
-            self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
-            self.append(desk);
-        }
     }
 
     pub(super) fn decided(&self, stream: Stream) -> u64 {
@@ -291,6 +272,7 @@ impl Coordination {
             }
             Role::Leading { since_ms } => {
                 self.listen(desk, since_ms);
+                self.muster(desk, since_ms);
                 if desk.now.boot_ms >= self.sweep_ms {
                     self.sweep_ms = desk.now.boot_ms.saturating_add(SWEEP_MS);
                     self.sweep(desk, since_ms);
@@ -348,6 +330,7 @@ impl Coordination {
             .collect();
         let waiting = self.world.in_state(TaskState::WaitingDependency);
         self.unsettled = waiting.map(|entry| entry.task.id).collect();
+        self.muster = Muster::everybody();
         self.reassess = true;
         self.sweep_ms = 0;
         self.tick(desk);

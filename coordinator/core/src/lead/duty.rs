@@ -6,7 +6,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Id};
 
-use super::coordination::Coordination;
+use super::coordination::{Coordination, Unstored};
 use super::order::{Desk, Order};
 use super::round;
 use crate::log::data::ReleaseReason;
@@ -16,7 +16,7 @@ use crate::roster::{Member, Roster};
 use crate::task::{Scribe, timer};
 
 /// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
-const FIRST_BEAT_MS: u64 = 10_000;
+pub(super) const FIRST_BEAT_MS: u64 = 10_000;
 /// How long a new leader waits until everybody enrolled was heard, in milliseconds: a little more than a heartbeat.
 const HEARD_WITHIN_MS: u64 = 3_500;
 /// Time between two lines that say up to where messages were read, in milliseconds.
@@ -26,9 +26,16 @@ impl Coordination {
     /// Takes a decided event for said, and has it appended.
     pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) {
         let seq = self.world.last() + 1;
-        let id: Option<Id> = event.entity_id.parse().ok();
+        let of_task = event.entity == EventKind::Task;
+        let id: Option<Id> = event.entity_id.parse().ok().filter(|_| of_task);
+        let held = id.and_then(|id| self.world.task(&id));
+        let before = held.and_then(|entry| Some((entry.task.assigned_to.clone()?, entry.task.state)));
         match self.world.apply(seq, &event) {
-            Ok(letters) => self.unstored.push_back((seq, letters)),
+            Ok(letters) => self.unstored.push_back(Unstored {
+                seq,
+                letters,
+                moved: moved(&event),
+            }),
             Err(FoldError::Order { .. } | FoldError::Unreadable { .. }) => {
                 desk.orders.push(Order::Warn(
                     "an event of our own cannot be read; please report this".to_owned(),
@@ -36,7 +43,14 @@ impl Coordination {
                 return;
             }
         }
+        let head = head(&event);
         self.queue.push(event);
+        if !of_task {
+            return self.machine_moved(&head);
+        }
+        if let Some(id) = id {
+            self.holders_follow(desk, &head, id, before);
+        }
         let Some(entry) = id.and_then(|id| self.world.task(&id)) else {
             return;
         };
@@ -101,6 +115,10 @@ impl Coordination {
     /// Takes tasks from holders that are gone, or did not accept in time.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
+        let held_back = |entry: &TaskEntry| {
+            let holder = entry.task.assigned_to.as_ref();
+            holder.is_some_and(|holder| self.world.crew().is_held_back(holder))
+        };
         let overdue = |entry: &TaskEntry| {
             let since = self.assigned.get(&entry.task.id);
             let waited = since.map_or(0, |(_, since_ms)| desk.now.boot_ms.saturating_sub(*since_ms));
@@ -108,6 +126,7 @@ impl Coordination {
         };
         let patient = desk.now.boot_ms.saturating_sub(since_ms) < FIRST_BEAT_MS;
         let mut releases: Vec<(Id, ReleaseReason)> = Vec::new();
+        let mut waiting = Vec::new();
         for entry in held.iter().flat_map(|state| self.world.in_state(*state)) {
             let lost = entry
                 .task
@@ -116,15 +135,22 @@ impl Coordination {
                 .is_some_and(|holder| is_lost(desk.roster, holder, patient));
             if lost {
                 releases.push((entry.task.id, ReleaseReason::Lost));
+            } else if entry.task.state == TaskState::Assigned && held_back(entry) {
+                waiting.push((entry.task.id, entry.task.epoch));
             } else if entry.task.state == TaskState::Assigned && overdue(entry) {
                 releases.push((entry.task.id, ReleaseReason::Timeout));
             }
         }
+        // Who may get nothing cannot accept in time: it has all its time afterwards.
+        let now_ms = desk.now.boot_ms;
+        self.assigned
+            .extend(waiting.into_iter().map(|(id, epoch)| (id, (epoch, now_ms))));
         for (id, reason) in releases {
             self.by_itself(desk, |world, scribe| {
                 timer::release(world.task(&id)?, reason, scribe)
             });
         }
+        self.announcement_ends(desk);
         self.mark(desk);
         // Deadlines come nearer, and who waits grows older.
         self.reassess |= self.world.in_state(TaskState::Pending).next().is_some();
@@ -201,6 +227,30 @@ impl Coordination {
         // What was just written changes nothing about who is free.
         self.reassess = false;
     }
+}
+
+/// An event without its data, which may be long.
+fn head(event: &Event) -> Event {
+    Event {
+        id: event.id,
+        entity: event.entity,
+        entity_id: event.entity_id.clone(),
+        seq: event.seq,
+        from: event.from.clone(),
+        to: event.to.clone(),
+        event: event.event.clone(),
+        actor: event.actor.clone(),
+        cause: event.cause.clone(),
+        guard: event.guard.clone(),
+        at: event.at,
+        data: serde_json::Map::new(),
+    }
+}
+
+/// The state that an event leads to, of what, if that is another one than before.
+fn moved(event: &Event) -> Option<(EventKind, String)> {
+    let moved = event.seq > 0 && event.from.as_ref() != Some(&event.to);
+    moved.then(|| (event.entity, event.to.clone()))
 }
 
 /// Whether a holder is not there any more. Right after a takeover those of whom nothing was heard yet may still come.

@@ -6,13 +6,15 @@
 pub mod coordination;
 mod duty;
 pub mod election;
+mod heard;
+mod muster;
 pub mod order;
 pub mod part;
-mod round;
+pub(crate) mod round;
 #[cfg(test)]
 mod tests;
 
 pub use coordination::Coordination;
 pub use election::Election;
-pub use order::{Appended, Desk, News, Noted, Order, Told};
+pub use order::{Announced, Appended, Desk, News, Noted, Order, Told};
 pub use part::Lead;

@@ -1,8 +1,8 @@
 //! What a coordination is given, and what it asks for.
 
-use wagglebus_schemas::event::Event;
+use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::level::ReceiptLevel;
-use wagglebus_schemas::{AgentId, Id, Message};
+use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 use super::election::{Revision, Written};
 use crate::attention::Now;
@@ -39,6 +39,8 @@ pub enum Order {
     StopListening,
     /// Read the log from its beginning: what was thought of it was not stored.
     Reread,
+    /// Count that a machine of this kind is in this state now: it is stored.
+    Moved((EventKind, String)),
     /// Log something that no answer tells.
     Warn(String),
 }
@@ -79,6 +81,19 @@ pub struct Told {
     pub seq: u64,
     /// The message, as it agrees with its envelope.
     pub message: Message,
+}
+
+/// A message to everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// Its sequence in `WB_MESSAGES`.
+    pub seq: u64,
+    /// Its id.
+    pub id: Id,
+    /// Who wrote it, as the subject and thereby the server says.
+    pub from: AgentId,
+    /// When it was written.
+    pub at: Timestamp,
 }
 
 /// A receipt about a notice of the coordinator.
@@ -126,6 +141,8 @@ pub enum News {
     Asked(Box<Ask>),
     /// A message to the coordinator was read.
     Told(Box<Told>),
+    /// A message to everybody was read.
+    Announced(Announced),
     /// A receipt about a notice of the coordinator was read.
     Noted(Noted),
     /// The lease was read; `None` when that did not work.

@@ -1,6 +1,6 @@
 //! Election and coordination together: what happens to either, and what they ask for.
 
-use wagglebus_schemas::Hive;
+use wagglebus_schemas::{AgentId, Hive};
 
 use super::coordination::Coordination;
 use super::election::{Election, Turn};
@@ -49,6 +49,11 @@ impl Lead {
         self.coordination.leads()
     }
 
+    /// Up to which line of the log all is stored, while we write it.
+    pub fn stored(&self) -> Option<u64> {
+        self.leads().then(|| self.coordination.stored())
+    }
+
     /// Whether the log was read to its end once: before that nothing can be said about tasks.
     pub const fn is_caught_up(&self) -> bool {
         self.coordination.is_caught_up()
@@ -73,6 +78,11 @@ impl Lead {
         self.connected = false;
         self.election.step_down(now.boot_ms);
         self.with(now, roster, ids, Coordination::deposed)
+    }
+
+    /// A heartbeat came from this agent, or its presence or enrolment changed.
+    pub fn heard(&mut self, agent: AgentId) {
+        self.coordination.heard(agent);
     }
 
     /// Somebody came, went or changed.
@@ -101,6 +111,9 @@ impl Lead {
             }),
             News::Told(told) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.told(desk, &told);
+            }),
+            News::Announced(announced) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.announced(desk, &announced);
             }),
             News::Noted(noted) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.noted(desk, noted);

@@ -2,41 +2,69 @@
 
 use std::collections::BTreeMap;
 
-use wagglebus_schemas::AgentId;
-use wagglebus_schemas::state::{Presence, SessionState};
+use serde_json::Value;
+use wagglebus_schemas::state::{AgentState, Presence, SessionState};
 use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::task_api::Explanation;
+use wagglebus_schemas::{AgentId, Timestamp};
 
 use crate::assign::{self, Candidate, Health, Job, Params, Placement, estimate};
 use crate::attention::Now;
-use crate::log::World;
+use crate::log::{Crew, TaskEntry, World};
 use crate::roster::{Member, Roster};
 
 /// Most agents that a stored explanation tells of, the best first.
 const EXPLAINED_MAX: usize = 16;
 
 /// The assignments of this moment.
-pub(super) fn placements(world: &World, roster: &Roster, now: Now) -> Vec<Placement> {
+pub(crate) fn placements(world: &World, roster: &Roster, now: Now) -> Vec<Placement> {
     let now_ms = now.wall.max(world.at()).unix_ms();
-    let jobs: Vec<Job> = world
-        .in_state(TaskState::Pending)
-        .map(|entry| {
-            let (refused, failed) = (entry.refused_by.clone(), entry.failed_on.clone());
-            Job::of(&entry.task, entry.ready_at.unix_ms(), refused, failed)
-        })
-        .collect();
-    if jobs.is_empty() {
+    let jobs: Vec<Job> = world.in_state(TaskState::Pending).map(job).collect();
+    if jobs.is_empty() || world.crew().is_halted() {
         return Vec::new();
     }
-    let params = Params {
-        mean_task_ms: world.practice().estimates().mean_task_ms(),
-        ..Params::default()
-    };
+    let params = params(world);
     let candidates = candidates(world, roster, now_ms, &params);
     let mut placements = assign::assign(now_ms, &jobs, &candidates, &params);
     for placement in &mut placements {
         placement.explanation.candidates.truncate(EXPLAINED_MAX);
     }
     placements
+}
+
+/// How everybody looks at this moment for a task that nobody holds.
+pub(crate) fn explain(world: &World, roster: &Roster, at: Timestamp, entry: &TaskEntry) -> Explanation {
+    let (now_ms, params) = (at.unix_ms(), params(world));
+    let candidates = candidates(world, roster, now_ms, &params);
+    let mut explanation = assign::explain(now_ms, &job(entry), &candidates, &params);
+    explanation.candidates.truncate(EXPLAINED_MAX);
+    explanation
+}
+
+/// The same for a task that `agent` gets because `by` says so.
+pub(crate) fn overridden(
+    (world, roster): (&World, &Roster),
+    at: Timestamp,
+    entry: &TaskEntry,
+    (by, agent): (&AgentId, &AgentId),
+) -> Option<Value> {
+    let mut explanation = explain(world, roster, at, entry);
+    // Whom the strategy would have taken, if it could have taken anybody.
+    let best = explanation.candidates.iter().find(|candidate| candidate.eligible);
+    explanation.chosen = best.map(|candidate| candidate.agent.clone());
+    serde_json::to_value(assign::overridden(explanation, by.clone(), agent.clone())).ok()
+}
+
+fn job(entry: &TaskEntry) -> Job {
+    let (refused, failed) = (entry.refused_by.clone(), entry.failed_on.clone());
+    Job::of(&entry.task, entry.ready_at.unix_ms(), refused, failed)
+}
+
+fn params(world: &World) -> Params {
+    Params {
+        mean_task_ms: world.practice().estimates().mean_task_ms(),
+        ..Params::default()
+    }
 }
 
 /// Everybody who may be given a task. A person is asked, and not assigned to.
@@ -69,7 +97,7 @@ fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> V
                     .collect(),
                 general: ability(None, None),
                 held_ms: held.get(agent).cloned().unwrap_or_default(),
-                health: health(member),
+                health: health(member, world.crew()),
                 last_turn: given.last_turn,
                 given: given.count,
                 ..Candidate::new(agent.clone())
@@ -78,7 +106,29 @@ fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> V
         .collect()
 }
 
-fn health(member: &Member) -> Health {
+/// Whether an agent is fit: what is seen of it, and what its machine remembers.
+fn health(member: &Member, crew: &Crew) -> Health {
+    if crew.is_halted() {
+        return Health::Halted;
+    }
+    if crew.is_paused(member.agent()) {
+        return Health::Paused;
+    }
+    let seen = seen(member);
+    let state = crew.agent(member.agent()).map(|entry| entry.state);
+    match state {
+        Some(
+            AgentState::Active | AgentState::ContractExecutionActive | AgentState::SurveyMissionCompleted,
+        ) => seen,
+        // It was just there, or is just back.
+        None | Some(AgentState::Onboarding | AgentState::Reset | AgentState::Paused) => {
+            seen.max(Health::Starting)
+        }
+        Some(AgentState::Error | AgentState::Shutdown) => Health::Lost,
+    }
+}
+
+fn seen(member: &Member) -> Health {
     let state = member.heartbeat().map(|beat| beat.state);
     match (member.presence(), state) {
         (Presence::Lost | Presence::Never, _) | (_, None) => Health::Lost,

@@ -13,6 +13,9 @@ use crate::roster::Roster;
 use crate::task::Ask;
 use crate::task::rig::{Ids, now, roster};
 
+/// The last line once somebody leads: its first, and two of `alice`.
+const LED: u64 = 3;
+
 struct Stage {
     coordination: Coordination,
     roster: Roster,
@@ -55,6 +58,16 @@ impl Stage {
         self.act(|c, desk| c.logged(desk, seq, Ok(event)))
     }
 
+    /// Reads its first line and stores what it has to say of who is there: `alice` is enrolled, and active.
+    fn lead(&mut self) -> (Vec<Event>, Vec<Event>) {
+        let (_, first) = self.take();
+        let (after, machines) = appended(self.read(1, &first[0]));
+        let words: Vec<&str> = machines.iter().map(|event| event.event.as_str()).collect();
+        assert_eq!((after, &words[..]), (1, &["enrol", "heartbeat"][..]));
+        self.act(|c, desk| c.appended(desk, 1, Appended::Stored(LED)));
+        (first, machines)
+    }
+
     /// Somebody submits a task; what is appended of it.
     fn submit(&mut self) -> (u64, Vec<Event>) {
         let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
@@ -72,6 +85,7 @@ fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
         | Order::Listen { .. }
         | Order::StopListening
         | Order::Reread
+        | Order::Moved(_)
         | Order::Warn(_) => None,
     });
     appends.next().unwrap()
@@ -96,7 +110,8 @@ fn it_leads_once_its_first_line_is_read() {
         "{orders:?}"
     );
     assert_eq!(stage.coordination.world().at(), first[0].at);
-    assert_eq!(stage.submit().0, 1);
+    stage.act(|c, desk| c.appended(desk, 1, Appended::Stored(LED)));
+    assert_eq!(stage.submit().0, LED);
 }
 
 #[test]
@@ -110,22 +125,23 @@ fn its_first_line_counts_though_the_answer_is_lost() {
 #[test]
 fn an_answer_of_before_a_reread_makes_no_leader() {
     let mut stage = Stage::new();
-    let (_, first) = stage.take();
-    stage.read(1, &first[0]);
+    let (first, machines) = stage.lead();
     let (after, decided) = stage.submit();
-    assert_eq!(after, 1);
+    assert_eq!(after, LED);
     // The lease is lost, read again and held again while the append is under way.
     assert!(stage.act(Coordination::deposed).contains(&Order::Reread));
     stage.read(1, &first[0]);
-    stage.act(|c, desk| c.caught_up(desk, 1));
+    stage.read(2, &machines[0]);
+    stage.read(3, &machines[1]);
+    stage.act(|c, desk| c.caught_up(desk, LED));
     let (again, second) = appended(stage.act(Coordination::elected));
     assert_eq!((again, second.len()), (after, 1), "the same place in the log");
     // The old append was stored, and the new one therefore is refused.
-    let last = 1 + decided.len() as u64;
+    let last = LED + decided.len() as u64;
     stage.act(|c, desk| c.appended(desk, after, Appended::Stored(last)));
     assert!(!stage.coordination.leads());
     stage.act(|c, desk| c.appended(desk, after, Appended::Refused));
-    for (event, seq) in decided.iter().zip(2..) {
+    for (event, seq) in decided.iter().zip(LED + 1..) {
         stage.read(seq, event);
     }
     stage.now = now(2_000);
@@ -136,13 +152,12 @@ fn an_answer_of_before_a_reread_makes_no_leader() {
 #[test]
 fn who_was_followed_by_another_leader_tries_anew() {
     let mut stage = Stage::new();
-    let (_, first) = stage.take();
-    stage.read(1, &first[0]);
+    let (first, _) = stage.lead();
     let other = Event {
         id: Id::from_bytes([9; 16]),
         ..first[0].clone()
     };
-    let orders = stage.read(2, &other);
+    let orders = stage.read(LED + 1, &other);
     assert!(!stage.coordination.leads());
     assert!(
         orders.contains(&Order::Reread) && orders.contains(&Order::StopListening),
@@ -153,12 +168,10 @@ fn who_was_followed_by_another_leader_tries_anew() {
 #[test]
 fn a_standby_notes_nothing_by_itself() {
     let mut leader = Stage::new();
-    let (_, first) = leader.take();
-    leader.read(1, &first[0]);
-    let (_, decided) = leader.submit();
+    let (first, machines) = leader.lead();
+    let (after, decided) = leader.submit();
     let mut standby = Stage::new();
-    standby.read(1, &first[0]);
-    for (event, seq) in decided.iter().zip(2..) {
+    for (event, seq) in first.iter().chain(&machines).chain(&decided).zip(1..) {
         standby.read(seq, event);
     }
     let assigned: Vec<_> = standby
@@ -180,28 +193,32 @@ fn a_standby_notes_nothing_by_itself() {
         standby.coordination.world().in_state(TaskState::Assigned).count(),
         1
     );
-    let after = leader.coordination.world().last();
-    leader.act(|c, desk| c.appended(desk, 1, Appended::Stored(after)));
+    let last = leader.coordination.world().last();
+    leader.act(|c, desk| c.appended(desk, after, Appended::Stored(last)));
     let (_, noted) = appended(leader.act(|c, desk| c.noted(desk, seen)));
+    let told: Vec<_> = noted
+        .iter()
+        .map(|event| (event.event.as_str(), event.to.as_str()))
+        .collect();
+    // The agent's own event goes into the log together with that of its task.
     assert_eq!(
-        (noted[0].event.as_str(), noted[0].to.as_str()),
-        ("accept", "in_progress")
+        told,
+        [("accept", "in_progress"), ("accept", "contract_execution_active")]
     );
+    assert_eq!((noted[1].cause.id, noted[1].cause.seq), (noted[0].cause.id, None));
 }
 
 #[test]
 fn a_first_line_of_a_clock_that_is_ahead_drops_no_letters() {
     let mut stage = Stage::new();
-    let (_, first) = stage.take();
-    stage.read(1, &first[0]);
+    let (first, machines) = stage.lead();
     let (_, decided) = stage.submit();
     let mut successor = Stage::new();
     successor.now = now(3_600_000);
-    successor.read(1, &first[0]);
-    for (event, seq) in decided.iter().zip(2..) {
+    for (event, seq) in first.iter().chain(&machines).chain(&decided).zip(1..) {
         successor.read(seq, event);
     }
-    let last = 1 + decided.len() as u64;
+    let last = LED + decided.len() as u64;
     successor.act(|c, desk| c.caught_up(desk, last));
     let (_, second) = appended(successor.act(Coordination::elected));
     let orders = successor.read(last + 1, &second[0]);

@@ -18,6 +18,8 @@ pub enum FollowKind {
     Released,
     /// The submitter's task came to an end.
     Ended,
+    /// The operator pauses or resumes the agent, or halts or resumes the hive.
+    Control,
 }
 
 /// A record that is published because of an event.

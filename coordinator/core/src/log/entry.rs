@@ -17,6 +17,8 @@ pub struct TaskEntry {
     pub task: Task,
     /// Number of its latest event.
     pub seq: u64,
+    /// Since when it is in its state.
+    pub since: Timestamp,
     /// Who refused it: never chosen for it again.
     pub refused_by: BTreeSet<AgentId>,
     /// Who failed it, lost it or did not accept it in time: somebody else is tried first.
@@ -38,6 +40,7 @@ impl TaskEntry {
     pub(super) fn new(task: Task, seq: u64) -> Self {
         Self {
             ready_at: task.created_at,
+            since: task.created_at,
             held_since: task.created_at,
             task,
             seq,
@@ -61,6 +64,9 @@ impl TaskEntry {
             return;
         }
         task.updated_at = event.at;
+        if was != to {
+            self.since = event.at;
+        }
         if was == TaskState::WaitingDependency {
             self.ready_at = event.at;
         }

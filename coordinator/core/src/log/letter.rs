@@ -38,6 +38,7 @@ pub fn letters(event: &Event, data: &TaskData, task: Option<&Task>) -> Vec<Lette
         FollowKind::Assigned => assigned(event, task?, follow),
         FollowKind::Released => released(event, data, task?, follow),
         FollowKind::Ended => ended(event, task?, follow),
+        FollowKind::Control => None,
     };
     data.follows.iter().filter_map(letter).collect()
 }
@@ -230,7 +231,13 @@ const fn encoded_len(c: char) -> usize {
     }
 }
 
-fn encode<T: Serialize>(subject: Subject, id: Id, event_type: String, record: &T) -> Option<Letter> {
+/// A letter with this record.
+pub(crate) fn encode<T: Serialize>(
+    subject: Subject,
+    id: Id,
+    event_type: String,
+    record: &T,
+) -> Option<Letter> {
     let body = serde_json::to_vec(record).ok()?;
     Some(Letter {
         subject,

@@ -3,15 +3,19 @@
 //! The log is the only truth of coordination. A leader decides by what the log says, appends what it decided, and takes
 //! it for said at once; a standby reads the same lines and comes to the same state. Nothing here asks a clock.
 
+pub mod crew;
 pub mod data;
 pub mod entry;
+pub mod index;
 pub mod letter;
 pub mod practice;
 #[cfg(test)]
 mod tests;
 pub mod world;
 
+pub use crew::Crew;
 pub use data::TaskData;
 pub use entry::TaskEntry;
+pub use index::{Entity, Index};
 pub use letter::Letter;
 pub use world::World;

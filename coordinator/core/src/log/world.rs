@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{Id, Timestamp};
+use wagglebus_schemas::{AgentId, Id, Timestamp};
 
+use super::crew::Crew;
 use super::data::TaskData;
 use super::entry::TaskEntry;
+use super::index::{Entity, Index};
 use super::letter::{self, Letter};
 use super::practice::Practice;
 
@@ -50,6 +52,8 @@ impl Default for World {
 pub struct World {
     tasks: BTreeMap<Id, TaskEntry>,
     practice: Practice,
+    crew: Crew,
+    index: Index,
     /// Tasks that are not at their end, by their state.
     open: BTreeMap<TaskState, BTreeSet<Id>>,
     /// Who waits for a task.
@@ -70,6 +74,8 @@ impl World {
         Self {
             tasks: BTreeMap::new(),
             practice: Practice::default(),
+            crew: Crew::default(),
+            index: Index::default(),
             open: BTreeMap::new(),
             dependents: BTreeMap::new(),
             last: 0,
@@ -123,6 +129,28 @@ impl World {
         &self.practice
     }
 
+    /// What is known of agents and of the hive.
+    pub const fn crew(&self) -> &Crew {
+        &self.crew
+    }
+
+    /// Where in the log the events of each of them stand.
+    pub const fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Sequence in the log of the latest event of this one, 0 before the first.
+    pub fn last_of(&self, entity: &Entity) -> u64 {
+        self.index.last(entity)
+    }
+
+    /// Whether an agent has a task that it took on.
+    pub fn has_task(&self, agent: &AgentId) -> bool {
+        let taken_on = [TaskState::InProgress, TaskState::Blocked];
+        let mut entries = taken_on.into_iter().flat_map(|state| self.in_state(state));
+        entries.any(|entry| entry.task.assigned_to.as_ref() == Some(agent))
+    }
+
     /// Open tasks in a state, by id.
     pub fn in_state(&self, state: TaskState) -> impl Iterator<Item = &TaskEntry> {
         let ids = self.open.get(&state).into_iter().flatten();
@@ -155,10 +183,17 @@ impl World {
         }
         let letters = match event.entity {
             EventKind::Task => self.task_event(seq, event)?,
+            EventKind::Agent | EventKind::Swarm => {
+                let entity = || format!("{} {}", event.entity, event.entity_id);
+                let unreadable = |reason| FoldError::Unreadable {
+                    seq,
+                    entity: entity(),
+                    reason,
+                };
+                self.crew.apply(seq, event).map_err(unreadable)?
+            }
             // What later versions write about other things changes nothing here.
-            EventKind::Agent
-            | EventKind::Swarm
-            | EventKind::Contract
+            EventKind::Contract
             | EventKind::Decision
             | EventKind::Outcome
             | EventKind::Failure
@@ -169,6 +204,7 @@ impl World {
             | EventKind::Migration
             | EventKind::Leader => Vec::new(),
         };
+        self.index.apply(seq, event);
         self.last = seq;
         self.at = self.at.max(event.at);
         if let (Some(stream), Some(decided)) = (&event.cause.stream, event.cause.seq) {

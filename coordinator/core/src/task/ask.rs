@@ -1,6 +1,6 @@
 //! A command as it lies in the stream: who asks what, read from its bytes.
 
-use wagglebus_schemas::command::{Command, CommandError, TaskAction, TaskVerb};
+use wagglebus_schemas::command::{Command, CommandError, ControlAction, TaskAction, TaskVerb};
 use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, CauseType};
@@ -33,6 +33,13 @@ pub enum Asked {
         epoch: Option<u64>,
         /// What.
         action: TaskAction,
+    },
+    /// Something about an agent, or about the hive.
+    Control {
+        /// The agent; `None`: the hive.
+        agent: Option<AgentId>,
+        /// What.
+        action: ControlAction,
     },
 }
 
@@ -70,6 +77,15 @@ fn asked(verb: TaskVerb, id: Option<Id>, body: &[u8]) -> Result<Asked, ErrorDeta
     let command: Command = record("command", body)?;
     agree(command.id, id)?;
     command.check_bounds().map_err(too_long)?;
+    if verb == TaskVerb::Control {
+        let action = command
+            .action
+            .ok_or_else(|| invalid("control needs action").hint("pause, resume or halt"))?;
+        return Ok(Asked::Control {
+            agent: command.agent,
+            action,
+        });
+    }
     let action = command.action(verb).map_err(|error| match error {
         CommandError::Missing { .. } | CommandError::NoTask { .. } => invalid(error.to_string()),
     })?;

@@ -11,6 +11,7 @@ use super::holder::{self, Deed};
 use super::scribe::{Line, Scribe};
 use super::submit::{self, Submission};
 use super::table::{Step, TaskEvent, step};
+use crate::lead::round;
 use crate::log::data::{FollowKind, ReleaseReason, TaskData};
 use crate::log::{TaskEntry, World};
 use crate::roster::Roster;
@@ -20,9 +21,11 @@ pub fn decide(world: &World, roster: &Roster, ask: &Ask, scribe: &mut Scribe<'_>
     let decided = match &ask.asked {
         Ok(Asked::Submit(draft)) => return submitted(world, roster, ask, draft, scribe),
         Ok(Asked::About { task, epoch, action }) => match world.task(task) {
-            Some(entry) => about(roster, entry, ask, (*epoch, action), scribe),
+            Some(entry) => about((world, roster), entry, ask, (*epoch, action), scribe),
             None => Err(unknown(task)),
         },
+        // What is about agents is decided elsewhere.
+        Ok(Asked::Control { .. }) => Err(ErrorDetail::new(ErrorCode::InvalidMessage, "it is about no task")),
         Err(error) => Err(error.clone()),
     };
     decided.unwrap_or_else(|error| refused(world, ask, error, scribe))
@@ -73,7 +76,7 @@ fn submitted(world: &World, roster: &Roster, ask: &Ask, draft: &TaskDraft, scrib
 
 /// A verb about a task that exists, in the order of checks of TASKS 2.
 fn about(
-    roster: &Roster,
+    (world, roster): (&World, &Roster),
     entry: &TaskEntry,
     ask: &Ask,
     (epoch, action): (Option<u64>, &TaskAction),
@@ -86,7 +89,7 @@ fn about(
     {
         return Err(stale(entry, spoken));
     }
-    let deed = holder::deed(roster, entry, ask, action, claim)?;
+    let deed = holder::deed((world, roster), entry, ask, action, claim)?;
     match step(task.state, deed.event) {
         Step::Illegal => Err(illegal(entry, deed.event)),
         Step::Unchanged => {
@@ -95,7 +98,12 @@ fn about(
         }
         Step::To(to) => {
             let line = line(entry, ask, to, deed.event, scribe.hive);
-            let data = with_follows(entry, ask, to, deed, scribe);
+            let mut data = with_follows(entry, ask, to, deed, scribe);
+            // Whoever decides by hand is told apart from the strategy.
+            if let Some(agent) = data.assigned_to.clone() {
+                let by = (&ask.from, &agent);
+                data.explanation = round::overridden((world, roster), scribe.at, entry, by);
+            }
             Ok(scribe.event(line, &data))
         }
     }
@@ -156,7 +164,7 @@ fn answered(ask: &Ask, scribe: &mut Scribe<'_>) -> TaskData {
 fn refused(world: &World, ask: &Ask, error: ErrorDetail, scribe: &mut Scribe<'_>) -> Event {
     let task = match &ask.asked {
         Ok(Asked::About { task, .. }) => Some(*task),
-        Ok(Asked::Submit(_)) | Err(_) => ask.id,
+        Ok(Asked::Submit(_) | Asked::Control { .. }) | Err(_) => ask.id,
     };
     let entry = task.and_then(|id| world.task(&id));
     let state = entry.map(|entry| entry.task.state);

@@ -8,8 +8,9 @@ use wagglebus_schemas::task::{Task, TaskState};
 use super::ask::Ask;
 use super::submit::has;
 use super::table::{Step, TaskEvent, step};
-use crate::log::TaskEntry;
+use crate::fsm::control::may_get;
 use crate::log::data::TaskData;
+use crate::log::{TaskEntry, World};
 use crate::roster::Roster;
 use crate::unknown::unknown_agent;
 
@@ -27,7 +28,7 @@ pub struct Deed {
 /// # Errors
 /// Why it may not, or what is wrong with what it asks.
 pub fn deed(
-    roster: &Roster,
+    (world, roster): (&World, &Roster),
     entry: &TaskEntry,
     ask: &Ask,
     action: &TaskAction,
@@ -43,6 +44,7 @@ pub fn deed(
             if !has(member, &task.capabilities) {
                 return Err(forbidden(task, from, "does not have its capabilities"));
             }
+            may_get(world, entry, from)?;
             changes(TaskEvent::Claim, taken(task, from))
         }
         TaskAction::Cancel { reason } => {
@@ -63,6 +65,7 @@ pub fn deed(
             if roster.member(agent).is_none() {
                 return Err(unknown_agent(roster, agent));
             }
+            may_get(world, entry, agent)?;
             let event = if *force {
                 TaskEvent::AssignByForce
             } else {

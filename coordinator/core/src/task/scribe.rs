@@ -4,6 +4,8 @@ use wagglebus_schemas::event::{Cause, Event, EventKind};
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
+use crate::fsm::write::{self, Because};
+use crate::log::crew::MachineData;
 use crate::log::data::{Follow, FollowKind, TaskData};
 
 /// A source of fresh record ids (UUID version 7).
@@ -58,6 +60,32 @@ impl Scribe<'_> {
             kind,
             id: self.ids.fresh(),
             to: to.clone(),
+        }
+    }
+
+    /// An event of another machine than a task's: of what, its number, its states, its word and guard.
+    pub fn machine_event(
+        &mut self,
+        (entity, entity_id): (EventKind, String),
+        seq: u64,
+        (from, to): (Option<String>, String),
+        (word, guard): (&str, Option<&str>),
+        because: Because,
+        data: &MachineData,
+    ) -> Event {
+        Event {
+            id: self.ids.fresh(),
+            entity,
+            entity_id,
+            seq,
+            from,
+            to,
+            event: word.to_owned(),
+            actor: because.actor,
+            cause: because.cause,
+            guard: guard.map(str::to_owned),
+            at: self.at,
+            data: write::encode(data),
         }
     }
 

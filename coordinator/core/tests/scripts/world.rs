@@ -185,6 +185,7 @@ impl World {
             Effect::Reply(_)
             | Effect::Presence { .. }
             | Effect::WakeLane { .. }
+            | Effect::ReadLines { .. }
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Tasks(_)
@@ -226,6 +227,7 @@ impl World {
             }
             Effect::Tasks(order) => format!("{order:?}"),
             Effect::Lease(errand) => format!("{errand:?}"),
+            Effect::ReadLines { number, seqs } => format!("read {seqs:?} for {number}"),
             Effect::Leads(leads) => format!("leads: {leads}"),
             Effect::WakeLane { agent, priority } => format!("wake {agent} {priority}"),
             Effect::Reply(Reply { outcome, .. }) => match outcome {

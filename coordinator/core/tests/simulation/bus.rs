@@ -8,6 +8,8 @@ use wagglebus_coordinator_core::log::Letter;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::receipt::Receipt;
+use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Id, Message};
 
 /// How long a stream knows the id of a record, in milliseconds (DESIGN 3.6).
@@ -133,5 +135,15 @@ impl Bus {
     /// Whether a verdict or notice with this id was ever stored.
     pub(crate) fn was_published(&self, id: &Id) -> bool {
         self.mail_ids.contains_key(id)
+    }
+    /// Whether a letter says that a message was read, which is said without an event.
+    pub(crate) fn tells_of_reading(&self, letter: &Letter) -> bool {
+        let Subject::Receipt { to, .. } = &letter.subject else {
+            return false;
+        };
+        let receipt: Receipt = serde_json::from_slice(&letter.body).unwrap();
+        self.messages.iter().any(|message| {
+            message.id == receipt.message_id && message.from_agent == *to && receipt.result.is_none()
+        })
     }
 }

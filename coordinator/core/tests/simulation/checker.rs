@@ -7,7 +7,6 @@ use wagglebus_coordinator_core::log::data::{Follow, FollowKind};
 use wagglebus_coordinator_core::log::{Letter, TaskData, TaskEntry, World};
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::event::{CauseType, Event, EventKind};
-use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, CapabilityName, Id, Timestamp};
@@ -16,6 +15,7 @@ use crate::account::Account;
 use crate::bus::{Bus, Line};
 use crate::chance::Chance;
 use crate::judge;
+use crate::machines::Machines;
 use crate::node::instance;
 use crate::sabotage::Rule;
 use crate::sim::Tally;
@@ -33,6 +33,7 @@ pub(crate) struct Checker {
     /// The first rule that was broken.
     pub(crate) broken: Option<Broken>,
     accounts: BTreeMap<Id, Account>,
+    pub(crate) machines: Machines,
     /// Who wrote the latest `leader` line.
     writer: Option<(usize, u64)>,
     /// Lines and commands seen so far.
@@ -91,10 +92,11 @@ impl Checker {
         })?;
         self.at = Some(event.at);
         let command = self.command(bus, event)?;
-        if event.entity == EventKind::Task {
-            self.task(bus, event, command)?;
+        match event.entity {
+            EventKind::Task => self.task(bus, event, command),
+            EventKind::Agent | EventKind::Swarm => self.machine(bus, event, command),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The command that an event decides.
@@ -103,7 +105,8 @@ impl Checker {
         bus: &'a Bus,
         event: &Event,
     ) -> Result<Option<&'a crate::bus::Command>, Broken> {
-        if event.cause.kind != CauseType::Command {
+        // What only follows from a decision names no place.
+        if event.cause.kind != CauseType::Command || event.cause.seq.is_none() {
             return Ok(None);
         }
         self.decided += 1;
@@ -127,7 +130,8 @@ impl Checker {
         })?;
         let id = command.msg_id.parse().ok();
         let word = command.verb.as_str();
-        let same = event.cause.id == id && (event.event == word || event.event == "refused");
+        let controls = command.verb == TaskVerb::Control && event.entity != EventKind::Task;
+        let same = event.cause.id == id && (event.event == word || event.event == "refused" || controls);
         check(Rule::Decisions, same, || {
             format!("{} {:?} became {} {:?}", word, id, event.event, event.cause.id)
         })?;
@@ -143,6 +147,7 @@ impl Checker {
         let Ok(data) = TaskData::decode(&event.data) else {
             return fail(Rule::Folds, "its data cannot be read".to_owned());
         };
+        self.machines.may_get(&data)?;
         let id: Option<Id> = event.entity_id.parse().ok();
         let verdicts = data
             .follows
@@ -180,7 +185,7 @@ impl Checker {
                     format!("{verdicts:?} {asker:?}")
                 })?;
                 judge::compare(judged, &event.event, &data, None)?;
-                return self.register(&data);
+                return self.register(&data.follows);
             }
         };
         account.advance(event, &data, known.is_some())?;
@@ -195,12 +200,12 @@ impl Checker {
             u64::from(account.state == TaskState::Completed && state != Some(account.state));
         self.settled(&account, event)?;
         self.accounts.extend(id.map(|id| (id, account)));
-        self.register(&data)
+        self.register(&data.follows)
     }
 
     /// Who wrote the message of which an event came, and to which notice it replies. Messages and receipts count once,
     /// and in order.
-    fn replier<'a>(
+    pub(crate) fn replier<'a>(
         &mut self,
         bus: &'a Bus,
         event: &Event,
@@ -252,8 +257,8 @@ impl Checker {
         check(Rule::Table, fits, || format!("ready too early: {account:?}"))
     }
 
-    fn register(&mut self, data: &TaskData) -> Result<(), Broken> {
-        for follow in &data.follows {
+    pub(crate) fn register(&mut self, follows: &[Follow]) -> Result<(), Broken> {
+        for follow in follows {
             let before = self.follows.insert(follow.id, (follow.clone(), None));
             check(Rule::Verdicts, before.is_none(), || {
                 format!("{follow:?} {before:?}")
@@ -265,7 +270,7 @@ impl Checker {
     /// A letter arrived at the server.
     pub(crate) fn published(&mut self, bus: &Bus, letter: &Letter) {
         let Some((follow, text)) = self.follows.get_mut(&letter.id) else {
-            if is_read_receipt(bus, letter) {
+            if bus.tells_of_reading(letter) {
                 return;
             }
             let what = format!("{} follows from nothing in the log", letter.id);
@@ -275,6 +280,7 @@ impl Checker {
             Subject::Message { to, from, .. } | Subject::Receipt { to, from, .. } => {
                 (*from == AgentId::coordinator()).then_some(to)
             }
+            Subject::Control { to } => Some(to),
             _ => None,
         };
         if to != Some(&follow.to) {
@@ -313,9 +319,10 @@ impl Checker {
             TaskState::WaitingDependency => !account.depends_on.iter().any(waits),
             state => !state.is_terminal(),
         });
-        restless
+        let restless = restless
             .next()
-            .map(|(id, account)| format!("task {id} does not go on: {account:?}"))
+            .map(|(id, account)| format!("task {id} does not go on: {account:?}"));
+        restless.or_else(|| self.machines.unrest())
     }
 
     /// Whom the log says to hold a task.
@@ -359,6 +366,7 @@ impl Checker {
         let same = world.tasks().eq(self.world.tasks())
             && decided(world) == decided(&self.world)
             && world.at() == self.world.at()
+            && (world.crew(), world.index()) == (self.world.crew(), self.world.index())
             && TaskState::ALL
                 .iter()
                 .all(|state| world.in_state(*state).eq(self.world.in_state(*state)));
@@ -371,18 +379,6 @@ impl Checker {
             self.broken(Rule::Folds, format!("at {}: {heads:?} {differs:?}", world.last()));
         }
     }
-}
-
-/// That a message was read is said without an event.
-fn is_read_receipt(bus: &Bus, letter: &Letter) -> bool {
-    let Subject::Receipt { to, .. } = &letter.subject else {
-        return false;
-    };
-    let receipt: Receipt = serde_json::from_slice(&letter.body).unwrap();
-    let mut messages = bus.messages.iter();
-    messages.any(|message| {
-        message.id == receipt.message_id && message.from_agent == *to && receipt.result.is_none()
-    })
 }
 
 pub(crate) fn check(rule: Rule, holds: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {

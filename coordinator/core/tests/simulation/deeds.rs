@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use wagglebus_coordinator_core::task::FreshIds as _;
-use wagglebus_schemas::Id;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::task::TaskDraft;
+use wagglebus_schemas::{Draft, Id};
 
 use crate::bus::Command;
 use crate::sabotage::Sabotage;
@@ -35,6 +35,8 @@ impl Sim {
             }
             9 => self.cancel(at),
             10..14 if is_operator => self.give(at),
+            14 | 15 if is_operator => self.control(at),
+            16 if self.chance.percent(30) => self.announce(at),
             _ => self.work(at),
         }
     }
@@ -120,6 +122,33 @@ impl Sim {
         );
     }
 
+    /// The operator stops somebody, or all, or lets them go on; sometimes what cannot be.
+    fn control(&mut self, at: usize) {
+        let stopped = self.checker.machines.stopped();
+        if !stopped.is_empty() && self.chance.percent(60) {
+            let agent = self.chance.pick(&stopped);
+            return self.tell(at, TaskVerb::Control, json!({"agent": agent, "action": "resume"}));
+        }
+        let to = self.chance.below(self.agents.len());
+        let agent = self.chance.percent(80).then(|| self.agents[to].name.clone());
+        let actions: &[&str] = match (&agent, self.chance.percent(10)) {
+            (Some(_), false) => &["pause", "pause", "resume"],
+            (None, false) => &["halt"],
+            (_, true) => &["pause", "resume", "halt"],
+        };
+        let action = self.chance.pick(actions);
+        self.tell(at, TaskVerb::Control, json!({"agent": agent, "action": action}));
+    }
+
+    /// Somebody says something to everybody.
+    fn announce(&mut self, at: usize) {
+        let draft = Draft::text("all".parse().unwrap(), "listen".to_owned());
+        let (from, wall) = (self.agents[at].name.clone(), self.nodes[0].wall(self.now_ms));
+        let message = draft.into_message(self.ids.fresh(), from, wall);
+        let delay = self.delay();
+        self.after(delay, Due::Message(Box::new(message)));
+    }
+
     fn some_task(&mut self) -> Option<Id> {
         (!self.tasks.is_empty()).then(|| self.chance.pick(&self.tasks))
     }
@@ -166,7 +195,13 @@ impl Sim {
                 body["retryable"] = self.chance.percent(70).into();
             }
             TaskVerb::Assign => body["agent"] = "agent-1".into(),
-            TaskVerb::Accept | TaskVerb::Resume | TaskVerb::Submit | TaskVerb::Control => {}
+            TaskVerb::Control => {
+                body["action"] = self.chance.pick(&["pause", "resume", "halt"]).into();
+                if self.chance.percent(70) {
+                    body["agent"] = "agent-0".into();
+                }
+            }
+            TaskVerb::Accept | TaskVerb::Resume | TaskVerb::Submit => {}
         }
     }
 
@@ -237,6 +272,11 @@ impl Sim {
             return;
         }
         let name = self.agents[at].name.clone();
+        if self.agents[at].enrolment.is_none() {
+            for agent in self.checker.machines.stopped() {
+                self.tell(at, TaskVerb::Control, json!({"agent": agent, "action": "resume"}));
+            }
+        }
         for (task, epoch) in self.checker.held_by(&name) {
             if self.chance.percent(60) {
                 let body = json!({"task_id": task, "epoch": epoch, "result": "done"});

@@ -3,7 +3,7 @@
 use wagglebus_coordinator_core::task::{Ask, Asked};
 use wagglebus_schemas::command::TaskAction;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::event::Event;
+use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::{AgentId, Timestamp};
 
 use crate::chance::Chance;
@@ -128,6 +128,7 @@ impl Sim {
     pub(crate) fn spoil(&mut self, at: usize, events: &mut Vec<Event>) {
         let Some(sabotage) = self.sabotage else { return };
         let world = self.nodes[at].coordination.world();
+        let paused = self.checker.machines.paused();
         for event in &mut *events {
             let data = &mut event.data;
             match sabotage {
@@ -147,6 +148,14 @@ impl Sim {
                     let entry = event.entity_id.parse().ok().and_then(|id| world.task(&id));
                     if let Some(refuser) = entry.and_then(|entry| entry.refused_by.first()) {
                         data["assigned_to"] = refuser.as_str().into();
+                    }
+                }
+                Sabotage::MovesAgent if event.entity == EventKind::Agent && event.event == "accept" => {
+                    event.to = "reset".into();
+                }
+                Sabotage::AsksPaused if event.event == "assign" => {
+                    if let Some(paused) = paused {
+                        data["assigned_to"] = paused.as_str().into();
                     }
                 }
                 Sabotage::TriesForEver if event.event == "assign" => data["attempt"] = 9.into(),

@@ -18,6 +18,7 @@ mod checker;
 mod deeds;
 mod faults;
 mod judge;
+mod machines;
 mod node;
 mod requests;
 mod sabotage;

@@ -17,6 +17,10 @@ pub(crate) enum Rule {
     Completion,
     /// Nothing is stored by anybody but who wrote the latest `leader` line.
     Fencing,
+    /// Agents and the hive: only moves of their tables, numbered, by the numbers that there are.
+    Machines,
+    /// Nothing is given to who is paused, and nothing while all are stopped.
+    HeldBack,
     /// Each assignment has the next number.
     Epochs,
     /// Who refused a task is not chosen for it again.
@@ -60,6 +64,10 @@ pub(crate) enum Sabotage {
     ForgesHolder,
     /// The server lets stale appends through.
     LetsStaleIn,
+    /// An agent comes into a state that its table does not lead to.
+    MovesAgent,
+    /// A task goes to who is paused.
+    AsksPaused,
     /// An assignment keeps the number of the former one.
     KeepsEpoch,
     /// A task goes to who refused it.
@@ -86,7 +94,7 @@ pub(crate) enum Sabotage {
 
 impl Sabotage {
     /// Each with the rule that sees it.
-    pub(crate) const ALL: [(Self, Rule); 19] = [
+    pub(crate) const ALL: [(Self, Rule); 21] = [
         (Self::SkipsCommand, Rule::Decisions),
         (Self::DecidesTwice, Rule::Decisions),
         (Self::MisjudgesHolder, Rule::Judgement),
@@ -95,6 +103,8 @@ impl Sabotage {
         (Self::Revives, Rule::Table),
         (Self::ForgesHolder, Rule::Completion),
         (Self::LetsStaleIn, Rule::Fencing),
+        (Self::MovesAgent, Rule::Machines),
+        (Self::AsksPaused, Rule::HeldBack),
         (Self::KeepsEpoch, Rule::Epochs),
         (Self::AsksRefuser, Rule::Refusers),
         (Self::TriesForEver, Rule::Attempts),

@@ -1,7 +1,7 @@
 //! What a coordinator's shell does: carries out orders, repeats what was not answered, reads streams in their order.
 
 use wagglebus_coordinator_core::lead::election::Errand;
-use wagglebus_coordinator_core::lead::{Coordination, Desk, Noted, Order, Told};
+use wagglebus_coordinator_core::lead::{Announced, Coordination, Desk, Noted, Order, Told};
 use wagglebus_coordinator_core::log::{TaskData, letter};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_coordinator_core::{Effect, Now};
@@ -60,9 +60,12 @@ impl Sim {
                 self.roster_changed(at, &effects);
             }
             What::Beat(beat) => {
-                let effect = self.nodes[at]
-                    .roster
-                    .hear(beat.agent.clone(), *beat, now, attended);
+                let agent = beat.agent.clone();
+                let effect = self.nodes[at].roster.hear(agent.clone(), *beat, now, attended);
+                self.lead(at, |c, desk| {
+                    c.heard(agent);
+                    c.tick(desk);
+                });
                 self.roster_changed(at, effect.as_slice());
             }
             What::ReadLog { number } if !cut => self.read_log(at, number),
@@ -82,11 +85,16 @@ impl Sim {
     }
 
     fn roster_changed(&mut self, at: usize, effects: &[Effect]) {
-        if effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Presence { .. }))
-        {
-            self.lead(at, Coordination::roster_changed);
+        let changed = effects.iter().filter_map(|effect| match effect {
+            Effect::Presence { agent, .. } => Some(agent.clone()),
+            _ => None,
+        });
+        let changed: Vec<_> = changed.collect();
+        if !changed.is_empty() {
+            self.lead(at, |c, desk| {
+                changed.into_iter().for_each(|agent| c.heard(agent));
+                c.roster_changed(desk);
+            });
         }
     }
 
@@ -220,6 +228,7 @@ impl Sim {
                 let delay = self.delay();
                 self.node_in(at, delay, What::ReadLog { number });
             }
+            Order::Moved(_) => {}
             // Nothing in these worlds is unreadable.
             Order::Warn(what) => self.checker.broken(Rule::Folds, what),
         }
@@ -285,7 +294,18 @@ impl Sim {
                 Source::Commands => self.read_command(at, seq, n),
                 Source::Messages => {
                     let message = self.bus.messages[n].clone();
-                    self.lead(at, |c, desk| c.told(desk, &Told { seq, message }));
+                    if message.to_agent.agent().is_none() {
+                        let (id, from, at_ms) = (message.id, message.from_agent, message.timestamp);
+                        let announced = Announced {
+                            seq,
+                            id,
+                            from,
+                            at: at_ms,
+                        };
+                        self.lead(at, |c, desk| c.announced(desk, &announced));
+                    } else {
+                        self.lead(at, |c, desk| c.told(desk, &Told { seq, message }));
+                    }
                 }
                 Source::Receipts => {
                     let (id, notice, level) = self.bus.receipts[n];

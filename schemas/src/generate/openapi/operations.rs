@@ -1,6 +1,7 @@
 //! The table of the local API: each path with its parameters, bodies and errors.
 
 mod control;
+mod fsm;
 mod tasks;
 
 use serde_json::{Value, json};
@@ -221,6 +222,7 @@ pub(super) fn operations() -> Vec<Operation> {
     ];
     operations.extend(tasks::tasks());
     operations.extend(control::control());
+    operations.extend(fsm::machines());
     operations.extend([
         settle(
             "/v1/inbox/{id}/ack",

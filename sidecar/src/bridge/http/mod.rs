@@ -19,6 +19,7 @@ mod body;
 mod control;
 mod conversations;
 mod flush;
+mod fsm;
 mod guard;
 mod health;
 mod history;

@@ -14,7 +14,7 @@ use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::state::ApiState;
-use super::{control, conversations, health, history, inbox, messages, rooms, roster, stream, tasks};
+use super::{control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks};
 use crate::metrics::RouteMetrics;
 
 /// All paths.
@@ -30,7 +30,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 37] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 39] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -71,6 +71,8 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 37] {
         ("/v1/tasks/{id}/fail", tasks::verb(TaskVerb::Fail)),
         ("/v1/tasks/{id}/cancel", tasks::verb(TaskVerb::Cancel)),
         ("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
+        ("/v1/fsm/{entity}/{id}", get(fsm::state)),
+        ("/v1/fsm/{entity}/{id}/history", get(fsm::history)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),

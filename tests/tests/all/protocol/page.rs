@@ -8,6 +8,7 @@ use wagglebus_nats::bus::FetchShape;
 use wagglebus_nats::conf::AGENT_CONNECTIONS_MAX;
 use wagglebus_nats::connect::{ANSWER_WITHIN, DIAL_WITHIN, PING_EVERY, RETRY_DELAY_MAX};
 use wagglebus_nats::topology::{Sizing, agent_consumers, streams};
+use wagglebus_schemas::control::Control;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::lease::Lease;
@@ -42,6 +43,7 @@ fn its_examples_are_records_and_belong_together() {
     let letter: DeadLetter = example(&page, "dead_letter");
     let heartbeat: Heartbeat = example(&page, "heartbeat");
     let lease: Lease = example(&page, "lease");
+    let _: Control = example(&page, "control");
     assert_eq!(
         (receipt.message_id, &receipt.sender),
         (message.id, &message.from_agent)
@@ -50,7 +52,7 @@ fn its_examples_are_records_and_belong_together() {
     assert_eq!(letter.message_id, Some(message.id));
     assert_eq!(heartbeat.in_flight, [message.id]);
     assert_eq!(heartbeat.agent, lease.agent);
-    assert_eq!(page.matches("```json").count(), 5, "a block that nothing checks");
+    assert_eq!(page.matches("```json").count(), 6, "a block that nothing checks");
 }
 
 /// The row of a table that begins with `name`.

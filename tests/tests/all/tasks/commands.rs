@@ -28,6 +28,17 @@ impl<'f> Commander<'f> {
         self.verdict(id).await
     }
 
+    /// Stores a control and waits for its verdict.
+    pub(super) async fn control(&self, body: Value) -> Result<Value, ErrorCode> {
+        let id = self
+            .store("control", Id::from_uuid(uuid::Uuid::now_v7()), body)
+            .await;
+        let receipt = self.receipt(id).await;
+        receipt
+            .error
+            .map_or(Ok(receipt.result.unwrap_or_default()), |error| Err(error.code))
+    }
+
     /// Stores a submission and waits for its verdict.
     pub(super) async fn submit(&self, draft: Value) -> Task {
         self.command("submit", draft).await.unwrap()
@@ -49,10 +60,20 @@ impl<'f> Commander<'f> {
 
     /// The verdict about a command.
     pub(super) async fn verdict(&self, command: Id) -> Result<Task, ErrorCode> {
+        let receipt = self.receipt(command).await;
+        match receipt.error {
+            Some(error) => Err(error.code),
+            None => Ok(serde_json::from_value(receipt.result.unwrap()).unwrap()),
+        }
+    }
+
+    async fn receipt(&self, command: Id) -> Receipt {
         let stream = self.fleet.bus().admin().get_stream("WB_RECEIPTS").await.unwrap();
         let config = pull::OrderedConfig {
             deliver_policy: DeliverPolicy::All,
-            filter_subject: format!("wb.receipt.{}.*.coordinator", self.name),
+            filter_subjects: ["done", "dead"]
+                .map(|level| format!("wb.receipt.{}.{level}.coordinator", self.name))
+                .to_vec(),
             ..Default::default()
         };
         let consumer = stream.create_consumer(config).await.unwrap();
@@ -66,11 +87,7 @@ impl<'f> Commander<'f> {
                 }
             }
         };
-        let receipt = tokio::time::timeout(WITHIN, found).await.unwrap();
-        match receipt.error {
-            Some(error) => Err(error.code),
-            None => Ok(serde_json::from_value(receipt.result.unwrap()).unwrap()),
-        }
+        tokio::time::timeout(WITHIN, found).await.unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tasks through the coordinator: who does what, decided, followed, survived.
 
 mod commands;
+mod machines;
 mod takeover;
 
 use std::time::Duration;

@@ -34,7 +34,7 @@ pub(super) fn control() -> Vec<Operation> {
         method: "post",
         parameters: vec![key()],
         answers: vec![
-            (200, "The state after it.", Content::Other("application/json")),
+            (200, "The machine after it.", Content::Json("Fsm")),
             UNDECIDED,
         ],
         errors: &[

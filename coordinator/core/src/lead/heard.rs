@@ -1,0 +1,87 @@
+//! What the leader reads beside commands: replies, receipts, and what is said to everybody.
+
+use wagglebus_schemas::event::{Cause, CauseType};
+use wagglebus_schemas::state::SwarmState;
+use wagglebus_schemas::stream::Stream;
+
+use super::coordination::Coordination;
+use super::order::{Announced, Desk, Noted, Order, Told};
+use crate::fsm::swarm::SwarmEvent;
+use crate::fsm::write::Because;
+use crate::log::TaskEntry;
+use crate::log::crew::MachineData;
+use crate::task::{reply, timer};
+
+/// Age of an announcement, in milliseconds, from which on it is history: a first leader reads all there ever were.
+const NEWS_MS: i64 = 60_000;
+
+impl Coordination {
+    /// A message to the coordinator was read: from a holder, in reply to its assignment, it is the result.
+    pub fn told(&mut self, desk: &mut Desk<'_>, told: &Told) {
+        if !self.leads() || told.seq <= self.decided(Stream::Messages) {
+            return;
+        }
+        self.read_messages = told.seq;
+        let message = &told.message;
+        let replied = message.in_reply_to();
+        let task = replied.and_then(|notice| self.world.of_notice(&notice));
+        let cause = self.cause(CauseType::Message, Stream::Messages, message.id, told.seq);
+        let completed = task
+            .cloned()
+            .filter(|entry| entry.task.assigned_to.as_ref() == Some(&message.from_agent));
+        match completed {
+            Some(_) if reply::is_too_long(message) => {
+                let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
+                desk.orders.extend(refusal.map(Order::Publish));
+            }
+            Some(entry) => {
+                self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
+                self.tick(desk);
+            }
+            // It is read, and nothing follows from it.
+            None => desk
+                .orders
+                .extend(reply::read(message, desk.ids.fresh(), self.stamp(desk.now)).map(Order::Publish)),
+        }
+    }
+
+    /// A receipt about a notice was read: who saw its assignment has accepted it.
+    pub fn noted(&mut self, desk: &mut Desk<'_>, noted: Noted) {
+        if !self.leads() || noted.seq <= self.decided(Stream::Receipts) {
+            return;
+        }
+        let noted_by = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(&noted.from);
+        let Some(entry) = self.world.of_notice(&noted.notice).filter(noted_by).cloned() else {
+            return;
+        };
+        let member = desk.roster.member(&noted.from);
+        if reply::is_acceptance(noted.level, member) {
+            let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
+            self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
+            self.append(desk);
+        }
+    }
+
+    /// A message to everybody was read.
+    pub fn announced(&mut self, desk: &mut Desk<'_>, announced: &Announced) {
+        if !self.leads() || announced.seq <= self.decided(Stream::Messages) {
+            return;
+        }
+        self.read_messages = announced.seq;
+        let age_ms = desk.now.wall.unix_ms().saturating_sub(announced.at.unix_ms());
+        if self.world.crew().swarm().state != SwarmState::Coordinating || age_ms > NEWS_MS {
+            return;
+        }
+        let because = Because {
+            actor: announced.from.clone(),
+            cause: Cause {
+                kind: CauseType::Message,
+                id: Some(announced.id),
+                stream: Some(Stream::Messages.name(&self.hive)),
+                seq: Some(announced.seq),
+            },
+        };
+        self.write_swarm(desk, SwarmEvent::Announce, because, &MachineData::default());
+        self.append(desk);
+    }
+}
