@@ -52,12 +52,22 @@ pub async fn append(bus: &JetStream, stream: &str, after: u64, lines: &[Line]) -
     let batch = (lines.len() > 1).then(|| uuid::Uuid::new_v4().simple().to_string());
     match store(bus, stream, after, lines, batch.as_deref()).await {
         Ok(stored) => Ok(stored.seq),
-        Err(error) => match tip(bus, stream).await {
-            // The answer was lost, or this is a repeat of what was stored.
-            Some((seq, id)) if id == last.id.to_string() => Ok(seq),
-            Some((seq, _)) if seq != after => Err(AppendError::Fenced),
-            Some(_) | None => Err(error.into()),
-        },
+        Err(error) => judge(error, tip(bus, stream).await, after, last.id),
+    }
+}
+
+/// What an append came to that was not acknowledged, by what lies at the end of the log then: `id` is that of its last line.
+pub(crate) fn judge(
+    error: PublishError,
+    tip: Option<(u64, String)>,
+    after: u64,
+    id: Id,
+) -> Result<u64, AppendError> {
+    match tip {
+        // The answer was lost, or this is a repeat of what was stored.
+        Some((seq, last)) if last == id.to_string() => Ok(seq),
+        Some((seq, _)) if seq != after => Err(AppendError::Fenced),
+        Some(_) | None => Err(error.into()),
     }
 }
 

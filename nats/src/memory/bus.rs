@@ -38,8 +38,8 @@ struct Shared {
 }
 
 #[derive(Debug)]
-struct World {
-    model: Model,
+pub(super) struct World {
+    pub(super) model: Model,
     connected: bool,
     faults: Vec<Fault>,
     subscribers: Vec<(String, mpsc::Sender<Note>)>,
@@ -84,11 +84,11 @@ impl Memory {
         self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.0.started.elapsed()
     }
 
-    fn connected(&self) -> Result<MutexGuard<'_, World>, NoAnswer> {
+    pub(super) fn connected(&self) -> Result<MutexGuard<'_, World>, NoAnswer> {
         let world = self.world();
         if world.connected {
             Ok(world)
@@ -174,7 +174,7 @@ impl Memory {
 }
 
 impl World {
-    fn take(&mut self, fault: Fault) -> bool {
+    pub(super) fn take(&mut self, fault: Fault) -> bool {
         let at = self.faults.iter().position(|waiting| *waiting == fault);
         at.map(|at| self.faults.remove(at)).is_some()
     }

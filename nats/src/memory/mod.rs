@@ -5,9 +5,10 @@
 //! told to lose things ([`Fault`]).
 //!
 //! Modelled: order per stream, publish acks, deduplication by id, compare-and-set, bounds with both discard policies,
-//! ages, wakes; consumers with filters, `ack_wait`, NAK with and without delay, `max_deliver`, `max_ack_pending`, ack
+//! ages, wakes; appends of several lines, all or none, at one place of the stream; consumers with filters, `ack_wait`, NAK with and without delay, `max_deliver`, `max_ack_pending`, ack
 //! floor and counts. Both buses pass one suite (`tests/tests/all/conformance`); where they disagree, the model is wrong.
 
+mod append;
 mod bus;
 mod consumer;
 mod fault;

@@ -19,7 +19,7 @@ use crate::topology::{ConsumerSpec, StreamSpec};
 /// A model of JetStream. `now` is the time since any fixed point, and must not go back.
 #[derive(Debug, Default)]
 pub struct Model {
-    streams: BTreeMap<String, StreamModel>,
+    pub(super) streams: BTreeMap<String, StreamModel>,
     consumers: BTreeMap<LaneRef, ConsumerModel>,
 }
 

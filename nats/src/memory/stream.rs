@@ -20,11 +20,11 @@ pub(super) struct Record {
     pub(super) at: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StreamModel {
     pub(super) spec: StreamSpec,
     pub(super) records: BTreeMap<u64, Record>,
-    last_seq: u64,
+    pub(super) last_seq: u64,
     bytes: usize,
     /// Id → sequence and time of its first publish.
     ids: BTreeMap<String, (u64, Duration)>,

@@ -3,12 +3,14 @@
 //! If they disagree, the model is wrong, and what simulations say is void until it is right again.
 
 mod connection;
+mod logs;
 mod lost;
 mod order;
 mod suite;
 mod world;
 
-use suite::{lanes, leases, outages, publishing, settling, wakes};
+use logs::{Accounts, InMemory, Keeper, Unguarded};
+use suite::{appends, lanes, leases, outages, publishing, settling, wakes};
 use world::{Isolated, Model, Open, Setup, World};
 
 /// Runs each case of the suite in each world. The model's time is tokio's, paused: its waits cost nothing.
@@ -62,4 +64,40 @@ conformance! {
     outages::a_late_message_reaches_us_all_the_same Setup::default();
     outages::a_saved_ack_subject_outlives_the_session Setup::default();
     outages::without_a_session_every_call_fails_at_once Setup::default();
+}
+
+/// Runs each case about the log in each world, with the coordinator's rights where there are rights.
+macro_rules! of_the_log {
+    ($($case:ident $setup:expr;)*) => {
+        mod model_log {
+            use super::*;
+            $(#[tokio::test(start_paused = true)]
+            async fn $case() {
+                appends::$case(InMemory::open($setup).await).await;
+            })*
+        }
+        mod open_log {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                appends::$case(Unguarded::open($setup).await).await;
+            })*
+        }
+        mod isolated_log {
+            use super::*;
+            $(#[tokio::test]
+            async fn $case() {
+                appends::$case(Accounts::open($setup).await).await;
+            })*
+        }
+    };
+}
+
+of_the_log! {
+    lines_are_appended_in_order Setup::default();
+    where_somebody_else_wrote_nothing_is_appended Setup::default();
+    a_repeat_is_known_by_its_last_line Setup::default();
+    one_line_that_is_refused_takes_all_along Setup::default();
+    a_full_log_takes_nothing_and_says_so Setup { events_max: 3, ..Setup::default() };
+    neither_none_nor_too_many_are_an_append Setup::default();
 }

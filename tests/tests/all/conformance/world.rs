@@ -26,6 +26,8 @@ pub(super) struct Setup {
     pub(super) ack_wait_ms: u64,
     /// Most messages in the messages' stream; -1 for any number.
     pub(super) messages_max: i64,
+    /// Most lines in the log; -1 for any number.
+    pub(super) events_max: i64,
     pub(super) lease_ms: u64,
 }
 
@@ -34,6 +36,7 @@ impl Default for Setup {
         Self {
             ack_wait_ms: 30_000,
             messages_max: -1,
+            events_max: -1,
             lease_ms: 15_000,
         }
     }
@@ -59,12 +62,13 @@ pub(super) fn alice() -> AgentId {
 }
 
 /// Everything that alice needs, as data.
-fn topology(setup: Setup, storage_bytes: u64) -> (Vec<StreamSpec>, Vec<ConsumerSpec>) {
+pub(super) fn topology(setup: Setup, storage_bytes: u64) -> (Vec<StreamSpec>, Vec<ConsumerSpec>) {
     let hive = Hive::default();
     let mut streams = streams(&hive, Sizing::new(storage_bytes, 1).unwrap());
     for stream in &mut streams {
         match stream.name.as_str() {
             "WB_MESSAGES" => stream.max_msgs = setup.messages_max,
+            "WB_EVENTS" => stream.max_msgs = setup.events_max,
             "KV_WB_leases" => {
                 stream.max_age = Nanos(Duration::from_millis(setup.lease_ms));
                 stream.duplicate_window = stream.max_age;
@@ -83,7 +87,7 @@ fn topology(setup: Setup, storage_bytes: u64) -> (Vec<StreamSpec>, Vec<ConsumerS
     (streams, consumers)
 }
 
-async fn build(js: &Context, setup: Setup, storage_bytes: u64) {
+pub(super) async fn build(js: &Context, setup: Setup, storage_bytes: u64) {
     let (streams, consumers) = topology(setup, storage_bytes);
     let streams: Vec<_> = streams.iter().map(Wanted::from).collect();
     let consumers: Vec<_> = consumers.iter().map(Wanted::from).collect();
@@ -91,10 +95,15 @@ async fn build(js: &Context, setup: Setup, storage_bytes: u64) {
         provision(js, &wanted).await.unwrap();
     }
     // Provisioning never lowers a limit of a stream that exists.
-    let mut messages = js.get_stream("WB_MESSAGES").await.unwrap();
-    let mut config = messages.info().await.unwrap().config.clone();
-    config.max_messages = setup.messages_max;
-    js.update_stream(config).await.unwrap();
+    for (name, max) in [
+        ("WB_MESSAGES", setup.messages_max),
+        ("WB_EVENTS", setup.events_max),
+    ] {
+        let mut stream = js.get_stream(name).await.unwrap();
+        let mut config = stream.info().await.unwrap().config.clone();
+        config.max_messages = max;
+        js.update_stream(config).await.unwrap();
+    }
 }
 
 pub(super) struct Model {

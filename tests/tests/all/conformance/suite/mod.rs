@@ -1,5 +1,6 @@
 //! What every bus must do.
 
+pub(super) mod appends;
 pub(super) mod lanes;
 pub(super) mod leases;
 pub(super) mod outages;
