@@ -1,4 +1,5 @@
-//! Who plays: a bash program on the standard input and output of its sidecar, a Python program on the HTTP of its own.
+//! Who plays in both acts: a bash program on the standard input and output of its sidecar, a Python program on the HTTP
+//! of its own.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +23,11 @@ use crate::up::logs;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Distance of two looks for its file.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// What the two declare that they can do, as arguments of their sidecars.
+const BASH_CAN: &[&str] = &["--capability", "shell:6"];
+pub(super) const PYTHON_CAN: &[&str] = &["--capability", "python:8", "--capability", "data:7"];
 /// How long a program may take to end in good order before it is killed: a sidecar gives its child some seconds.
-const END_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const END_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long the Python program may take for all its messages; they need less than a second.
 pub(super) const ERRAND_WITHIN: Duration = Duration::from_secs(60);
@@ -40,15 +44,18 @@ pub(super) struct Names {
 /// The programs that run the agents' scripts.
 #[derive(Debug)]
 pub(super) struct Interpreters {
-    bash: PathBuf,
-    python: PathBuf,
+    pub(super) bash: PathBuf,
+    pub(super) python: PathBuf,
+    /// Without it there is no agent in a pane.
+    pub(super) tmux: Option<PathBuf>,
 }
 
 /// The agents' sidecars. Dropped, they are killed; so they are when this process is. Their children end with them.
 #[derive(Debug)]
 pub(super) struct Cast {
     bash: Process,
-    python: Process,
+    /// None while it is dead.
+    pub(super) python: Option<Process>,
     socket: PathBuf,
 }
 
@@ -65,13 +72,15 @@ impl Interpreters {
     /// Looks for them on PATH.
     pub(super) fn find() -> Result<Self, Failure> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let find = |name: &str, fix: &str| {
+        let look = |name: &str| {
             std::env::split_paths(&path)
                 .map(|folder| folder.join(name))
                 .find(|path| path.is_file())
-                .ok_or_else(|| {
-                    Failure::failed(format!("the demonstration needs {name}, which is not on PATH")).fix(fix)
-                })
+        };
+        let find = |name: &str, fix: &str| {
+            look(name).ok_or_else(|| {
+                Failure::failed(format!("the demonstration needs {name}, which is not on PATH")).fix(fix)
+            })
         };
         Ok(Self {
             bash: find("bash", "install it (Debian: apt-get install bash)")?,
@@ -79,6 +88,7 @@ impl Interpreters {
                 "python3",
                 "install Python 3 (Debian: apt-get install python3; macOS: brew install python)",
             )?,
+            tmux: look("tmux"),
         })
     }
 }
@@ -93,17 +103,23 @@ impl Cast {
         let sidecar = programs::beside(SIDECAR)?;
         let shell = interpreters.bash.to_string_lossy();
         let script = stage.program("agent.sh");
-        let bash = start(
-            stage,
-            &sidecar,
-            &names.bash,
-            &["stdio", "--", &shell, &script.to_string_lossy()],
-        )
-        .await?;
-        let python = start(stage, &sidecar, &names.python, &["http"]).await?;
+        let script = script.to_string_lossy();
+        let mode = [BASH_CAN, &["stdio", "--", &shell, &script]].concat();
+        let bash = start(stage, &sidecar, &names.bash, &mode).await?;
+        let mode = [PYTHON_CAN, &["http"]].concat();
+        let python = start(stage, &sidecar, &names.python, &mode).await?;
         ready(stage, &names.bash, bash.pid()).await?;
         let socket = ready(stage, &names.python, python.pid()).await?.socket;
-        Ok(Self { bash, python, socket })
+        Ok(Self {
+            bash,
+            python: Some(python),
+            socket,
+        })
+    }
+
+    /// The socket of the Python program's sidecar.
+    pub(super) fn python_socket(&self) -> &Path {
+        &self.socket
     }
 
     /// The Python program on its errand: every priority and type to the other agent, and the answers back. Dropped, it
@@ -136,7 +152,11 @@ impl Cast {
     /// Ends both in good order. Returns what did not go well.
     pub(super) async fn leave(self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (name, sidecar) in [("bash", self.bash), ("python", self.python)] {
+        let both = [("bash", Some(self.bash)), ("python", self.python)];
+        for (name, sidecar) in both
+            .into_iter()
+            .filter_map(|(name, process)| Some((name, process?)))
+        {
             match sidecar.terminate(END_WITHIN).await {
                 Ok(status) if status.success() => {}
                 Ok(status) => wrong.push(format!("the sidecar of {name} ended with {status}")),
@@ -147,7 +167,13 @@ impl Cast {
     }
 }
 
-async fn start(stage: &Stage, sidecar: &Path, agent: &AgentId, mode: &[&str]) -> Result<Process, Failure> {
+/// Starts the sidecar of an agent; `mode` is what follows its name.
+pub(super) async fn start(
+    stage: &Stage,
+    sidecar: &Path,
+    agent: &AgentId,
+    mode: &[&str],
+) -> Result<Process, Failure> {
     let arguments = ["--agent", agent.as_str()];
     let arguments = arguments.iter().chain(mode);
     let start = Start {
@@ -166,7 +192,7 @@ fn log(stage: &Stage, agent: &AgentId) -> PathBuf {
 }
 
 /// Waits until the sidecar that runs as `pid` says that it is ready.
-async fn ready(stage: &Stage, agent: &AgentId, pid: u32) -> Result<AgentFile, Failure> {
+pub(super) async fn ready(stage: &Stage, agent: &AgentId, pid: u32) -> Result<AgentFile, Failure> {
     let deadline = Instant::now() + READY_WITHIN;
     loop {
         match discovery::sidecar(stage.places(), agent) {

@@ -6,15 +6,17 @@ use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout_at};
 use wagglebus_schemas::message::MessageType;
 use wagglebus_schemas::places::Places;
-use wagglebus_schemas::{Level, Timestamp};
+use wagglebus_schemas::{AgentId, Level, Timestamp};
 
 use super::board::{Board, Lane};
 use super::bus::Bus;
 use super::cast::{Cast, ERRAND_WITHIN, Interpreters, Names};
 use super::checks::disagreements;
-use super::show;
+use super::crew::Crew;
+use super::jobs::Jobs;
 use super::stage::Stage;
 use super::watch::{Sight, Watch};
+use super::{show, tell};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -31,6 +33,7 @@ const ASK_EVERY: Duration = Duration::from_millis(50);
 struct Running {
     bus: Option<Bus>,
     cast: Option<Cast>,
+    crew: Option<Crew>,
 }
 
 /// Shows the exchange; with `once` that is all, otherwise it stays until told to stop. Nothing is left in any case.
@@ -74,6 +77,7 @@ async fn perform(
     let mut scene = Scene {
         watch: Watch::open(stage.places(), &ready.bus.url).await?,
         board: Board::new(lanes(&names)),
+        jobs: Jobs::default(),
         begin: None,
         output,
     };
@@ -84,9 +88,18 @@ async fn perform(
         missing = agreed(&scene.board, stage.places()).await?;
     }
     if !missing.is_empty() {
-        return Err(show::missing(&missing, stage, output)?);
+        return Err(show::missing(&missing, stage, scene.output)?);
     }
     show::proven(&scene.board, scene.output)?;
+    let entered = Crew::enter(stage, &names, cast, interpreters).await?;
+    let crew = running.crew.insert(entered);
+    let missing = scene.tasks(stage, cast, crew).await?;
+    tell::summary(&scene.jobs, scene.output)?;
+    if !missing.is_empty() {
+        return Err(show::missing(&missing, stage, scene.output)?);
+    }
+    tell::proven(&scene.jobs, scene.output)?;
+    show::record(&scene.board, &scene.jobs, scene.output)?;
     if once {
         return Ok(());
     }
@@ -117,12 +130,13 @@ fn lanes(names: &Names) -> Vec<Lane> {
 }
 
 /// What is going on.
-struct Scene<'a> {
-    watch: Watch,
+pub(super) struct Scene<'a> {
+    pub(super) watch: Watch,
     board: Board,
+    pub(super) jobs: Jobs,
     /// When the first message was accepted.
-    begin: Option<Timestamp>,
-    output: &'a mut Output,
+    pub(super) begin: Option<Timestamp>,
+    pub(super) output: &'a mut Output,
 }
 
 impl Scene<'_> {
@@ -158,13 +172,27 @@ impl Scene<'_> {
     }
 
     /// Tells everything that is new, in the order of time.
-    async fn look(&mut self) -> Result<(), Failure> {
+    pub(super) async fn look(&mut self) -> Result<(), Failure> {
         let mut lines = Vec::new();
+        let coordinator = AgentId::coordinator();
         for sight in self.watch.look().await? {
             let step = match sight {
+                // What goes to and fro with the coordinator is told as what came of it.
+                Sight::Message(message, ..)
+                    if message.from_agent == coordinator
+                        || message.to_agent.agent() == Some(&coordinator) =>
+                {
+                    None
+                }
                 Sight::Message(message, seq, at) => {
                     self.begin.get_or_insert(message.timestamp);
                     self.board.stored(message, seq, at)
+                }
+                Sight::Event(event, at) => {
+                    let begin = self.begin.unwrap_or(at);
+                    let happened = self.jobs.happened(&event, at);
+                    lines.extend(happened.map(|(job, happened)| (at, tell::event(job, happened, begin))));
+                    None
                 }
                 Sight::Receipt(receipt) => self.board.reached(&receipt),
                 Sight::Refused(why) => {
@@ -199,6 +227,9 @@ async fn agreed(board: &Board, places: &Places) -> Result<Vec<String>, Failure> 
 /// Ends everything, the agents first, and removes every file.
 async fn clear(stage: Stage, running: Running) -> Result<(), Failure> {
     let mut wrong = Vec::new();
+    if let Some(crew) = running.crew {
+        wrong.extend(crew.leave().await);
+    }
     if let Some(cast) = running.cast {
         wrong.extend(cast.leave().await);
     }

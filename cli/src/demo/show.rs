@@ -5,7 +5,9 @@ use wagglebus_schemas::message::MessageType;
 use wagglebus_schemas::{Level, Priority, Timestamp};
 
 use super::board::{Board, Lane, Letter, Step};
+use super::jobs::Jobs;
 use super::stage::Stage;
+use super::tell;
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::printable;
@@ -115,12 +117,10 @@ fn cell(board: &Board, lane: &Lane, priority: Priority, message_type: MessageTyp
 
 /// Everything is proven.
 pub(super) fn proven(board: &Board, output: &mut Output) -> Result<(), Failure> {
-    let ours = board.exchange();
     if output.json() {
-        let letters: Vec<Value> = ours.map(record).collect();
-        output.record(&json!({ "messages": letters, "missing": [] }))?;
         return Ok(());
     }
+    let ours = board.exchange();
     let mut handed: Vec<i64> = ours
         .filter_map(|letter| letter.took_ms(Level::Injected))
         .collect();
@@ -139,7 +139,21 @@ pub(super) fn proven(board: &Board, output: &mut Output) -> Result<(), Failure> 
     Ok(())
 }
 
-fn record(letter: &Letter) -> Value {
+/// Everything as data, once all is proven.
+pub(super) fn record(board: &Board, jobs: &Jobs, output: &mut Output) -> Result<(), Failure> {
+    if output.json() {
+        let letters: Vec<Value> = board.exchange().map(letter).collect();
+        let mut record = tell::record(jobs);
+        if let Value::Object(fields) = &mut record {
+            fields.insert("messages".to_owned(), letters.into());
+            fields.insert("missing".to_owned(), json!([]));
+        }
+        output.record(&record)?;
+    }
+    Ok(())
+}
+
+fn letter(letter: &Letter) -> Value {
     let levels: Vec<Value> = letter
         .levels
         .iter()
@@ -150,7 +164,16 @@ fn record(letter: &Letter) -> Value {
 
 /// Something is missing: the failure lists it, the logs may say why.
 pub(super) fn missing(missing: &[String], stage: &Stage, output: &mut Output) -> Result<Failure, Failure> {
-    for name in ["up", "bash-sidecar", "python-sidecar", "python"] {
+    for name in [
+        "up",
+        "bash-sidecar",
+        "python-sidecar",
+        "python",
+        "python-worker",
+        "rust-sidecar",
+        "rust-worker",
+        "pane-sidecar",
+    ] {
         let said = logs::since(&stage.logs().join(format!("{name}.log")), 0);
         if !said.is_empty() {
             output.note(format!("--- {name}\n{}", printable::block(&said)))?;
@@ -187,6 +210,7 @@ pub(super) fn meanwhile(stage: &Stage, output: &mut Output) -> Result<(), Failur
   wagglebus inbox --take 1 --timeout 5s               # bash's answer
   wagglebus --as python send bash \"from Python\"       # speak as another agent
   wagglebus trace ID                                  # how far a message came, and why not farther
+  wagglebus task submit 'Add them' --capability rust --input '{{\"numbers\":[1,2]}}'; wagglebus task ls
   wagglebus agents; wagglebus status; wagglebus tail --last 3 --no-follow
 ",
         quoted(&stage.exports())

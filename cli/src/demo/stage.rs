@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::programs::quoted;
 
 /// The agents' programs, so that an installed binary needs no checkout.
-const PROGRAMS: [(&str, &str); 2] = [
+const PROGRAMS: [(&str, &str); 4] = [
     (
         "agent.sh",
         include_str!("../../../examples/01-bash-stdio/agent.sh"),
@@ -25,6 +25,11 @@ const PROGRAMS: [(&str, &str); 2] = [
         "agent.py",
         include_str!("../../../examples/02-python-http/agent.py"),
     ),
+    (
+        "worker.py",
+        include_str!("../../../examples/02-python-http/worker.py"),
+    ),
+    ("pane.sh", include_str!("../../../examples/06-tmux-pane/agent.sh")),
 ];
 
 /// Longest path of the system's temporary folder that is used, in bytes: a socket's path must stay short below it.
@@ -75,6 +80,7 @@ impl Stage {
             ("XDG_CACHE_HOME".to_owned(), below("cache")),
             ("WAGGLEBUS_HIVE".to_owned(), hive.as_str().into()),
             ("WAGGLEBUS_CONFIG".to_owned(), "none".into()),
+            ("PYTHONDONTWRITEBYTECODE".to_owned(), "1".into()),
             (resolve::VARIABLE.to_owned(), server),
         ]);
         let stage = Self {

@@ -1,10 +1,11 @@
-//! Watches the streams as the inspector: the bus itself says what was stored and what was proven.
+//! Watches the streams as the inspector: the bus itself says what was stored, proven and decided.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use wagglebus_nats::connect::Subscription;
 use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::event::Event;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::places::Places;
 use wagglebus_schemas::receipt::Receipt;
@@ -25,11 +26,13 @@ pub(super) enum Sight {
     /// A message in the stream, its sequence, and when it was stored.
     Message(Message, u64, Timestamp),
     Receipt(Receipt),
+    /// A line of the coordinator's log, and when it was stored.
+    Event(Box<Event>, Timestamp),
     /// Something that recipients refuse, and why.
     Refused(String),
 }
 
-/// An eye on messages and receipts.
+/// An eye on messages, receipts and the coordinator's log.
 #[derive(Debug)]
 pub(super) struct Watch {
     hive: Hive,
@@ -37,6 +40,7 @@ pub(super) struct Watch {
     hints: Subscription,
     messages: Cursor,
     receipts: Cursor,
+    events: Cursor,
 }
 
 #[derive(Debug)]
@@ -50,7 +54,8 @@ impl Watch {
     pub(super) async fn open(places: &Places, url: &str) -> Result<Self, Failure> {
         let (connection, _) = connect_as(places, url, BusUser::Inspector).await?;
         let hive = places.hive();
-        let hints = connection.subscribe(format!("{hive}.wake.>")).await;
+        // Whatever happens is a reason to look: wakes, and lines of the log as their writer publishes them.
+        let hints = connection.subscribe(format!("{hive}.>")).await;
         let cursor = |stream: Stream| Cursor {
             stream: stream.name(hive),
             next: 1,
@@ -61,6 +66,7 @@ impl Watch {
             hints,
             messages: cursor(Stream::Messages),
             receipts: cursor(Stream::Receipts),
+            events: cursor(Stream::Events),
         })
     }
 
@@ -74,12 +80,15 @@ impl Watch {
             .map(|stored| message(&self.hive, stored))
             .collect();
         sights.extend(receipts.iter().map(receipt));
+        sights.extend(self.events.read(&self.reader).await?.iter().map(event));
         Ok(sights)
     }
 
     /// Waits until it is worth looking again.
     pub(super) async fn hint(&mut self) {
         timeout(LOOK_EVERY, self.hints.next()).await.ok();
+        // One look is enough for all that happened until now.
+        while let Ok(Some(_)) = timeout(Duration::ZERO, self.hints.next()).await {}
     }
 }
 
@@ -116,6 +125,16 @@ fn message(hive: &Hive, stored: &Stored) -> Sight {
 fn receipt(stored: &Stored) -> Sight {
     match decode::record("receipt", &stored.payload, MESSAGE_BYTES_MAX) {
         Ok(receipt) => Sight::Receipt(receipt),
+        Err(error) => Sight::Refused(format!("{} {}: {error}", stored.seq, stored.subject)),
+    }
+}
+
+fn event(stored: &Stored) -> Sight {
+    match serde_json::from_slice::<Event>(&stored.payload) {
+        Ok(event) => {
+            let at = stored.time.parse().unwrap_or(event.at);
+            Sight::Event(Box::new(event), at)
+        }
         Err(error) => Sight::Refused(format!("{} {}: {error}", stored.seq, stored.subject)),
     }
 }

@@ -63,12 +63,17 @@ fn assert_no_process(folder: &Path) {
 
 /// Reads until the two agents talk, and returns the folder.
 fn until_they_talk(demo: &mut Child) -> PathBuf {
+    until_it_says(demo, "injected (stdio: write)", 6)
+}
+
+/// Reads until this is said, when so many processes must run, and returns the folder.
+fn until_it_says(demo: &mut Child, words: &str, running: usize) -> PathBuf {
     let mut lines = BufReader::new(demo.stdout.as_mut().unwrap())
         .lines()
         .map(Result::unwrap);
     let folder = lines.find_map(|line| folder(&line)).unwrap();
-    assert!(lines.any(|line| line.contains("injected (stdio: write)")));
-    assert!(processes(&folder).len() >= 6, "{:?}", processes(&folder));
+    assert!(lines.any(|line| line.contains(words)));
+    assert!(processes(&folder).len() >= running, "{:?}", processes(&folder));
     folder
 }
 
@@ -95,9 +100,74 @@ fn once_it_proves_every_priority_and_type_and_leaves_nothing() {
         row("bash → python", "- - - 2 × done");
     }
     assert!(stdout.contains("ok: 24 messages"), "{stdout}");
+    proves_tasks(&stdout, "review completed pane");
     let folder = stdout.lines().find_map(folder).unwrap();
     assert!(!folder.exists());
     assert_no_process(&folder);
+}
+
+/// What the second act must have told; `last` is the end of the row of the task that waits for others.
+fn proves_tasks(stdout: &str, last: &str) {
+    let rows: Vec<String> = stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let has = |text: &str| rows.iter().any(|row| row.contains(text));
+    for text in [
+        "Count the words shell completed bash",
+        "Sort the numbers python completed python",
+        "Add the numbers rust completed rust",
+        last,
+        "Crunch the data data completed python → rust",
+        "why \"Sort the numbers\" → python",
+        "bash: does not declare python",
+        "can begin: what it waited for is completed",
+        "the sidecar of python, its task in hand",
+        "taken from python: lost",
+        "answer of python refused: stale_epoch",
+        "ok: 5 tasks",
+        "ok: python was killed with a task in hand",
+        "ok: their submitter was told of each end, once",
+    ] {
+        assert!(has(text), "{text}: {stdout}");
+    }
+}
+
+#[test]
+fn without_tmux_it_says_so_and_proves_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for name in ["bash", "python3"] {
+        // A program on PATH may itself be a script that needs PATH.
+        let script = format!("#!/bin/sh\nPATH='{path}' exec {name} \"$@\"\n");
+        let program = folder.path().join(name);
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = demo(&["--once"]).env("PATH", folder.path()).output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("left out: tmux is not on PATH"), "{stdout}");
+    proves_tasks(&stdout, "Look at what the others did shell completed bash");
+}
+
+#[test]
+fn as_data_it_is_one_record() {
+    let output = demo(&["--once", "--json"]).output().unwrap();
+    let (stdout, stderr) = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{stderr}");
+    let record: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(record["messages"].as_array().unwrap().len(), 24);
+    assert_eq!(record["missing"], serde_json::json!([]));
+    let tasks = record["tasks"].as_array().unwrap();
+    assert_eq!(tasks.len(), 5);
+    assert!(
+        tasks.iter().all(|task| task["state"] == "completed"),
+        "{tasks:#?}"
+    );
+    assert_eq!(tasks[4]["held_by"], serde_json::json!(["python", "rust"]));
+    assert_eq!(record["killed"], "python");
+    assert!(record["takeover_ms"].as_u64().unwrap() <= 10_000, "{record}");
 }
 
 #[test]
@@ -141,12 +211,17 @@ fn what_was_stopped_early_has_proven_nothing() {
 
 #[test]
 fn killed_it_takes_its_processes_along() {
-    let mut demo = demo(&["--once"]).spawn().unwrap();
-    let folder = until_they_talk(&mut demo);
-    signal(&demo, "-KILL");
-    demo.wait().unwrap();
-    assert_no_process(&folder);
-    fs::remove_dir_all(folder).unwrap();
+    for (words, running) in [
+        ("injected (stdio: write)", 6),
+        ("Crunch the data            submitted", 12),
+    ] {
+        let mut demo = demo(&["--once"]).spawn().unwrap();
+        let folder = until_it_says(&mut demo, words, running);
+        signal(&demo, "-KILL");
+        demo.wait().unwrap();
+        assert_no_process(&folder);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }
 
 #[test]

@@ -6,12 +6,17 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use wagglebus_harness::fleet::{Fleet, Options};
+use wagglebus_harness::fleet::{Fleet, Options, program};
+use wagglebus_schemas::Command as TaskCommand;
+use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::task_api::TaskAnswer;
 
 use crate::program::{Program, WITHIN, repository};
 
 const BASH: &str = "examples/01-bash-stdio/agent.sh";
 const HTTP: &str = "examples/02-python-http/agent.py";
+const WORKER: &str = "examples/02-python-http/worker.py";
 
 async fn fleet() -> (Fleet, PathBuf) {
     let mut fleet = Fleet::open().await.unwrap();
@@ -132,4 +137,71 @@ async fn the_bash_agent_takes_any_text_for_data() {
         assert_eq!(draft["metadata"]["in_reply_to"], id);
     }
     assert!(String::from_utf8_lossy(&output.stderr).contains("too_large"));
+}
+
+#[tokio::test]
+async fn workers_of_both_languages_do_tasks_and_are_refused_when_they_come_too_late() {
+    let rust = program::find("wagglebus-example-worker").unwrap();
+    for (worker, result) in [(WORKER, json!([1, 2, 3])), (rust.to_str().unwrap(), json!(6.0))] {
+        let (mut fleet, _) = fleet().await;
+        fleet.enrol(&["worker"]).await.unwrap();
+        let can = Options::http().with(&["--capability", "numbers:5"]);
+        fleet.start("worker", &can).await.unwrap();
+        let socket = fleet.bus().places().socket(&"worker".parse().unwrap());
+        let worker = Program::start(&fleet, "worker", worker, &[], &[("WAGGLEBUS_SOCKET", &socket)]).await;
+        let asker = fleet.sidecar("asker").unwrap().client();
+        let submit = async |title: &str, seconds: u64| {
+            let draft = json!({
+                "title": title, "capabilities": ["numbers"], "park": true,
+                "input": { "numbers": [3, 1, 2], "seconds": seconds },
+            });
+            let draft = serde_json::from_value(draft).unwrap();
+            match asker.submit_task(&draft).await.unwrap().value {
+                TaskAnswer::Decided(task) => task.id,
+                TaskAnswer::Undecided(answer) => answer.id,
+            }
+        };
+        let task = submit("now", 0).await;
+        said(&worker, "done ", 1).await;
+        let done = asker.task(task).await.unwrap().value;
+        let sum = done.result.get("sum").or(done.result.get("sorted"));
+        assert_eq!(
+            (done.state, sum),
+            (TaskState::Completed, Some(&result)),
+            "{}",
+            worker.log()
+        );
+
+        // Taken away while it works: the answer comes all the same, and does not count.
+        let task = submit("late", 2).await;
+        said(&worker, "begun ", 2).await;
+        let cancel = TaskCommand {
+            reason: Some("not wanted".to_owned()),
+            ..TaskCommand::default()
+        };
+        asker.command_task(task, TaskVerb::Cancel, &cancel).await.unwrap();
+        said(&worker, "refused ", 1).await;
+        worker.kill().await;
+    }
+}
+
+/// Waits until a program has printed so many lines that begin so.
+async fn said(program: &Program, words: &str, count: usize) {
+    let lines = || {
+        program
+            .output()
+            .lines()
+            .filter(|line| line.starts_with(words))
+            .count()
+    };
+    let deadline = tokio::time::Instant::now() + WITHIN;
+    while lines() < count {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{words}: {}{}",
+            program.output(),
+            program.log()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::tree::{programs, root};
 
 /// Our crates and which of ours each may depend on (ARCHITECTURE.md). Test-only dependencies are free.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("wagglebus-schemas", &[]),
     ("wagglebus-sidecar-core", &["wagglebus-schemas"]),
     ("wagglebus-coordinator-core", &["wagglebus-schemas"]),
@@ -40,6 +40,10 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "wagglebus-client",
             "wagglebus-harness",
         ],
+    ),
+    (
+        "wagglebus-example-worker",
+        &["wagglebus-schemas", "wagglebus-client"],
     ),
     (
         "wagglebus-tests",
