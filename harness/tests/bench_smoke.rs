@@ -24,7 +24,7 @@ async fn every_case_is_reported() {
         "WAGGLEBUS_UPDATE_GOLDEN=1 writes it anew"
     );
     for row in &report.rows {
-        let once = ["all ready", " agents to ", " to tmux, "]
+        let once = ["all ready", " agents to ", " to tmux, ", "all joined", "all read"]
             .iter()
             .any(|case| row.case.contains(case));
         assert_eq!(

@@ -57,6 +57,10 @@ enum Which {
     Recovery,
     /// Many sidecars on one machine
     Hive,
+    /// Tasks through the coordinator, with up to 1,000 simulated agents
+    Tasks,
+    /// The coordinator's HTTP at 1,000 requests a second, and readers of its events
+    Api,
 }
 
 impl From<Which> for Case {
@@ -71,6 +75,8 @@ impl From<Which> for Case {
             Which::Sustained => Self::Sustained,
             Which::Recovery => Self::Recovery,
             Which::Hive => Self::Hive,
+            Which::Tasks => Self::Tasks,
+            Which::Api => Self::Api,
         }
     }
 }

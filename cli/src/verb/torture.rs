@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Subcommand, value_parser};
 use wagglebus_harness::ledger::Ledger;
-use wagglebus_harness::torture::{Report, bodies, cycles, fleet};
+use wagglebus_harness::torture::{Report, bodies, cycles, fleet, tasks};
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,11 +22,13 @@ use crate::output::Output;
   wagglebus torture bodies
   wagglebus torture bodies --count 10000 --seed 7
   wagglebus torture cycles --rounds 20
-  wagglebus torture fleet --messages 100000 --ledger run.jsonl")]
+  wagglebus torture fleet --messages 100000 --ledger run.jsonl
+  wagglebus torture tasks --agents 20 --tasks 2000")]
 pub(crate) enum Verb {
     Bodies(Bodies),
     Cycles(Cycles),
     Fleet(Fleet),
+    Tasks(Tasks),
 }
 
 /// Put texts by chance into a terminal pane: escape sequences, controls, invisible characters, 100 kB, no text at all
@@ -72,6 +74,24 @@ pub(crate) struct Fleet {
     ledger: Option<PathBuf>,
 }
 
+/// Give tasks to many agents while agents and coordinators are killed and stopped, and check what became of each
+///
+/// Each agent has a sidecar of its own. Some lie, keep still, refuse and fail. For every 125 tasks an agent, the
+/// coordinator that leads or the other one is killed (SIGKILL) or stopped (SIGSTOP). Every task must come to an end, none
+/// be completed twice, nothing count that a former holder says, and more than 95 % be completed. Takeover times are told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tasks {
+    /// How many agents
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u16).range(10..=500))]
+    agents: u16,
+    /// How many tasks
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = value_parser!(u32).range(100..=1_000_000))]
+    tasks: u32,
+    /// What chance follows from [default: another one each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
 pub(crate) async fn run(verb: Verb, output: &mut Output) -> Result<(), Failure> {
     match verb {
         Verb::Bodies(args) => {
@@ -97,6 +117,20 @@ pub(crate) async fn run(verb: Verb, output: &mut Output) -> Result<(), Failure> 
             judge(&ended.map_err(|error| failed(&error, &again))?, &again, output)
         }
         Verb::Fleet(args) => struck(args, output).await,
+        Verb::Tasks(args) => {
+            let plan = tasks::Plan {
+                agents: usize::from(args.agents),
+                tasks: u64::from(args.tasks),
+                seed: args.seed.unwrap_or_else(chance),
+            };
+            let (agents, count, seed) = (plan.agents, plan.tasks, plan.seed);
+            let again = format!("torture tasks --agents {agents} --tasks {count} --seed {seed}");
+            output.note(format!("tasks, seed {seed}: starting"))?;
+            let mut told = Ok(());
+            let ended = tasks::run(&plan, |what| tell(output, &mut told, "tasks", what)).await;
+            told?;
+            judge(&ended.map_err(|error| failed(&error, &again))?, &again, output)
+        }
     }
 }
 

@@ -5,18 +5,20 @@
 //! rounds and of their ratios: on a shared machine single rounds are worth nothing. The lasting load is one round, as it
 //! is long. Nothing here judges; goals are printed beside what was measured (DESIGN 8).
 
+mod api;
 mod baseline;
 mod deliver;
 mod hive;
 mod idle;
 mod pair;
 mod pipe;
-mod process;
+pub(crate) mod process;
 mod recovery;
 mod report;
 mod send;
 mod stdin;
 mod sustained;
+mod tasks;
 mod tmux;
 mod urgent;
 
@@ -54,11 +56,15 @@ pub enum Case {
     Recovery,
     /// Many sidecars on one machine.
     Hive,
+    /// Tasks through the coordinator, with simulated agents.
+    Tasks,
+    /// The coordinator's HTTP.
+    Api,
 }
 
 impl Case {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Idle,
         Self::Send,
         Self::Stdin,
@@ -68,6 +74,8 @@ impl Case {
         Self::Sustained,
         Self::Recovery,
         Self::Hive,
+        Self::Tasks,
+        Self::Api,
     ];
 }
 
@@ -88,6 +96,10 @@ pub struct Plan {
     pub sustained: Duration,
     /// How many sidecars a hive has.
     pub agents: usize,
+    /// How many agents are simulated for the coordinator, at most.
+    pub simulated: usize,
+    /// How many ended tasks a long log has.
+    pub log_tasks: usize,
     /// What the server's acks promise.
     pub durability: Durability,
 }
@@ -103,6 +115,8 @@ impl Plan {
             backlog: 10_000,
             sustained: Duration::from_secs(60),
             agents: 100,
+            simulated: 1_000,
+            log_tasks: 50_000,
             durability,
         }
     }
@@ -117,6 +131,8 @@ impl Plan {
             backlog: 200,
             sustained: Duration::from_millis(300),
             agents: 3,
+            simulated: 3,
+            log_tasks: 50,
             durability,
         }
     }
@@ -181,6 +197,8 @@ pub async fn run(plan: &Plan, mut progress: impl FnMut(&str)) -> Result<Report> 
                 progress(&format!("{} sidecars", plan.agents));
                 hive::measure(plan, &mut fleet, &direct, &mut report).await?;
             }
+            Case::Tasks => tasks::measure(plan, &mut report, &mut progress).await?,
+            Case::Api => api::measure(plan, &mut report, &mut progress).await?,
         }
     }
     Ok(report)

@@ -4,22 +4,22 @@ use anyhow::{Context as _, Result};
 
 /// What the system tells of a process.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     /// Resident memory.
-    pub(super) rss_mib: f64,
+    pub(crate) rss_mib: f64,
     /// Resident memory, shared pages divided among those who share them.
-    pub(super) pss_mib: f64,
+    pub(crate) pss_mib: f64,
     /// Memory that it shares with nobody.
-    pub(super) private_mib: f64,
+    pub(crate) private_mib: f64,
     /// CPU time so far.
-    pub(super) cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     /// Voluntary context switches so far.
-    pub(super) switches: f64,
+    pub(crate) switches: f64,
 }
 
 impl Watched {
     /// Of the process with this id.
-    pub(super) fn of(pid: u32) -> Result<Self> {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
         let read = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
             std::fs::read_to_string(&path).with_context(|| format!("{path} (this case needs Linux)"))

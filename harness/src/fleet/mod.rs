@@ -47,6 +47,8 @@ pub struct Fleet {
     // Dropped in this order: processes before the server, the server before the files.
     sidecars: BTreeMap<AgentId, Sidecar>,
     coordinators: Vec<Process>,
+    /// The ready files of those, in the same order.
+    coordinator_files: Vec<PathBuf>,
     /// Each has files of its own.
     coordinators_started: usize,
     bus: TestBus,
@@ -131,6 +133,7 @@ impl Fleet {
         Ok(Self {
             sidecars: BTreeMap::new(),
             coordinators: Vec::new(),
+            coordinator_files: Vec::new(),
             coordinators_started: 0,
             bus,
         })
@@ -273,6 +276,7 @@ impl Fleet {
             sleep(LOOK_EVERY).await;
         }
         self.coordinators.push(process);
+        self.coordinator_files.push(ready_file);
         Ok(())
     }
 
@@ -282,12 +286,25 @@ impl Fleet {
         &self.coordinators
     }
 
+    /// Where a coordinator listens, `http://host:port`, by its place among [`Fleet::coordinators`].
+    ///
+    /// # Errors
+    /// When there is none at that place, or its ready file is none.
+    pub fn coordinator_http(&self, place: usize) -> Result<String> {
+        let file = self.coordinator_files.get(place);
+        let said: serde_json::Value =
+            serde_json::from_slice(&fs::read(file.context("no such coordinator runs")?)?)?;
+        let http = said.get("http").and_then(serde_json::Value::as_str);
+        Ok(http.context("a ready file without an address")?.to_owned())
+    }
+
     /// Kills a coordinator by its place among [`Fleet::coordinators`].
     ///
     /// # Errors
     /// When there is none at that place, or it cannot be killed.
     pub async fn kill_coordinator(&mut self, place: usize) -> Result<()> {
         ensure!(place < self.coordinators.len(), "no such coordinator runs");
+        self.coordinator_files.remove(place);
         self.coordinators.remove(place).kill().await
     }
 }

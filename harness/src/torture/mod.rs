@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`bodies`] | texts by chance into a pane, and bytes that are no text | each once, in its frame, alone |
 //! | [`cycles`] | eight sidecars on one tmux come and go | tmux survives; nothing lost, doubled, joined |
+//! | [`tasks`] | leaders and agents are killed and stopped, agents lie | each task ends, none is completed twice |
 //! | [`fleet`] | processes are killed and stopped under load | every promise of the [checker](crate::checker) |
 //!
 //! What a run found is a [`Report`]; an error means that a run could not be carried out.
@@ -15,6 +16,7 @@ pub mod frame;
 mod judge;
 mod pieces;
 mod raw;
+pub mod tasks;
 
 use std::fmt;
 use std::time::{Duration, Instant};

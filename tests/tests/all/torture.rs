@@ -89,3 +89,27 @@ fn a_ledger_is_kept_and_none_is_written_over() {
     assert_eq!((again.code, again.stdout.as_str()), (1, ""));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), ledger);
 }
+
+/// Twenty agents and two thousand tasks: what the page of the benchmarks tells of larger runs holds in each build.
+#[test]
+fn every_task_ends_once_whoever_dies() {
+    let seed = std::env::var("WAGGLEBUS_SEED").unwrap_or_else(|_| "1".to_owned());
+    let arguments = [
+        "tasks", "--agents", "20", "--tasks", "2000", "--seed", &seed, "--json",
+    ];
+    let ran = torture(&arguments, None);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let figure = |name: &str| report["figures"][name].as_u64().unwrap();
+    assert_eq!(report["violations"], serde_json::json!([]));
+    assert!(figure("completed") > 1_900, "{report:#}");
+    assert_eq!((figure("tasks"), figure("blows")), (2_000, 16), "{report:#}");
+    // Liars and the late were refused; leaders changed; nothing of that was for show.
+    assert!(
+        figure("commands_refused") > 50 && figure("leaders") >= 4,
+        "{report:#}"
+    );
+    assert!(figure("leader_takeovers") >= 3, "{report:#}");
+    let lost = figure("lost_by_killed_agents") + figure("lost_by_stopped_agents");
+    assert!(lost > 0, "{report:#}");
+}
