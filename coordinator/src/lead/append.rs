@@ -19,6 +19,10 @@ use super::news;
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 
+/// Up to so many lines go one after the other, each after the answer to the one before: the server takes 0.06 ms for a line
+/// (0.4 ms when it syncs each), and 12 to 30 ms for a batch of any length (ADR 0034).
+const ALONE_MAX: usize = 32;
+
 /// Lines to be appended.
 #[derive(Debug)]
 pub(super) struct Append {
@@ -38,7 +42,7 @@ pub(super) async fn work(
         let lines: Vec<Line> = events.iter().map(|event| line(&hive, event)).collect();
         let mut last = after;
         let mut outcome = Appended::Stored(after);
-        for part in lines.chunks(LINES_MAX) {
+        for part in lines.chunks(at_once(lines.len())) {
             match store(&bus, &stream, last, part).await {
                 Some(stored) => {
                     last = stored;
@@ -70,6 +74,12 @@ async fn store(bus: &JetStream, stream: &str, after: u64, lines: &[Line]) -> Opt
             }
         }
     }
+}
+
+/// How many lines go at once, of so many. What is stored when a later part is refused was decided all the same: it is read
+/// with the rest of the log.
+const fn at_once(lines: usize) -> usize {
+    if lines <= ALONE_MAX { 1 } else { LINES_MAX }
 }
 
 fn line(hive: &Hive, event: &LogEvent) -> Line {

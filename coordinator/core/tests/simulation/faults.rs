@@ -74,7 +74,7 @@ impl Sim {
         }
     }
 
-    fn crash(&mut self, at: usize) {
+    pub(crate) fn crash(&mut self, at: usize) {
         if !self.nodes[at].up {
             return;
         }

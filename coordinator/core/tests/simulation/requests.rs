@@ -1,7 +1,9 @@
 //! Requests to the server and their answers: late, lost, repeated.
 
-use wagglebus_coordinator_core::lead::Coordination;
 use wagglebus_coordinator_core::lead::election::{Turn, Written};
+use wagglebus_coordinator_core::lead::{Appended, Coordination};
+
+use wagglebus_schemas::event::Event;
 
 use crate::node::{Answer, Node, Request};
 use crate::sabotage::Sabotage;
@@ -31,8 +33,9 @@ impl Sim {
     pub(crate) fn serve(&mut self, (at, life): (usize, u64), token: u64, request: Request) {
         let now_ms = self.now_ms;
         let answer = match request {
-            Request::Append { after, events } => {
+            Request::Append { after, mut events } => {
                 let before = self.bus.last();
+                let ends_early = self.ends_early((at, life), after, &mut events);
                 let fenced = self.sabotage != Some(Sabotage::LetsStaleIn);
                 let lenient = self.chance.percent(50);
                 let outcome = self
@@ -41,6 +44,7 @@ impl Sim {
                 if self.bus.last() > before {
                     self.stored(before);
                 }
+                let outcome = if ends_early { Appended::Refused } else { outcome };
                 Answer::Appended { after, outcome }
             }
             Request::Publish(letter) => {
@@ -62,6 +66,22 @@ impl Sim {
             let what = What::Answered { token, answer };
             self.after(delay, Due::Node { at, life, what });
         }
+    }
+
+    /// Lines go one after the other: who dies in between leaves the first of them, and so does who is refused at one that is
+    /// not the first. True when that happens here.
+    fn ends_early(&mut self, (at, life): (usize, u64), after: u64, events: &mut Vec<Event>) -> bool {
+        let stands = after == self.bus.last() && events.len() > 1;
+        if !stands || !self.chance.percent(2) {
+            return false;
+        }
+        let left = self.chance.between(1, events.len() as u64);
+        events.truncate(usize::try_from(left).unwrap());
+        self.note(|| format!("the append of node {at} ends after {left} lines"));
+        if self.nodes[at].life == life && self.chance.percent(50) {
+            self.crash(at);
+        }
+        true
     }
 
     /// Lines after `before` are new in the log.
