@@ -25,6 +25,8 @@ pub struct Roster {
     /// When whose presence changes by silence.
     due: BTreeSet<(Attended, AgentId)>,
     listed: bool,
+    /// When the first heartbeat came since we were last cut off, by the clock of durations.
+    heard_since_ms: Option<u64>,
 }
 
 /// An enrolled agent.
@@ -177,6 +179,12 @@ impl Roster {
         changed(agent.clone(), Some(member.presence), None)
     }
 
+    /// For how long heartbeats have been heard without a break, in milliseconds; 0 while none was.
+    pub fn heard_for_ms(&self, now: Now) -> u64 {
+        self.heard_since_ms
+            .map_or(0, |since_ms| now.boot_ms.saturating_sub(since_ms))
+    }
+
     /// Takes a heartbeat that `from` sent.
     pub fn hear(&mut self, from: AgentId, heartbeat: Heartbeat, now: Now, at: Attended) -> Option<Effect> {
         if heartbeat.agent != from {
@@ -186,6 +194,7 @@ impl Roster {
                 claimed: heartbeat.agent,
             }));
         }
+        self.heard_since_ms.get_or_insert(now.boot_ms);
         let (epoch, seq) = (heartbeat.epoch, heartbeat.seq);
         let beat = Beat {
             heartbeat,
@@ -226,6 +235,7 @@ impl Roster {
 
     /// Forgets which connections are open: we were cut off and missed notices.
     pub fn forget_connections(&mut self, at: Attended) -> Vec<Effect> {
+        self.heard_since_ms = None;
         let agents: Vec<AgentId> = self.members.keys().cloned().collect();
         for member in self.members.values_mut() {
             member.vitals.forget_connections();

@@ -8,7 +8,7 @@ use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{Hive, Id};
 
 use super::{Appended, Coordination, Desk, Noted, Order};
-use crate::attention::Now;
+use crate::attention::{Attended, Now};
 use crate::roster::Roster;
 use crate::task::Ask;
 use crate::task::rig::{Ids, now, roster};
@@ -112,6 +112,27 @@ fn it_leads_once_its_first_line_is_read() {
     assert_eq!(stage.coordination.world().at(), first[0].at);
     stage.act(|c, desk| c.appended(desk, 1, Appended::Stored(LED)));
     assert_eq!(stage.submit().0, LED);
+}
+
+#[test]
+fn who_stood_by_listens_at_once_though_somebody_enrolled_is_silent() {
+    for (stood_by_ms, at_once) in [(1_000, false), (3_500, true)] {
+        let mut stage = Stage::new();
+        let carol = json!({
+            "agent": "carol", "nkey": format!("U{:A<55}", "CAROL"), "ephemeral": false, "rooms": [],
+            "at": "2026-01-02T03:04:05.000Z",
+        });
+        stage
+            .roster
+            .enrol(serde_json::from_value(carol).unwrap(), Attended::default());
+        // Alice was heard at 0.
+        stage.now = now(stood_by_ms);
+        let (_, first) = stage.take();
+        let orders = stage.read(1, &first[0]);
+        assert!(stage.coordination.leads());
+        let listens = orders.iter().any(|order| matches!(order, Order::Listen { .. }));
+        assert_eq!(listens, at_once, "{stood_by_ms}: {orders:?}");
+    }
 }
 
 #[test]
