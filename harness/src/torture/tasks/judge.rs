@@ -100,7 +100,13 @@ impl Judge<'_> {
         if event.cause.kind != CauseType::Command {
             return None;
         }
-        let seq = event.cause.seq.unwrap_or(0);
+        // What only follows from it, such as where its agent stands then, names no place in the stream.
+        let Some(seq) = event.cause.seq.filter(|seq| *seq > 0) else {
+            if event.entity == EventKind::Task {
+                self.violation(format!("line {line} decides a command that it does not name"));
+            }
+            return None;
+        };
         let missed = self
             .commands
             .range(self.decided + 1..seq.max(self.decided + 1))

@@ -195,7 +195,7 @@ fn a_good_record_is_clean_and_counted() {
 #[test]
 fn whatever_is_doctored_is_found() {
     type Doctor = fn(&mut Facts);
-    let doctored: [(&str, Doctor); 19] = [
+    let doctored: [(&str, Doctor); 20] = [
         ("line 14 of the log comes where 13", |facts| {
             facts.lines[12].seq = 14
         }),
@@ -211,6 +211,9 @@ fn whatever_is_doctored_is_found() {
         }),
         ("is decided again", |facts| {
             facts.lines[4].event.cause.seq = Some(2)
+        }),
+        ("decides a command that it does not name", |facts| {
+            facts.lines[4].event.cause.seq = None
         }),
         ("command 3 is decided, and 2 before it was not", |facts| {
             facts.lines[1].event.cause.kind = CauseType::Timer;

@@ -33,10 +33,7 @@ pub(super) fn control() -> Vec<Operation> {
     let operation = |(path, id, summary)| Operation {
         method: "post",
         parameters: vec![key()],
-        answers: vec![
-            (200, "The machine after it.", Content::Json("Fsm")),
-            UNDECIDED,
-        ],
+        answers: vec![(200, "The machine after it.", Content::Json("Fsm")), UNDECIDED],
         errors: &[
             Forbidden,
             UnknownAgent,
