@@ -10,12 +10,14 @@
 //! | processes struck on a schedule? | [`faults`] |
 //! | the same run again? | [`rng`] |
 //! | do the promises hold when much goes wrong? | [`torture`] |
+//! | what does a coordinator's live feed show? | [`feed`] |
 //! | how fast, beside direct NATS? | [`bench`] |
 
 pub mod bench;
 pub mod bus;
 pub mod checker;
 pub mod faults;
+pub mod feed;
 pub mod fleet;
 pub mod ledger;
 pub mod load;

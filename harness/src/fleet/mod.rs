@@ -29,12 +29,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep};
+use wagglebus_nats::api_tokens::TokenFiles;
 use wagglebus_nats::conf::ServerConf;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::subject::agent_api_prefix;
 
 use crate::bus::{self, TestBus};
+use crate::feed::FeedSource;
 use process::{Process, Start};
 use sidecar::{READY_WITHIN, Sidecar};
 
@@ -306,6 +308,19 @@ impl Fleet {
         ensure!(place < self.coordinators.len(), "no such coordinator runs");
         self.coordinator_files.remove(place);
         self.coordinators.remove(place).kill().await
+    }
+
+    /// The live feed at a coordinator, as the operator reads it.
+    ///
+    /// # Errors
+    /// See [`Fleet::coordinator_http`]; or when there is no operator's token.
+    pub fn feed(&self, place: usize) -> Result<FeedSource> {
+        let files = TokenFiles::of(self.bus.places());
+        let token = fs::read_to_string(files.operator_file())?;
+        Ok(FeedSource {
+            http: self.coordinator_http(place)?,
+            token: token.trim().to_owned(),
+        })
     }
 }
 

@@ -16,6 +16,7 @@ mod demo;
 mod dlq;
 mod documented;
 mod faults;
+mod feed;
 mod hostile;
 mod ledger;
 mod messages;
