@@ -1,6 +1,7 @@
 //! The sidecar's API as methods.
 
 mod control;
+mod dial;
 mod machines;
 mod tasks;
 
@@ -15,12 +16,12 @@ use wagglebus_schemas::api::{
     ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
 };
 use wagglebus_schemas::id::Id;
-use wagglebus_schemas::places::{AgentFile, Places};
+use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Draft, Level, Message, Recipient, RoomName};
 
 use crate::discovery;
-use crate::endpoint::{Endpoint, Token};
-use crate::error::{Absence, ClientError};
+use crate::endpoint::Endpoint;
+use crate::error::ClientError;
 use crate::exchange::{Answered, Call, Exchange};
 use crate::query::Target;
 
@@ -96,31 +97,6 @@ impl Client {
     pub fn of_agent(places: &Places, agent: &AgentId) -> Result<Self, ClientError> {
         let file = discovery::sidecar(places, agent)?;
         Ok(Self::new(Endpoint::Unix(file.socket)))
-    }
-
-    /// The client of a running sidecar over its TCP address; `None` when it listens on its socket only.
-    ///
-    /// # Errors
-    /// [`ClientError::Address`] when address or token are unusable, [`ClientError::NoSidecar`] when the token's file
-    /// cannot be read.
-    pub fn over_tcp(file: &AgentFile) -> Result<Option<Self>, ClientError> {
-        let (Some(url), Some(path)) = (&file.http, &file.token_file) else {
-            return Ok(None);
-        };
-        let text = discovery::read_bounded(path).map_err(|source| ClientError::NoSidecar {
-            agent: file.agent.clone(),
-            absence: Absence::Unreadable {
-                path: path.clone(),
-                source,
-            },
-        })?;
-        let endpoint = Token::new(&String::from_utf8_lossy(&text))
-            .and_then(|token| Endpoint::tcp(url, token))
-            .map_err(|source| ClientError::Address {
-                agent: file.agent.clone(),
-                source,
-            })?;
-        Ok(Some(Self::new(endpoint)))
     }
 
     /// Where it sends its requests.

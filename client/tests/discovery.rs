@@ -60,6 +60,29 @@ fn a_sidecar_is_found_by_its_file_if_its_process_lives() {
 }
 
 #[test]
+fn the_leading_coordinator_is_found_where_the_bus_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let places = places(folder.path());
+    let token_file = folder.path().join("token");
+    let bus = |coordinator: Value| {
+        let me = std::process::id();
+        let bus = json!({
+            "url": "nats://127.0.0.1:1", "monitor": "http://127.0.0.1:2", "pid": me, "supervisor_pid": me,
+            "credentials_file": "/k", "durability": "always", "coordinator": coordinator,
+        });
+        write(places.bus_file(), &bus);
+        Client::of_coordinator(&places)
+    };
+    assert!(bus(Value::Null).unwrap().is_none());
+    let address = json!({ "http": "http://127.0.0.1:7788", "token_file": token_file });
+    let unread = bus(address.clone()).unwrap_err();
+    assert!(matches!(unread, ClientError::NoBus { .. }), "{unread:?}");
+    std::fs::write(&token_file, "abc\n").unwrap();
+    let client = bus(address).unwrap().unwrap();
+    assert_eq!(client.endpoint().to_string(), "127.0.0.1:7788");
+}
+
+#[test]
 fn absence_says_what_was_found_instead_and_what_to_type() {
     let folder = tempfile::tempdir().unwrap();
     let places = places(folder.path());

@@ -290,6 +290,15 @@ pub struct ReadinessChecks {
     pub lease: String,
 }
 
+/// Answer of `POST /v1/tickets`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ticket {
+    /// To be sent as the parameter `ticket`, once.
+    pub ticket: String,
+    /// When it counts no more.
+    pub expires_at: Timestamp,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<T> {

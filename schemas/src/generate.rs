@@ -23,6 +23,9 @@ pub struct File {
 /// The OpenAPI document of the sidecar's local API, as it is checked in.
 pub const OPENAPI: &str = include_str!("../openapi.json");
 
+/// The OpenAPI document of the coordinator's API, as it is checked in.
+pub const OPENAPI_COORDINATOR: &str = include_str!("../openapi-coordinator.json");
+
 /// What we accept as this record, as JSON Schema 2020-12.
 pub fn accepted_schema(record_type: &RecordType) -> Value {
     let mut schema = record_type.accepted();
@@ -54,6 +57,10 @@ pub fn files() -> Vec<File> {
     files.push(File {
         path: "openapi.json".to_owned(),
         text: format!("{:#}\n", openapi::document()),
+    });
+    files.push(File {
+        path: "openapi-coordinator.json".to_owned(),
+        text: format!("{:#}\n", openapi::coordinator::document()),
     });
     files.push(File {
         path: "asyncapi.yaml".to_owned(),

@@ -1,9 +1,10 @@
 //! Where the coordinator listens, as its ready file says.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use wagglebus_nats::private_file;
+use wagglebus_nats::api_tokens::TokenFiles;
 use wagglebus_schemas::places::{CoordinatorAddress, Places};
 
 use crate::failure::Failure;
@@ -18,6 +19,17 @@ struct Ready {
 /// The file in which it says so.
 pub(crate) fn ready_file(places: &Places) -> PathBuf {
     places.run_dir().join("coordinator.ready")
+}
+
+/// How it is started: it says there that it is ready, and where it is while it leads.
+pub(crate) fn arguments(places: &Places) -> [OsString; 4] {
+    let (ready, bus) = (ready_file(places), places.bus_file());
+    [
+        "--ready-file".into(),
+        ready.into(),
+        "--bus-file".into(),
+        bus.into(),
+    ]
 }
 
 /// The address of the one that runs as `pid`; `None` until it is ready. A file that another one left says nothing.
@@ -37,14 +49,9 @@ pub(crate) fn forget(places: &Places) {
     std::fs::remove_file(ready_file(places)).ok();
 }
 
-/// The operator's bearer token for the coordinator, made once. What it serves so far needs none.
+/// The operator's bearer token for the coordinator, made once.
 fn token_file(places: &Places) -> Result<PathBuf, Failure> {
-    let path = places.state_dir().join("keys").join("coordinator.token");
-    let token = format!(
-        "{}{}\n",
-        uuid::Uuid::new_v4().simple(),
-        uuid::Uuid::new_v4().simple()
-    );
-    private_file::create(&path, token.as_bytes()).map_err(|error| Failure::caused(&error))?;
-    Ok(path)
+    let files = TokenFiles::of(places);
+    files.ensure_operator().map_err(|error| Failure::caused(&error))?;
+    Ok(files.operator_file().to_owned())
 }

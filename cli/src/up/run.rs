@@ -95,7 +95,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
             Program {
                 name: BRAIN.to_owned(),
                 path: brain,
-                arguments: vec!["--ready-file".into(), coordinator::ready_file(places).into()],
+                arguments: coordinator::arguments(places).into(),
                 log: logs::file(places, BRAIN),
             },
             Program {
@@ -225,7 +225,8 @@ impl Bus<'_> {
                 path.display()
             )
         }));
-        if let Some(file) = self.file.clone() {
+        // The coordinator may have written there, too.
+        if let Some(file) = discovery::bus(self.places).ok().or_else(|| self.file.clone()) {
             self.ready(file, prepared, &furnished, warnings)
                 .tell(self.places.hive(), self.output)?;
         }
@@ -277,14 +278,14 @@ impl Bus<'_> {
         }
     }
 
-    /// Writes into `bus.json` where the coordinator listens, once it says so.
+    /// Writes into `bus.json` where the coordinator listens, once it says so; when it leads it writes that itself.
     fn look_for_coordinator(&mut self) -> Result<(), Failure> {
         if let (Some(pid), Some(file)) = (self.brain_pid, &mut self.file)
             && let Some(address) = coordinator::address(self.places, pid)?
         {
             self.brain_pid = None;
+            bus_file::offer(self.places, &address)?;
             file.coordinator = Some(address);
-            bus_file::write(self.places, file)?;
         }
         Ok(())
     }
@@ -334,7 +335,7 @@ impl Bus<'_> {
                 self.record.started(SERVER, pid);
                 if let Some(file) = &mut self.file {
                     file.pid = pid;
-                    bus_file::write(self.places, file)?;
+                    bus_file::set_server_pid(self.places, pid)?;
                 }
                 format!("nats-server runs again (process {pid})")
             }
@@ -372,7 +373,7 @@ impl Bus<'_> {
                     self.brain_pid = None;
                     if let Some(file) = &mut self.file {
                         file.coordinator = None;
-                        bus_file::write(self.places, file)?;
+                        bus_file::withdraw_dead(self.places)?;
                     }
                 }
                 (name, format!("ended ({status})"), again_in)

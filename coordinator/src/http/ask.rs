@@ -8,6 +8,7 @@ use axum::http::{StatusCode, Uri};
 use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::fsm_api::FsmEntity;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Id, RoomName};
 
@@ -25,34 +26,64 @@ pub(super) enum Names {
     Id,
     /// `{id}` is an agent.
     Agent,
-    /// `{room}` is a room.
+    /// `{entity}` has machines; whether `{id}` is one of it, whoever answers judges.
+    Machine,
+    /// `{name}` is a room, which the question calls so.
     Room,
+}
+
+/// What a path asks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question {
+    method: ApiMethod,
+    names: Names,
+    also: &'static [(&'static str, Also)],
+}
+
+/// A field of a question that the path implies.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Also {
+    /// It is so.
+    Yes,
+    /// It is this word.
+    Word(&'static str),
 }
 
 /// A path that asks: whoever may look may ask.
 pub(super) fn asks(method: ApiMethod, names: Names) -> MethodRouter<Arc<Api>> {
+    asks_also(method, names, &[])
+}
+
+/// The same, with fields that the path implies.
+pub(super) fn asks_also(
+    method: ApiMethod,
+    names: Names,
+    also: &'static [(&'static str, Also)],
+) -> MethodRouter<Arc<Api>> {
+    let question = Question { method, names, also };
     get(
         async move |State(api): Shared,
                     Extension(caller): Extension<Caller>,
                     path: RawPathParams,
-                    uri: Uri| { ask(&api, method, names, caller.reader(), &path, &uri).await },
+                    uri: Uri| { ask(&api, question, caller.reader(), &path, &uri).await },
     )
 }
 
 /// A path that changes something of the caller's own, with the same kind of question.
 pub(super) fn does(method: ApiMethod, names: Names) -> MethodRouter<Arc<Api>> {
+    let also = &[];
+    let question = Question { method, names, also };
     post(
         async move |State(api): Shared,
                     Extension(caller): Extension<Caller>,
                     path: RawPathParams,
-                    uri: Uri| { ask(&api, method, names, caller.actor()?, &path, &uri).await },
+                    uri: Uri| { ask(&api, question, caller.actor()?, &path, &uri).await },
     )
 }
 
 async fn ask(
     api: &Api,
-    method: ApiMethod,
-    names: Names,
+    Question { method, names, also }: Question,
     from: AgentId,
     path: &RawPathParams,
     uri: &Uri,
@@ -61,8 +92,26 @@ async fn ask(
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|rejection| Refusal::new(ErrorCode::InvalidQuery, rejection.body_text()))?;
     let mut question = fields(pairs)?;
+    let implied = also.iter().map(|(name, also)| {
+        let value = match also {
+            Also::Yes => Value::Bool(true),
+            Also::Word(word) => Value::from(*word),
+        };
+        (*name, value)
+    });
+    for (name, value) in implied {
+        if question.insert(name.to_owned(), value).is_some() {
+            let message = format!("{name} is no parameter of this path");
+            return Err(Refusal::new(ErrorCode::InvalidQuery, message));
+        }
+    }
     for (name, text) in path {
-        names.check(text)?;
+        names.check(name, text)?;
+        let name = if matches!(names, Names::Room) {
+            "room"
+        } else {
+            name
+        };
         if question.insert(name.to_owned(), Value::from(text)).is_some() {
             let message = format!("{name} stands in the path");
             return Err(Refusal::new(ErrorCode::InvalidQuery, message));
@@ -83,9 +132,14 @@ pub(super) fn reachable(api: &Api) -> Result<(), ErrorDetail> {
 }
 
 impl Names {
-    fn check(self, text: &str) -> Result<(), Refusal> {
+    fn check(self, name: &str, text: &str) -> Result<(), Refusal> {
         let (code, why) = match self {
             Self::Anything => return Ok(()),
+            Self::Machine if name == "entity" => {
+                let why = text.parse::<FsmEntity>().err().map(|e| e.to_string());
+                (ErrorCode::NotFound, why)
+            }
+            Self::Machine => return Ok(()),
             Self::Id => (
                 ErrorCode::NotFound,
                 text.parse::<Id>().err().map(|e| e.to_string()),

@@ -1,9 +1,12 @@
-//! `/livez`, `/readyz` and `/metrics` for supervisors and scrapers: no secrets, so no token.
+//! `/livez`, `/readyz` and `/metrics` for supervisors and scrapers: no secrets, so no token. And `/openapi.json`.
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use wagglebus_schemas::generate;
 
-use super::answer::{Answered, json, typed};
+use super::answer::{Answered, json, raw_json, typed};
 use super::state::Shared;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,4 +27,9 @@ pub(super) async fn readyz(State(api): Shared) -> Answered {
 
 pub(super) async fn metrics(State(api): Shared) -> Answered {
     Ok(typed(StatusCode::OK, METRICS_TYPE, api.metrics.render().into()))
+}
+
+pub(super) async fn openapi() -> Response {
+    let document = generate::OPENAPI_COORDINATOR.as_bytes();
+    raw_json(StatusCode::OK, Bytes::from_static(document))
 }

@@ -44,12 +44,15 @@ pub(crate) async fn follow(mut leads: watch::Receiver<bool>, place: Place, route
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = serving => {}
-            () = announce(&place, address) => {}
-            _ = leads.wait_for(|leads| !*leads) => {}
-        }
+        let ended = tokio::select! {
+            () = serving => false,
+            () = announce(&place, address) => false,
+            over = leads.wait_for(|leads| !*leads) => over.is_err(),
+        };
         withdraw(&place, address).await;
+        if ended {
+            return;
+        }
     }
 }
 
@@ -95,5 +98,44 @@ fn told(address: SocketAddr, token_file: PathBuf) -> CoordinatorAddress {
 async fn write(work: impl FnOnce() -> Result<(), PrivateFileError> + Send + 'static) {
     if let Ok(Err(error)) = tokio::task::spawn_blocking(work).await {
         tracing::warn!(%error, "bus.json does not say where the leader is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wagglebus_nats::private_file;
+
+    #[tokio::test]
+    async fn a_leader_is_named_while_it_leads_and_its_end_ends_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = dir.path().join("bus.json");
+        private_file::replace(&bus, b"{\"url\":\"nats://x\",\"coordinator\":null}").unwrap();
+        let place = Place {
+            address: "127.0.0.1:9".parse().unwrap(),
+            leader_port: false,
+            announce: Some((bus.clone(), "/token".into())),
+        };
+        let (tell, leads) = watch::channel(false);
+        let following = tokio::spawn(follow(leads, place, Router::new()));
+        let told = async |named: bool| {
+            let mut tick = interval(Duration::from_millis(5));
+            while private_file::read(&bus).unwrap().unwrap().contains("127.0.0.1:9") != named {
+                tick.tick().await;
+            }
+        };
+        let bounded = |waiting| tokio::time::timeout(Duration::from_secs(10), waiting);
+        tell.send_replace(true);
+        bounded(told(true)).await.unwrap();
+        tell.send_replace(false);
+        bounded(told(false)).await.unwrap();
+        tell.send_replace(true);
+        bounded(told(true)).await.unwrap();
+        drop(tell);
+        tokio::time::timeout(Duration::from_secs(10), following)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(!private_file::read(&bus).unwrap().unwrap().contains("127.0.0.1:9"));
     }
 }

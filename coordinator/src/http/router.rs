@@ -9,16 +9,17 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
-use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::command::{ControlAction, TaskVerb};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::subject::ApiMethod;
 
 use super::answer::Refusal;
-use super::ask::{Names, asks, does};
+use super::ask::{Also, Names, asks, asks_also, does};
 use super::auth::Caller;
+use super::control::control;
 use super::guard::guard;
 use super::state::Api;
-use super::{feed, health, messages, tasks, tickets};
+use super::{feed, health, history, messages, tasks, tickets};
 use crate::metrics::RouteMetrics;
 
 /// Who is let in.
@@ -86,10 +87,29 @@ fn routes() -> Vec<Route> {
     vec![
         token("/v1/agents", asks(ApiMethod::Agents, Names::Anything)),
         token("/v1/agents/{id}", asks(ApiMethod::Agent, Names::Agent)),
+        token("/v1/agents/{id}/pause", control(ControlAction::Pause)),
+        token("/v1/agents/{id}/resume", control(ControlAction::Resume)),
+        token(
+            "/v1/swarm",
+            asks_also(
+                ApiMethod::Fsm,
+                Names::Anything,
+                &[("entity", Also::Word("swarm"))],
+            ),
+        ),
+        token("/v1/fsm/{entity}/{id}", asks(ApiMethod::Fsm, Names::Machine)),
+        token(
+            "/v1/fsm/{entity}/{id}/history",
+            asks_also(ApiMethod::Fsm, Names::Machine, &[("history", Also::Yes)]),
+        ),
+        token("/v1/swarm/halt", control(ControlAction::Halt)),
+        token("/v1/swarm/resume", control(ControlAction::Resume)),
         token("/v1/rooms", asks(ApiMethod::Rooms, Names::Anything)),
-        token("/v1/rooms/{room}/join", does(ApiMethod::Join, Names::Room)),
-        token("/v1/rooms/{room}/leave", does(ApiMethod::Leave, Names::Room)),
+        token("/v1/rooms/{name}/join", does(ApiMethod::Join, Names::Room)),
+        token("/v1/rooms/{name}/leave", does(ApiMethod::Leave, Names::Room)),
         token("/v1/messages", post(messages::send)),
+        token("/v1/messages/{id}", get(history::message)),
+        token("/v1/messages/{id}/trace", get(history::trace)),
         token(
             "/v1/tasks",
             asks(ApiMethod::Tasks, Names::Anything).post(tasks::submit),
@@ -112,18 +132,19 @@ fn routes() -> Vec<Route> {
         open("/healthz", get(health::livez)),
         open("/readyz", get(health::readyz)),
         open("/metrics", get(health::metrics)),
+        token("/openapi.json", get(health::openapi)),
     ]
 }
 
 async fn by_token(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let caller = api.auth.by_token(request.headers());
+    let caller = api.auth.by_token(request.headers()).await;
     enter(caller, request, next).await
 }
 
 async fn by_token_or_ticket(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let caller = match ticket(request.uri()) {
         Some(ticket) => api.auth.by_ticket(ticket),
-        None => api.auth.by_token(request.headers()),
+        None => api.auth.by_token(request.headers()).await,
     };
     enter(caller, request, next).await
 }
@@ -170,6 +191,26 @@ async fn no_method(method: Method) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_describes_these_paths_and_no_others() {
+        let document = wagglebus_schemas::generate::OPENAPI_COORDINATOR;
+        let document: serde_json::Value = serde_json::from_str(document).unwrap();
+        let described = document["paths"].as_object().unwrap().keys();
+        let described: BTreeSet<&str> = described.map(String::as_str).collect();
+        let routes = routes();
+        let served: BTreeSet<&str> = routes.iter().map(|route| route.path).collect();
+        assert_eq!(described, served);
+    }
+
+    #[test]
+    fn only_what_has_no_secrets_is_open() {
+        let routes = routes();
+        let open = routes.iter().filter(|route| route.access == Access::Open);
+        let open: Vec<&str> = open.map(|route| route.path).collect();
+        assert_eq!(open, ["/livez", "/healthz", "/readyz", "/metrics"]);
+    }
 
     #[test]
     fn a_ticket_is_found_among_the_parameters() {

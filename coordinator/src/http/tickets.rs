@@ -3,8 +3,8 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde_json::json as value;
 use wagglebus_schemas::Timestamp;
+use wagglebus_schemas::api::Ticket;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 
 use super::answer::{Answered, json};
@@ -25,7 +25,6 @@ pub(super) async fn give(
     let lives_ms = i64::try_from(TICKET_LIVES.as_millis()).unwrap_or(i64::MAX);
     let expires_at = clock::wall()
         .and_then(|now| Timestamp::from_unix_ms(now.unix_ms().saturating_add(lives_ms)))
-        .ok();
-    let answer = value!({ "ticket": ticket, "expires_at": expires_at });
-    Ok(json(StatusCode::CREATED, &answer))
+        .unwrap_or(Timestamp::EPOCH);
+    Ok(json(StatusCode::CREATED, &Ticket { ticket, expires_at }))
 }

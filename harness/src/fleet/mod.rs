@@ -246,6 +246,14 @@ impl Fleet {
     /// # Errors
     /// When it does not become ready; the text has its log.
     pub async fn start_coordinator(&mut self) -> Result<()> {
+        self.start_coordinator_with(&[]).await
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// See [`Fleet::start_coordinator`].
+    pub async fn start_coordinator_with(&mut self, more: &[&str]) -> Result<()> {
         let number = self.coordinators_started;
         self.coordinators_started += 1;
         let ready_file = logs(&self.bus).join(format!("coordinator-{number}.json"));
@@ -261,8 +269,10 @@ impl Fleet {
                 "--ready-file",
                 &text(&ready_file),
             ]
+            .into_iter()
+            .chain(more.iter().copied())
             .map(str::to_owned)
-            .to_vec(),
+            .collect(),
             environment: environment(self.bus.home()),
             log: logs(&self.bus).join(format!("coordinator-{number}.log")),
         };

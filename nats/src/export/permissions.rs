@@ -57,7 +57,10 @@ impl Permissions {
         let leader = Bucket::Leader.stream_name(hive);
         let mut publish = vec![
             format!("{hive}.wake.msg.*.*"),
-            format!("{hive}.msg.*.*.{me}"),
+            // In the names of those whose token its HTTP API was shown, too: messages, and commands about tasks.
+            format!("{hive}.msg.*.*.*"),
+            format!("{hive}.room.*.*.*"),
+            format!("{hive}.task.*.*.*"),
             format!("{hive}.receipt.*.*.{me}"),
             format!("{hive}.dlq.*.{me}"),
             format!("{hive}.event.*.{me}"),
@@ -87,6 +90,8 @@ impl Permissions {
             // What waits for an agent that is away, to tell the sender.
             format!("{api}.STREAM.MSG.GET.{messages}"),
             format!("{api}.STREAM.MSG.GET.{receipts}"),
+            // What was stored under an id that is used again.
+            format!("{api}.STREAM.MSG.GET.{tasks}"),
             format!("{api}.CONSUMER.INFO.{messages}.*"),
             format!("{api}.CONSUMER.INFO.{receipts}.*"),
             // What nobody read before the stream drops it becomes a dead letter: fetched as below, and acked.

@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document of the sidecar's local API (WIRE, Sidecar API).
 
+pub(super) mod coordinator;
 mod operations;
 
 use std::collections::BTreeMap;
@@ -42,13 +43,7 @@ const BODY: &[ErrorCode] = &[
 
 /// The whole document.
 pub(super) fn document() -> Value {
-    let mut paths = Map::new();
-    for operation in operations() {
-        let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
-        if let Value::Object(methods) = methods {
-            methods.insert(operation.method.to_owned(), describe(&operation));
-        }
-    }
+    let paths = paths(&operations(), ALWAYS);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -75,7 +70,19 @@ pub(super) fn document() -> Value {
     })
 }
 
-fn describe(operation: &Operation) -> Value {
+/// Every path with its methods; any request may be refused with what is `always` there.
+fn paths(operations: &[Operation], always: &[ErrorCode]) -> Map<String, Value> {
+    let mut paths = Map::new();
+    for operation in operations {
+        let methods = paths.entry(operation.path).or_insert_with(|| json!({}));
+        if let Value::Object(methods) = methods {
+            methods.insert(operation.method.to_owned(), describe(operation, always));
+        }
+    }
+    paths
+}
+
+fn describe(operation: &Operation, always: &[ErrorCode]) -> Value {
     let mut parameters = operation.parameters.clone();
     if operation.path.contains("{id}") {
         let what = if operation.path.starts_with("/v1/agents") {
@@ -101,7 +108,7 @@ fn describe(operation: &Operation) -> Value {
         let answer = json!({"description": description, "content": {media: {"schema": schema}}});
         responses.insert(status.to_string(), answer);
     }
-    for (status, codes) in by_status(operation) {
+    for (status, codes) in by_status(operation, always) {
         // `/readyz` answers 503 with a body of its own.
         responses.entry(status.to_string()).or_insert_with(|| {
             json!({
@@ -129,10 +136,10 @@ fn describe(operation: &Operation) -> Value {
 }
 
 /// The codes with which an operation can be refused, by their status.
-fn by_status(operation: &Operation) -> BTreeMap<u16, Vec<&'static str>> {
+fn by_status(operation: &Operation, always: &[ErrorCode]) -> BTreeMap<u16, Vec<&'static str>> {
     let body = if operation.body.is_some() { BODY } else { &[] };
     let mut by_status: BTreeMap<u16, Vec<&'static str>> = Default::default();
-    for code in ALWAYS.iter().chain(body).chain(operation.errors) {
+    for code in always.iter().chain(body).chain(operation.errors) {
         by_status.entry(code.status()).or_default().push(code.as_str());
     }
     by_status

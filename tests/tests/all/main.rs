@@ -17,6 +17,7 @@ mod dlq;
 mod documented;
 mod faults;
 mod feed;
+mod fleet_api;
 mod hostile;
 mod ledger;
 mod messages;

@@ -1,10 +1,11 @@
-//! `auth`: who may connect to the bus that runs here.
+//! `auth`: who may connect to the bus that runs here, and who may use its coordinator's API.
 
 mod add;
 mod ls;
 mod own;
 mod rm;
 mod rotate;
+mod token;
 
 use clap::Subcommand;
 
@@ -22,6 +23,8 @@ pub(crate) enum Verb {
     Rm(rm::Args),
     Rotate(rotate::Args),
     Ls(ls::Args),
+    #[command(subcommand)]
+    Token(token::Verb),
 }
 
 pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> Result<(), Failure> {
@@ -30,5 +33,6 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Rm(args) => rm::run(args, session, output).await,
         Verb::Rotate(args) => rotate::run(args, session, output).await,
         Verb::Ls(args) => ls::run(args, session, output).await,
+        Verb::Token(verb) => token::run(verb, session, output),
     }
 }

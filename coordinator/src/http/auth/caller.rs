@@ -45,7 +45,6 @@ impl Caller {
     ///
     /// # Errors
     /// When it is somebody else.
-    #[expect(dead_code, reason = "for the paths of control and alerts")]
     pub(crate) fn operator(&self) -> Result<AgentId, ErrorDetail> {
         match &self.role {
             Role::Operator => Ok(AgentId::operator()),

@@ -5,11 +5,10 @@ mod caller;
 mod table;
 mod ticket;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
-use tokio::sync::watch;
 use wagglebus_nats::api_tokens::{TokenFiles, digest};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{AgentId, Id};
@@ -18,14 +17,14 @@ pub(crate) use bucket::Rate;
 pub(crate) use caller::Caller;
 
 use bucket::Buckets;
-use table::Table;
+use table::Followed;
 pub(super) use ticket::TICKET_LIVES;
 use ticket::Tickets;
 
 /// Decides who a caller is.
 #[derive(Debug)]
 pub(crate) struct Auth {
-    table: watch::Receiver<Arc<Table>>,
+    tokens: Followed,
     tickets: Mutex<Tickets>,
     buckets: Mutex<Buckets>,
 }
@@ -34,7 +33,7 @@ impl Auth {
     /// Knows the tokens in these files, and what becomes of them from then on. Without files nobody is let in.
     pub(crate) fn new(files: Option<TokenFiles>, rate: Rate) -> Self {
         Self {
-            table: table::follow(files),
+            tokens: table::follow(files),
             tickets: Mutex::default(),
             buckets: Mutex::new(Buckets::new(rate)),
         }
@@ -44,9 +43,15 @@ impl Auth {
     ///
     /// # Errors
     /// When it has no token that counts, or sends more than it may.
-    pub(super) fn by_token(&self, headers: &HeaderMap) -> Result<Caller, ErrorDetail> {
+    pub(super) async fn by_token(&self, headers: &HeaderMap) -> Result<Caller, ErrorDetail> {
         let token = bearer(headers).ok_or_else(|| unauthorized("no bearer token"))?;
-        let known = self.table.borrow().find(&digest(token));
+        let digest = digest(token);
+        let mut known = self.tokens.table.borrow().find(&digest);
+        if known.is_none() {
+            // It may be new: whoever was just given one shall not have to wait.
+            self.tokens.look().await;
+            known = self.tokens.table.borrow().find(&digest);
+        }
         let caller = known.ok_or_else(|| unauthorized("this token is not known here"))?;
         lock(&self.buckets).take(&caller, Instant::now())?;
         Ok(caller)
@@ -80,7 +85,7 @@ impl Auth {
 
     /// The id that a caller's key stands for; `None` while there is no secret to make it from.
     pub(super) fn id_of_key(&self, from: &AgentId, key: &str) -> Option<Id> {
-        let secret = self.table.borrow().secret()?;
+        let secret = self.tokens.table.borrow().secret()?;
         let secret = secret.map(|byte| format!("{byte:02x}")).concat();
         let mut bytes = [0_u8; 16];
         for (to, of) in bytes.iter_mut().zip(digest(&format!("{secret} {from} {key}"))) {
@@ -91,12 +96,12 @@ impl Auth {
 
     /// Whether a caller's token counts still.
     pub(super) fn counts(&self, caller: &Caller) -> bool {
-        self.table.borrow().has(caller)
+        self.tokens.table.borrow().has(caller)
     }
 
     /// Resolves once a caller's token counts no more: whatever still runs for it has to end. Cancel-safe.
     pub(crate) async fn revoked(&self, caller: &Caller) {
-        let mut table = self.table.clone();
+        let mut table = self.tokens.table.clone();
         // Whoever follows the files lives as long as we do.
         table.wait_for(|table| !table.has(caller)).await.ok();
     }

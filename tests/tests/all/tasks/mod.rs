@@ -31,7 +31,7 @@ pub(super) async fn hive(capable: &[(&str, &str)]) -> Fleet {
 }
 
 /// The task, once it is in this state.
-pub(super) async fn until(fleet: &Fleet, id: Id, state: TaskState) -> Task {
+pub(crate) async fn until(fleet: &Fleet, id: Id, state: TaskState) -> Task {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let asked = async {
         loop {
