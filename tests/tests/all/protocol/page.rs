@@ -143,6 +143,8 @@ fn its_subjects_are_rights_of_an_agent() {
         let cell = row.split('|').nth(1).unwrap();
         found.extend(cell.split('`').skip(1).step_by(2));
     }
+    // What only the coordinator writes comes through the agent's consumer.
+    found.retain(|template| !template.ends_with(".coordinator"));
     assert_eq!(found.len(), 10, "{found:?}");
     let grants = agent_grants(&Hive::default(), &"alice".parse().unwrap());
     for template in found {

@@ -148,6 +148,7 @@ async fn services_are_found_as_stock_tools_look_for_them() {
         ("agent", "wb.api.agent.*"),
         ("agents", "wb.api.agents.*"),
         ("explain", "wb.api.explain.*"),
+        ("fsm", "wb.api.fsm.*"),
         ("join", "wb.api.join.*"),
         ("leave", "wb.api.leave.*"),
         ("resolve", "wb.api.resolve.*"),

@@ -212,8 +212,8 @@ impl Coordination {
             EventKind::Agent => self.muster.moved = true,
             EventKind::Swarm => {
                 self.muster.moved = true;
-                // Whoever waits for the end of a halt.
-                self.reassess = true;
+                // All waited for the end of a halt.
+                self.reassess |= event.from.as_deref() == Some(SwarmState::Halt.as_str());
                 return;
             }
             EventKind::Task
@@ -235,8 +235,10 @@ impl Coordination {
         {
             self.muster.beats.entry(agent.clone()).or_default().fresh = 0;
         }
-        // Whoever may work again, or not any more.
-        self.reassess = true;
+        // Whoever works again may get what waits; that one takes work on or ends it changes nothing.
+        let before = event.from.as_deref().and_then(|state| state.parse().ok());
+        let away = before.is_none_or(|state| !may_work(state));
+        self.reassess |= away && event.to.parse().is_ok_and(may_work);
         self.muster.changed.insert(agent);
     }
 
