@@ -53,6 +53,11 @@ impl Refusal {
         Self::new(code, error.to_string())
     }
 
+    /// The error alone, as it is shown where there is no status.
+    pub(super) fn detail(self) -> ErrorDetail {
+        *self.error
+    }
+
     #[cfg(test)]
     pub(super) const fn code(&self) -> ErrorCode {
         self.error.code

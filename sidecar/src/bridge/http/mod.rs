@@ -38,6 +38,7 @@ mod stream;
 mod tasks;
 mod token;
 mod walk;
+mod ws;
 
 pub(crate) use listen::ListenError;
 pub(crate) use open::open;

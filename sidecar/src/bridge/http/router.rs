@@ -14,7 +14,9 @@ use wagglebus_schemas::error::ErrorCode;
 
 use super::answer::Refusal;
 use super::state::ApiState;
-use super::{control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks};
+use super::{
+    control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks, ws,
+};
 use crate::metrics::RouteMetrics;
 
 /// All paths.
@@ -30,7 +32,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 39] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 40] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -40,6 +42,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 39] {
         ("/v1/messages/{id}/trace", get(history::trace)),
         ("/v1/inbox", inbox),
         ("/v1/inbox/stream", stream),
+        ("/v1/ws", get(ws::open).head(no_method)),
         ("/v1/inbox/peek", get(inbox::peek)),
         ("/v1/inbox/{id}/ack", post(inbox::ack)),
         ("/v1/inbox/{id}/read", post(inbox::read_elsewhere)),

@@ -11,7 +11,7 @@ use super::task;
 
 /// What a child's line that begins with `{` asks for.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Line {
+pub(in crate::bridge) enum Line {
     /// A draft to be sent.
     Draft,
     /// A message is acknowledged.
@@ -42,9 +42,16 @@ pub(super) enum Line {
 /// Tells a control frame from a draft.
 pub(super) fn read(line: &[u8]) -> Result<Line, ErrorDetail> {
     let object: Map<String, Value> = decode::record("line", line, LINE_BYTES_MAX).map_err(|e| refused(&e))?;
-    let Some(verb) = object.get("$") else {
-        return Ok(Line::Draft);
-    };
+    if object.contains_key("$") {
+        verb(object)
+    } else {
+        Ok(Line::Draft)
+    }
+}
+
+/// Reads a control frame; its `$` says what it is.
+pub(in crate::bridge) fn verb(object: Map<String, Value>) -> Result<Line, ErrorDetail> {
+    let verb = object.get("$").cloned().unwrap_or_default();
     let (known, line): (&[&str], _) = match verb.as_str() {
         Some("ready") => (&["$"], Line::Ready),
         Some("task") => return task::read(object).map(Line::Task),
@@ -134,7 +141,7 @@ fn frame(value: &Value) -> Vec<u8> {
 }
 
 /// An error of decoding as every interface shows it.
-pub(super) fn refused(error: &DecodeError) -> ErrorDetail {
+pub(in crate::bridge) fn refused(error: &DecodeError) -> ErrorDetail {
     let code = match error {
         DecodeError::TooLarge { .. } => ErrorCode::TooLarge,
         DecodeError::Json(_) => ErrorCode::InvalidJson,

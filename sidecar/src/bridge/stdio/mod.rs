@@ -1,7 +1,7 @@
 //! The stdio bridge: the agent is a child process, and speaks JSON lines on its standard input and output.
 
 mod child;
-mod frame;
+pub(in crate::bridge) mod frame;
 mod intake;
 mod task;
 

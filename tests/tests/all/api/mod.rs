@@ -9,5 +9,6 @@ mod poll;
 mod raw;
 mod refused;
 mod send;
+mod socket;
 mod stream;
 mod world;

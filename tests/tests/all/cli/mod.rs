@@ -4,6 +4,7 @@ mod ask;
 mod attach;
 mod auth;
 mod config;
+mod control;
 mod held;
 mod history;
 mod inbox;

@@ -11,12 +11,12 @@ use wagglebus_nats::keys::BusUser;
 use wagglebus_schemas::Id;
 
 /// A coordinator by script that controls agents.
-pub(super) struct Operator {
+pub(crate) struct Operator {
     context: jetstream::Context,
 }
 
 impl Operator {
-    pub(super) async fn of(fleet: &Fleet) -> Self {
+    pub(crate) async fn of(fleet: &Fleet) -> Self {
         let client = fleet.bus().connect(BusUser::Coordinator).await.unwrap();
         Self {
             context: jetstream::new(client),
@@ -24,7 +24,7 @@ impl Operator {
     }
 
     /// Tells an agent what is wanted; `event_seq` orders what is said of one scope.
-    pub(super) async fn tell(&self, agent: &str, action: &str, scope: &str, event_seq: u64) {
+    pub(crate) async fn tell(&self, agent: &str, action: &str, scope: &str, event_seq: u64) {
         let id = Id::from_uuid(uuid::Uuid::now_v7());
         let control = json!({
             "id": id, "action": action, "scope": scope, "event_seq": event_seq, "at": "2026-01-02T03:04:05.678Z",

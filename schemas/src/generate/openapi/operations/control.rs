@@ -1,12 +1,15 @@
-//! The paths of pause and halt.
+//! The paths of pause and halt, and that of the WebSocket.
+
+use serde_json::json;
 
 use super::tasks::{UNDECIDED, key};
-use super::{Content, Operation, get};
+use super::{Content, Operation, flag, get, integer, query};
 use crate::error::ErrorCode::{
-    Fenced, Forbidden, IdempotencyConflict, IllegalTransition, LevelNotReached, SpoolFull, UnknownAgent,
+    BusUnreachable, Fenced, Forbidden, IdempotencyConflict, IllegalTransition, InboxBusy, InvalidQuery,
+    LevelNotReached, SpoolFull, UnknownAgent,
 };
 
-/// Every method of every path of pause and halt.
+/// Every method of these paths.
 pub(super) fn control() -> Vec<Operation> {
     let paths = [
         (
@@ -45,5 +48,34 @@ pub(super) fn control() -> Vec<Operation> {
         ],
         ..get(path, id, summary)
     };
-    paths.into_iter().map(operation).collect()
+    paths.into_iter().map(operation).chain([socket()]).collect()
+}
+
+/// The WebSocket. What its frames hold stands with the records that they carry.
+fn socket() -> Operation {
+    Operation {
+        parameters: vec![
+            query(
+                "after",
+                json!({"type": "integer", "minimum": 0}),
+                "The last `seq` that was seen: unacked items after it are sent again with the same lease.",
+            ),
+            query(
+                "slots",
+                integer(1, 32, 1),
+                "Messages that the reader holds at once.",
+            ),
+            query("takeover", flag(), "Take the inbox from another stream reader."),
+        ],
+        answers: vec![(
+            101,
+            "Text frames, each an object. From the server: `hello`; `message` and `task` (an item and its `seq`); \
+             `receipt`; `result` (`ref`, `ok`, and the fields of the answer over HTTP, or `error`). From the client: \
+             `send`, `ack`, `nak`, `progress`, `task`, `subscribe` (`slots`) and `heartbeat`, with `ref` and the fields of \
+             the path of that name.",
+            Content::Other("application/json"),
+        )],
+        errors: &[InvalidQuery, InboxBusy, BusUnreachable],
+        ..get("/v1/ws", "ws", "Send, read and settle over one WebSocket")
+    }
 }

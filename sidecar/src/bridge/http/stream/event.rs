@@ -11,7 +11,7 @@ pub(super) const PING: Bytes = Bytes::from_static(b": ping\n\n");
 
 /// An event's id: the lease's epoch, and a number that grows by one with each event of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct EventId {
+pub(in crate::bridge::http) struct EventId {
     pub(super) epoch: u64,
     pub(super) n: u64,
 }

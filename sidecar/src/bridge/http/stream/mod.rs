@@ -1,5 +1,6 @@
 //! `GET /v1/inbox/stream`: messages as server-sent events, to one reader at a time.
 
+mod dialect;
 mod event;
 mod session;
 
@@ -21,11 +22,13 @@ use super::answer::{Answered, Refusal};
 use super::flush::Flushes;
 use super::query::{Flag, Params, number};
 use super::state::{ApiState, Shared};
+pub(super) use dialect::{Dialect, with_fields};
 use event::EventId;
-use session::{Attach, Attached, Session};
+pub(super) use session::Attached;
+use session::{Attach, Session};
 
 /// Most messages that a stream reader holds, beside one urgent.
-const SLOTS_MAX: usize = 32;
+pub(super) const SLOTS_MAX: usize = 32;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,8 +45,15 @@ pub(super) async fn open(
     Extension(flushes): Extension<Flushes>,
 ) -> Answered {
     let slots = number("slots", params.slots, 1, 1..=SLOTS_MAX)?;
-    let attached = api.streams.attach(&api, slots, params.takeover.0, after).await?;
-    let Attached { mut frames, written } = attached;
+    let wanted = Wanted {
+        dialect: Dialect::Sse,
+        slots,
+        takeover: params.takeover.0,
+        after: after.map(After::Event),
+    };
+    let Attached {
+        mut frames, written, ..
+    } = api.streams.attach(&api, wanted).await?;
     let events = stream::poll_fn(move |cx| {
         frames.poll_recv(cx).map(|frame| {
             let frame = frame?;
@@ -82,6 +92,26 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     }
 }
 
+/// Up to where a reader has seen what was sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum After {
+    /// An event of one epoch.
+    Event(EventId),
+    /// A number of the session that goes on.
+    Seq(u64),
+}
+
+/// How a connection wants to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) dialect: Dialect,
+    /// How many messages it holds at most, beside one urgent.
+    pub(super) slots: usize,
+    /// In place of another reader.
+    pub(super) takeover: bool,
+    pub(super) after: Option<After>,
+}
+
 /// The stream reader of this sidecar, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
@@ -89,42 +119,23 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    async fn attach(
-        &self,
-        api: &Arc<ApiState>,
-        slots: usize,
-        takeover: bool,
-        after: Option<EventId>,
-    ) -> Result<Attached, Refusal> {
+    pub(super) async fn attach(&self, api: &Arc<ApiState>, wanted: Wanted) -> Result<Attached, Refusal> {
         let mut current = self.current.lock().await;
         if let Some(session) = current.as_ref()
-            && let Some(answer) = ask(session, slots, takeover, after).await
+            && let Some(answer) = ask(session, wanted).await
         {
             return Ok(answer?);
         }
-        let session = Session::start(api, slots).await?;
-        let answer = ask(&session, slots, takeover, after).await;
+        let session = Session::start(api, wanted).await?;
+        let answer = ask(&session, wanted).await;
         *current = Some(session);
         Ok(answer.unwrap_or_else(|| Err(session::ended()))?)
     }
 }
 
 /// Attaches a connection to a session; `None` when the session has ended.
-async fn ask(
-    session: &mpsc::Sender<Attach>,
-    slots: usize,
-    takeover: bool,
-    after: Option<EventId>,
-) -> Option<Result<Attached, ErrorDetail>> {
+async fn ask(session: &mpsc::Sender<Attach>, wanted: Wanted) -> Option<Result<Attached, ErrorDetail>> {
     let (answer, answered) = tokio::sync::oneshot::channel();
-    session
-        .send(Attach {
-            slots,
-            takeover,
-            after,
-            answer,
-        })
-        .await
-        .ok()?;
+    session.send(Attach { wanted, answer }).await.ok()?;
     answered.await.ok()
 }

@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::event::ReaderKind;
 use wagglebus_sidecar_core::record::Key;
 
-use super::event::{EventId, PING, event};
-use crate::bridge::http::item::Item;
+use super::dialect::{Dialect, Frame};
+use super::event::EventId;
+use super::{After, Wanted};
 use crate::bridge::http::state::ApiState;
 use crate::gate::{Gate, Inspection, Reader, ReaderItem};
 use crate::shutdown::Shutdown;
@@ -37,24 +35,19 @@ const REMEMBERED_MAX: usize = 64;
 /// A connection that wants to be the stream's reader.
 #[derive(Debug)]
 pub(super) struct Attach {
-    pub(super) slots: usize,
-    pub(super) takeover: bool,
-    pub(super) after: Option<EventId>,
+    pub(super) wanted: Wanted,
     pub(super) answer: oneshot::Sender<Result<Attached, ErrorDetail>>,
 }
 
 /// What an attached connection writes, and where it tells what was written.
 #[derive(Debug)]
-pub(super) struct Attached {
-    pub(super) frames: mpsc::Receiver<Frame>,
-    pub(super) written: mpsc::UnboundedSender<Key>,
-}
-
-/// Bytes to be written; with the message whose hand-over they are.
-#[derive(Debug)]
-pub(super) struct Frame {
-    pub(super) bytes: Bytes,
-    pub(super) key: Option<Key>,
+pub(in crate::bridge::http) struct Attached {
+    pub(in crate::bridge::http) frames: mpsc::Receiver<Frame>,
+    pub(in crate::bridge::http) written: mpsc::UnboundedSender<Key>,
+    /// The lease's epoch.
+    pub(in crate::bridge::http) epoch: u64,
+    /// How many messages it holds at most, beside one urgent.
+    pub(in crate::bridge::http) slots: usize,
 }
 
 /// A message that was sent and may not be settled.
@@ -89,6 +82,7 @@ pub(super) struct Session {
     reader: Reader,
     epoch: u64,
     slots: usize,
+    dialect: Dialect,
     /// The number of the last event.
     last: u64,
     unacked: BTreeMap<u64, Unacked>,
@@ -101,7 +95,7 @@ impl Session {
     /// Begins a session, to which a connection must attach within two seconds.
     pub(super) async fn start(
         api: &Arc<ApiState>,
-        slots: usize,
+        wanted: Wanted,
     ) -> Result<mpsc::Sender<Attach>, ErrorDetail> {
         let (attach, attaches) = mpsc::channel(1);
         let epoch = api
@@ -109,10 +103,11 @@ impl Session {
             .inspect(|inspection| inspection.sidecar.view(inspection.now).epoch)
             .await?;
         let session = Self {
-            reader: api.gate.open(kind(slots)).await?,
+            reader: api.gate.open(kind(wanted)).await?,
             gate: api.gate.clone(),
             epoch,
-            slots,
+            slots: wanted.slots,
+            dialect: wanted.dialect,
             last: 0,
             unacked: BTreeMap::new(),
             connection: Connection::Gone {
@@ -135,10 +130,7 @@ impl Session {
                 Turn::Item(Some(ReaderItem::Receipt(receipt))) => {
                     if self.room() > FRAMES_FOR_MESSAGES {
                         let id = self.next_id();
-                        self.write(Frame {
-                            bytes: event(id, "receipt", &receipt),
-                            key: None,
-                        });
+                        self.write(self.dialect.receipt(id, &receipt));
                     }
                 }
                 Turn::Attach(Some(attach)) => self.attach(attach).await,
@@ -193,27 +185,19 @@ impl Session {
     }
 
     fn send(&mut self, id: EventId, key: &Key, handed: &Handed) {
-        match Item::of(handed) {
-            Ok(item) => self.write(Frame {
-                bytes: event(id, if handed.notice { "task" } else { "message" }, &item),
-                key: Some(key.clone()),
-            }),
+        match self.dialect.message(id, key, handed) {
+            Ok(frame) => self.write(frame),
             // It was decoded before it was handed over; its lease brings it back.
             Err(refusal) => tracing::error!(id = %key.id, ?refusal, "a message cannot be shown"),
         }
     }
 
     async fn attach(&mut self, attach: Attach) {
-        let Attach {
-            slots,
-            takeover,
-            after,
-            answer,
-        } = attach;
+        let Attach { wanted, answer } = attach;
         if let Connection::Attached { frames, .. } = &self.connection
             && !frames.is_closed()
         {
-            if !takeover {
+            if !wanted.takeover {
                 let error = ErrorDetail::new(ErrorCode::InboxBusy, "another stream reader holds the inbox")
                     .hint("close it first, or take over with ?takeover=1");
                 answer.send(Err(error)).ok();
@@ -221,10 +205,13 @@ impl Session {
             }
             self.close("replaced");
         }
-        if slots != self.slots {
+        if (wanted.slots, wanted.dialect) != (self.slots, self.dialect) {
             // Another kind of reader: what the former one held goes back and comes to this one.
-            match self.gate.open(kind(slots)).await {
-                Ok(reader) => (self.reader, self.slots) = (reader, slots),
+            match self.gate.open(kind(wanted)).await {
+                Ok(reader) => {
+                    self.reader = reader;
+                    (self.slots, self.dialect) = (wanted.slots, wanted.dialect);
+                }
                 Err(error) => {
                     answer.send(Err(error)).ok();
                     return;
@@ -241,18 +228,23 @@ impl Session {
             .send(Ok(Attached {
                 frames: taken,
                 written: self.written.0.clone(),
+                epoch: self.epoch,
+                slots: self.slots,
             }))
             .is_err()
         {
             return self.gone();
         }
-        self.send_again(after).await;
+        self.send_again(wanted.after).await;
     }
 
     /// Sends what is not settled and came after an event; after an unknown one, all of it.
-    async fn send_again(&mut self, after: Option<EventId>) {
-        let known = after.filter(|id| id.epoch == self.epoch && id.n <= self.last);
-        let after = known.map_or(0, |id| id.n);
+    async fn send_again(&mut self, after: Option<After>) {
+        let number = after.and_then(|after| match after {
+            After::Event(id) => (id.epoch == self.epoch).then_some(id.n),
+            After::Seq(n) => Some(n),
+        });
+        let after = number.filter(|n| *n <= self.last).unwrap_or(0);
         let in_hand = self.forget_settled().await;
         let again: Vec<_> = self
             .unacked
@@ -319,12 +311,9 @@ impl Session {
         }
     }
 
-    fn close(&mut self, reason: &str) {
+    fn close(&mut self, reason: &'static str) {
         let id = self.next_id();
-        self.write(Frame {
-            bytes: event(id, "closed", &json!({ "reason": reason })),
-            key: None,
-        });
+        self.write(self.dialect.closed(id, reason));
     }
 
     fn gone(&mut self) {
@@ -340,10 +329,7 @@ impl Session {
             return false;
         };
         *ping_at += PING_EVERY;
-        self.write(Frame {
-            bytes: PING,
-            key: None,
-        });
+        self.write(self.dialect.ping());
         true
     }
 }
@@ -353,10 +339,10 @@ pub(super) fn ended() -> ErrorDetail {
     ErrorDetail::new(ErrorCode::Draining, "the sidecar is shutting down")
 }
 
-const fn kind(slots: usize) -> ReaderKind {
+const fn kind(wanted: Wanted) -> ReaderKind {
     ReaderKind {
-        bridge: Bridge::Sse,
-        slots,
+        bridge: wanted.dialect.bridge(),
+        slots: wanted.slots,
         auto: false,
         lease_ms: Some(LEASE_MS),
         pane: None,
