@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use wagglebus_nats::config::ConfigChoice;
 use wagglebus_schemas::Hive;
 
@@ -19,27 +19,36 @@ const RATE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
                   Connection: --server and --context, else NATS_URL, NATS_CONTEXT and the other NATS_* variables of the \
                   stock tools, else the configuration files, else the running `wagglebus up` of this user."
 )]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
     /// The hive (tenant) to serve; else as a configuration file says, else wb
-    #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
+    #[arg(long, global = true, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
     pub(crate) hive: Option<Hive>,
     /// This configuration file alone, or `none`; else wagglebus.toml here or above, and the user's config.toml
-    #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
     pub(crate) config: Option<ConfigChoice>,
     /// Addresses of NATS, such as nats://127.0.0.1:4222, separated by commas [env: WAGGLEBUS_SERVER]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
     /// NATS context with address and credentials [env: WAGGLEBUS_CONTEXT]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     pub(crate) context: Option<String>,
     /// File with the seed of the coordinator's nkey [env: WAGGLEBUS_NKEY]
-    #[arg(long, value_name = "FILE", alias = "nkey-file", conflicts_with = "creds")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        alias = "nkey-file",
+        conflicts_with = "creds"
+    )]
     pub(crate) nkey: Option<PathBuf>,
     /// File with the coordinator's JWT and seed [env: WAGGLEBUS_CREDS]
-    #[arg(long, value_name = "FILE", alias = "creds-file")]
+    #[arg(long, global = true, value_name = "FILE", alias = "creds-file")]
     pub(crate) creds: Option<PathBuf>,
     /// Beginning of the JetStream API as the coordinator's account sees it [env: WAGGLEBUS_API_PREFIX]
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, global = true, value_name = "PREFIX")]
     pub(crate) api_prefix: Option<String>,
     /// Loopback address of the HTTP API; port 0 takes a free one [default: a free port, and 127.0.0.1:7788 while leading]
     #[arg(long, value_name = "ADDR", env = "WAGGLEBUS_COORDINATOR_LISTEN")]
@@ -59,9 +68,30 @@ pub(crate) struct Args {
     /// What to log: a level, or targets with levels
     #[arg(
         long,
+        global = true,
         value_name = "FILTER",
         env = "WAGGLEBUS_LOG",
         default_value = "info,async_nats=warn"
     )]
     pub(crate) log: String,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Rebuild(Rebuild),
+}
+
+/// Fold the log anew and compare what the buckets say of it; serves nothing
+///
+/// The buckets WB_tasks, WB_agents and WB_fsm are views of the log WB_EVENTS, which alone counts. Differences are told one a
+/// line; how far it came is told on stderr. A coordinator may run meanwhile. Exit 0: they say the same, 1: they do not.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Rebuild {
+    /// Only compare; the default
+    #[arg(long, conflicts_with = "write")]
+    check: bool,
+    /// Write what differs as the log says it
+    #[arg(long)]
+    pub(crate) write: bool,
 }

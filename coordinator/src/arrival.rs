@@ -14,7 +14,7 @@ use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
 use crate::expiry;
-use crate::lead::Leading;
+use crate::lead::{Leading, Signs};
 use crate::mail::{self, Mail};
 use crate::micro;
 use crate::rooms::{self, Changes};
@@ -55,6 +55,7 @@ impl Arrivals {
         bus: &JetStream,
         hive: &Hive,
         known: (&str, u64, u64),
+        signs: Signs,
     ) -> Result<Self, SubscribeError> {
         let client = session.client().clone();
         let mut merged = SelectAll::new();
@@ -88,7 +89,7 @@ impl Arrivals {
         work.spawn(mail::work(session.clone(), bus.clone(), hive.clone(), jobs, out));
         work.spawn(expiry::work(session.clone(), bus.clone(), hive.clone()));
         let (out, told) = mpsc::channel(CHANGES_MAX);
-        let leading = Leading::start(session, bus, hive, known, out);
+        let leading = Leading::start(session, bus, hive, known, (out, signs));
         merged.push(received(told).map(Arrival::Event).boxed());
         merged.push(received(done).map(Arrival::Event).boxed());
         Ok(Self {

@@ -44,6 +44,12 @@ pub(crate) enum Failure {
     Runtime(#[source] std::io::Error),
     #[error("the time of day is wrong: set the clock")]
     Clock(#[source] TimestampError),
+    #[error("the log and the buckets cannot be compared")]
+    Rebuild(#[source] Box<dyn Error + Send + Sync>),
+    #[error("{0} records of the buckets are not what the log says")]
+    Differs(usize),
+    #[error("some records could not be written, or somebody else writes them")]
+    NotMended,
     #[error("interrupted")]
     Interrupted,
 }
@@ -56,7 +62,10 @@ impl Failure {
             Self::Connect(error) if error.heals() => 5,
             Self::Connect(_) | Self::Context(_) | Self::Config(_) => 6,
             Self::Interrupted => 130,
-            Self::BusFile { .. }
+            Self::Rebuild(_)
+            | Self::Differs(_)
+            | Self::NotMended
+            | Self::BusFile { .. }
             | Self::Places(_)
             | Self::Listen { .. }
             | Self::OldReadyFile { .. }

@@ -9,6 +9,8 @@ pub(crate) struct Checks {
     pub(crate) bus: String,
     /// The roster of enrolled agents.
     pub(crate) enrolments: String,
+    /// The log: whether it takes lines.
+    pub(crate) log: String,
 }
 
 /// Answer of `/readyz`.
@@ -19,32 +21,48 @@ pub(crate) struct Health {
     pub(crate) checks: Checks,
 }
 
-const OK: &str = "ok";
+/// What a check says that finds nothing.
+pub(crate) const OK: &str = "ok";
 
 impl Health {
     /// Before the first connection.
     pub(crate) fn starting() -> Self {
-        Self::of("not connected yet", "not listed yet")
+        Self {
+            ready: false,
+            checks: Checks {
+                bus: "not connected yet".to_owned(),
+                enrolments: "not listed yet".to_owned(),
+                log: OK.to_owned(),
+            },
+        }
     }
 
     /// Connected, and the roster is read anew.
-    pub(crate) fn connected() -> Self {
-        Self::of(OK, "being listed")
+    pub(crate) fn connected(&mut self) {
+        self.set(OK, "being listed");
     }
 
     /// Connected, with the roster.
-    pub(crate) fn serving() -> Self {
-        Self::of(OK, OK)
+    pub(crate) fn serving(&mut self) {
+        self.set(OK, OK);
     }
 
     /// Connected, but the roster cannot be read.
-    pub(crate) fn without_enrolments(reason: &str) -> Self {
-        Self::of(OK, reason)
+    pub(crate) fn unlisted(&mut self, reason: &str) {
+        self.set(OK, reason);
     }
 
     /// Cut off.
-    pub(crate) fn disconnected() -> Self {
-        Self::of("disconnected", "not followed while disconnected")
+    pub(crate) fn disconnected(&mut self) {
+        self.set("disconnected", "not followed while disconnected");
+    }
+
+    /// Whether the log takes lines. True when that changed.
+    pub(crate) fn log(&mut self, state: &str) -> bool {
+        let changed = self.checks.log != state;
+        state.clone_into(&mut self.checks.log);
+        self.judge();
+        changed
     }
 
     /// Whether NATS can be reached.
@@ -52,13 +70,14 @@ impl Health {
         self.checks.bus == OK
     }
 
-    fn of(bus: &str, enrolments: &str) -> Self {
-        Self {
-            ready: bus == OK && enrolments == OK,
-            checks: Checks {
-                bus: bus.to_owned(),
-                enrolments: enrolments.to_owned(),
-            },
-        }
+    fn set(&mut self, bus: &str, enrolments: &str) {
+        bus.clone_into(&mut self.checks.bus);
+        enrolments.clone_into(&mut self.checks.enrolments);
+        self.judge();
+    }
+
+    fn judge(&mut self) {
+        let Checks { bus, enrolments, log } = &self.checks;
+        self.ready = [bus, enrolments, log].into_iter().all(|check| check == OK);
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod micro;
 mod outbound;
 mod ready;
+mod rebuild;
 mod rooms;
 mod run;
 mod shutdown;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::Args;
+use args::{Args, Verb};
 use config::Config;
 use failure::Failure;
 
@@ -47,5 +48,8 @@ fn start(args: &Args) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::Runtime)?;
-    runtime.block_on(run::run(config))
+    match &args.verb {
+        Some(Verb::Rebuild(rebuild)) => runtime.block_on(rebuild::run(config, rebuild)),
+        None => runtime.block_on(run::run(config)),
+    }
 }

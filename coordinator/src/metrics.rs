@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Map, Value, json};
 use wagglebus_coordinator_core::effect::Ignored;
+use wagglebus_coordinator_core::lead::Order;
 use wagglebus_schemas::event::EventKind;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
@@ -63,6 +64,13 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabel, Histogram>,
     transitions: Family<TransitionLabel, Counter>,
+    log_full: Gauge,
+    log_bytes: Gauge,
+    log_bytes_max: Gauge,
+    snapshots: Gauge,
+    snapshot_seq: Gauge,
+    snapshots_refused: Counter,
+    views_behind: Gauge,
 }
 
 impl Metrics {
@@ -82,6 +90,13 @@ impl Metrics {
             requests: Family::default(),
             durations: Family::new_with_constructor(buckets),
             transitions: Family::default(),
+            log_full: Gauge::default(),
+            log_bytes: Gauge::default(),
+            log_bytes_max: Gauge::default(),
+            snapshots: Gauge::default(),
+            snapshot_seq: Gauge::default(),
+            snapshots_refused: Counter::default(),
+            views_behind: Gauge::default(),
         };
         for presence in Presence::ALL {
             // Zero is a value, too.
@@ -117,11 +132,20 @@ impl Metrics {
             "Changes of state that this process decided and stored, by machine and new state",
             metrics.transitions.clone(),
         );
+        metrics.register_log();
         metrics
     }
 
+    /// Something was ordered, and the views of the log are so many records behind.
+    pub(crate) fn ordered(&self, order: &Order, behind: usize) {
+        if let Order::Moved((kind, state)) = order {
+            self.moved(*kind, state);
+        }
+        self.views_behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
+    }
+
     /// Counts that a machine came into a state.
-    pub(crate) fn moved(&self, kind: EventKind, to: &str) {
+    fn moved(&self, kind: EventKind, to: &str) {
         // The log's own words; a leader's name is none.
         if matches!(kind, EventKind::Task | EventKind::Agent | EventKind::Swarm) {
             let (entity, to) = (kind.as_str(), to.to_owned());
@@ -129,6 +153,68 @@ impl Metrics {
                 .get_or_create(&TransitionLabel { entity, to })
                 .inc();
         }
+    }
+
+    fn register_log(&mut self) {
+        let gauges = [
+            (
+                "log_full",
+                "1 while the log takes no lines: nothing is decided",
+                &self.log_full,
+            ),
+            (
+                "log_bytes",
+                "Bytes of the log, as the leader sees it",
+                &self.log_bytes,
+            ),
+            (
+                "log_bytes_max",
+                "Bytes that the log may have",
+                &self.log_bytes_max,
+            ),
+            (
+                "snapshots",
+                "Snapshots of the log, as the leader sees them",
+                &self.snapshots,
+            ),
+            (
+                "snapshot_seq",
+                "Last line of the log that a snapshot covers",
+                &self.snapshot_seq,
+            ),
+            (
+                "views_behind",
+                "Records that the buckets are behind the log",
+                &self.views_behind,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            self.registry.register(name, help, gauge.clone());
+        }
+        self.registry.register(
+            "snapshots_refused",
+            "Snapshots of the log that could not be used",
+            self.snapshots_refused.clone(),
+        );
+    }
+
+    pub(crate) fn log_full(&self, full: bool) {
+        self.log_full.set(i64::from(full));
+    }
+
+    pub(crate) fn log_size(&self, bytes: u64, max: Option<u64>) {
+        self.log_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let max = max.map_or(0, |max| i64::try_from(max).unwrap_or(i64::MAX));
+        self.log_bytes_max.set(max);
+    }
+
+    pub(crate) fn snapshots(&self, count: usize, newest: u64) {
+        self.snapshots.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.snapshot_seq.set(i64::try_from(newest).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn snapshot_refused(&self) {
+        self.snapshots_refused.inc();
     }
 
     pub(crate) fn presence_changed(&self, from: Option<Presence>, to: Option<Presence>) {

@@ -25,6 +25,7 @@ use crate::feed::Hub;
 use crate::gate::{Gate, GateEnd, Wish};
 use crate::health::Health;
 use crate::http::{self, Api, Auth, Listening, Place};
+use crate::lead::Signs;
 use crate::mail::Job;
 use crate::metrics::Metrics;
 use crate::micro::Service;
@@ -192,11 +193,12 @@ impl Coordinator {
         };
         let lead = self.machine.lead();
         let known = (self.instance.as_str(), lead.world().last(), lead.reading());
-        match Arrivals::open(&session, &self.bus, &self.hive, known).await {
+        let signs = Signs::new(&self.metrics, &self.health);
+        match Arrivals::open(&session, &self.bus, &self.hive, known, signs).await {
             Ok(arrivals) => {
                 self.arrivals = Some(arrivals);
                 self.metrics.connected(true);
-                self.health.send_replace(Health::connected());
+                self.health.send_modify(Health::connected);
                 self.step(Event::BusUp).await;
             }
             Err(error) => tracing::warn!(%error, "this session ended while it began"),
@@ -206,7 +208,7 @@ impl Coordinator {
     async fn detach(&mut self) {
         self.arrivals = None;
         self.metrics.connected(false);
-        self.health.send_replace(Health::disconnected());
+        self.health.send_modify(Health::disconnected);
         self.step(Event::BusDown).await;
     }
 
@@ -232,7 +234,7 @@ impl Coordinator {
                 self.step(event).await;
                 if listed {
                     tracing::info!(agents = self.machine.roster().members().count(), "listed");
-                    self.health.send_replace(Health::serving());
+                    self.health.send_modify(Health::serving);
                     self.ready.say()?;
                 }
                 return Ok(());
@@ -240,7 +242,7 @@ impl Coordinator {
             Some(Arrival::Enrolment(Change::Ignored(ignored))) => Err(ignored),
             Some(Arrival::Enrolment(Change::Failed(reason))) => {
                 tracing::warn!(reason, "the enrolments are not followed");
-                self.health.send_replace(Health::without_enrolments(&reason));
+                self.health.send_modify(|health| health.unlisted(&reason));
                 return Ok(());
             }
             Some(Arrival::Post(message)) => inbound::post(&self.hive, &message.subject).map(Some),
@@ -328,9 +330,7 @@ impl Coordinator {
                     if let Order::Publish(letter) | Order::Heard(letter) = &order {
                         self.gate.verdicts().heard(letter);
                     }
-                    if let Order::Moved((kind, state)) = &order {
-                        self.metrics.moved(*kind, state);
-                    }
+                    self.metrics.ordered(&order, self.machine.lead().behind());
                     if let Some(arrivals) = &mut self.arrivals {
                         arrivals.leading().carry_out(order);
                     }
@@ -348,6 +348,9 @@ impl Coordinator {
                     );
                     self.metrics.leads(leads);
                     self.leads.send_replace(leads);
+                    if let Some(arrivals) = &mut self.arrivals {
+                        arrivals.leading().leads(leads);
+                    }
                 }
                 Effect::Ignored(ignored) => self.ignored(&ignored),
             }

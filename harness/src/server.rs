@@ -52,14 +52,14 @@ pub struct Paths {
 }
 
 impl TestServer {
-    /// A server with JetStream and without authentication, 1 GiB of store, durability of a throw-away server.
+    /// A server with JetStream and without authentication, 2 GiB of store, durability of a throw-away server.
     ///
     /// # Errors
     /// When there is no nats-server (the text names the fixes), or it does not start.
     pub async fn open() -> Result<Self> {
         Self::with_config(|paths| {
             format!(
-                "jetstream {{ store_dir: {:?}, max_mem: 64M, max_file: 1G }}\nmax_payload: 1MB\n",
+                "jetstream {{ store_dir: {:?}, max_mem: 64M, max_file: 2G }}\nmax_payload: 1MB\n",
                 paths.store
             )
         })

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what can be done on a bus | [`bus`] (the trait), [`delivery`], [`lease`], [`error`] |
 //! | over NATS | [`connect`] (sessions), [`jetstream`] (the bus), [`request`], [`lost`], [`head`] |
+//! | records of the coordinator | [`repository`]: by compare and set |
 //! | without NATS | [`memory`]: a model that passes the same suite |
 //! | where is the server, and who are we | [`context`] (stock contexts and `NATS_*`), [`config`] (our files), [`keys`] |
 //! | what must exist on a server | [`topology`] (data), [`plan`] (pure), [`provision`] (does it) |
@@ -48,6 +49,7 @@ pub mod memory;
 pub mod plan;
 pub mod private_file;
 pub mod provision;
+pub mod repository;
 pub mod request;
 pub mod server;
 pub mod topology;

@@ -30,6 +30,20 @@ vocabulary! {
         Enrolments = "enrolments",
         /// Which coordinator tries to lead; its one key is `coordinator`.
         Leader = "leader",
+        /// Each task as the log tells of it, by its id. Written by the leader.
+        Tasks = "tasks",
+        /// Each agent as the leader knows it, by its name. Written by the leader.
+        Agents = "agents",
+        /// Where each machine stands, by `<entity>.<id>`. Written by the leader.
+        Fsm = "fsm",
+    }
+}
+
+vocabulary! {
+    /// The object stores of a hive.
+    ObjectStore, "object store" {
+        /// What the log said at a moment, whole: with it older lines of the log can go.
+        Snapshots = "snapshots",
     }
 }
 
@@ -53,7 +67,24 @@ impl Bucket {
 
     /// The subject of a key, such as `$KV.WB_leases.alice`.
     pub fn key_subject(self, hive: &Hive, key: &AgentId) -> String {
+        self.subject_of(hive, key.as_str())
+    }
+
+    /// The subject of a key that is no agent's name, such as `$KV.WB_fsm.task.<id>`.
+    pub fn subject_of(self, hive: &Hive, key: &str) -> String {
         format!("$KV.{}.{key}", self.name(hive))
+    }
+}
+
+impl ObjectStore {
+    /// The store's name in a hive, such as `WB_snapshots`.
+    pub fn name(self, hive: &Hive) -> String {
+        format!("{}_{}", hive.upper(), self.as_str())
+    }
+
+    /// The name of the stream behind the store, such as `OBJ_WB_snapshots`.
+    pub fn stream_name(self, hive: &Hive) -> String {
+        format!("OBJ_{}", self.name(hive))
     }
 }
 
@@ -77,6 +108,8 @@ mod tests {
         let alice: AgentId = "alice".parse().unwrap();
         assert_eq!(Stream::Messages.name(&hive), "ACME_MESSAGES");
         assert_eq!(Bucket::Leases.stream_name(&hive), "KV_ACME_leases");
+        assert_eq!(Bucket::Fsm.subject_of(&hive, "task.1"), "$KV.ACME_fsm.task.1");
+        assert_eq!(ObjectStore::Snapshots.stream_name(&hive), "OBJ_ACME_snapshots");
         assert_eq!(Bucket::Leases.key_subject(&hive, &alice), "$KV.ACME_leases.alice");
         assert_eq!(lane_consumer(&alice, Priority::Low), "alice_low");
     }

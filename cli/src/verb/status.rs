@@ -45,12 +45,34 @@ struct Status {
     sidecars: Vec<Sidecar>,
 }
 
+/// How full a stream is.
 #[derive(Debug, Serialize)]
-struct Fill {
-    stream: String,
+pub(crate) struct Fill {
+    pub(crate) stream: String,
     messages: u64,
-    bytes: u64,
-    max_bytes: i64,
+    pub(crate) bytes: u64,
+    pub(crate) max_bytes: i64,
+}
+
+impl Fill {
+    #[cfg(test)]
+    pub(crate) fn of(stream: &str, bytes: u64, max_bytes: i64) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            messages: 1,
+            bytes,
+            max_bytes,
+        }
+    }
+
+    /// In percent; 0 where there is no bound.
+    pub(crate) fn percent(&self) -> u64 {
+        let limit = u64::try_from(self.max_bytes).unwrap_or_default();
+        self.bytes
+            .saturating_mul(100)
+            .checked_div(limit)
+            .unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -128,7 +150,7 @@ async fn sidecars(places: &Places) -> Result<Vec<Sidecar>, Failure> {
     Ok(sidecars)
 }
 
-async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failure> {
+pub(crate) async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fill>), Failure> {
     let (connection, session) = connect_as(places, url, BusUser::Inspector).await?;
     let ours: Vec<String> = Stream::ALL
         .iter()
@@ -218,17 +240,12 @@ fn show_fills(fills: &[Fill], output: &mut Output) -> Result<(), Failure> {
     let mut rows = table(["STREAM", "MESSAGES", "BYTES", "OF", "FILL"]);
     for fill in fills {
         let limit = u64::try_from(fill.max_bytes).unwrap_or_default();
-        let percent = fill
-            .bytes
-            .saturating_mul(100)
-            .checked_div(limit)
-            .unwrap_or_default();
         rows.add_row([
             fill.stream.clone(),
             fill.messages.to_string(),
             fill.bytes.to_string(),
             mebibytes(limit),
-            format!("{percent} %"),
+            format!("{} %", fill.percent()),
         ]);
     }
     output.line("")?;

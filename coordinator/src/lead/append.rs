@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::lead::{Appended, News};
+use wagglebus_nats::error::PublishFault;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::jetstream::append::{AppendError, LINES_MAX, Line, append};
 use wagglebus_schemas::event::Event as LogEvent;
@@ -13,6 +14,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Hive, headers};
 
+use super::Signs;
 use super::news;
 
 /// Pause before an append without an answer is made again: the same lines, under the same ids. It doubles up to the last.
@@ -35,7 +37,7 @@ pub(super) async fn work(
     bus: JetStream,
     hive: Hive,
     mut orders: UnboundedReceiver<Append>,
-    out: Sender<Event>,
+    (out, signs): (Sender<Event>, Signs),
 ) {
     let stream = Stream::Events.name(&hive);
     while let Some(Append { after, events }) = orders.recv().await {
@@ -43,7 +45,7 @@ pub(super) async fn work(
         let mut last = after;
         let mut outcome = Appended::Stored(after);
         for part in lines.chunks(at_once(lines.len())) {
-            match store(&bus, &stream, last, part).await {
+            match store(&bus, &stream, (last, part), &signs).await {
                 Some(stored) => {
                     last = stored;
                     outcome = Appended::Stored(last);
@@ -61,19 +63,47 @@ pub(super) async fn work(
 }
 
 /// Tries until it is known whether the lines are stored; `None` when somebody else wrote.
-async fn store(bus: &JetStream, stream: &str, after: u64, lines: &[Line]) -> Option<u64> {
-    let mut pause = RETRY_AFTER;
-    loop {
+async fn store(bus: &JetStream, stream: &str, (after, lines): (u64, &[Line]), signs: &Signs) -> Option<u64> {
+    let (mut pause, mut full) = (RETRY_AFTER, false);
+    let stored = loop {
         match append(bus, stream, after, lines).await {
-            Ok(last) => return Some(last),
-            Err(AppendError::Fenced) => return None,
+            Ok(last) => break Some(last),
+            Err(AppendError::Fenced) => break None,
+            Err(error) if is_full(&error) => {
+                if !std::mem::replace(&mut full, true) {
+                    signs.log_full(true);
+                    tracing::error!(
+                        stream,
+                        %error,
+                        "the log is full: nothing is decided until there is room, and commands wait where they are stored"
+                    );
+                }
+            }
             Err(error @ (AppendError::Publish(_) | AppendError::Lines(_))) => {
                 tracing::warn!(%error, "the log was not appended to; trying again");
-                tokio::time::sleep(pause).await;
-                pause = RETRY_AFTER_MAX.min(pause * 2);
             }
         }
+        tokio::time::sleep(pause).await;
+        pause = RETRY_AFTER_MAX.min(pause * 2);
+    };
+    if full {
+        signs.log_full(false);
+        tracing::info!(stream, "the log takes lines again");
     }
+    stored
+}
+
+fn is_full(error: &AppendError) -> bool {
+    let AppendError::Publish(error) = error else {
+        return false;
+    };
+    matches!(
+        error.fault,
+        PublishFault::Refused {
+            code: PublishFault::STREAM_FULL | PublishFault::ACCOUNT_EXHAUSTED,
+            ..
+        }
+    )
 }
 
 /// How many lines go at once, of so many. What is stored when a later part is refused was decided all the same: it is read

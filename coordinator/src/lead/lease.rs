@@ -18,6 +18,13 @@ pub(super) struct Lease {
     bus: JetStream,
     key: LeaseRef,
     value: Bytes,
+    instance: String,
+}
+
+/// What stands there, as far as it matters.
+#[derive(serde::Deserialize)]
+struct Holder {
+    instance: String,
 }
 
 impl Lease {
@@ -28,6 +35,7 @@ impl Lease {
             bus,
             key: LeaseRef::leader(hive),
             value: Bytes::from(value.to_string()),
+            instance: instance.to_owned(),
         }
     }
 
@@ -49,17 +57,37 @@ impl Lease {
     }
 
     async fn write(&self, expected: u64) -> Written {
-        match self
-            .bus
+        match self.try_to_write(expected).await {
+            // The answer to our last renewal may have been lost: nobody else wrote then.
+            Err(LeaseError::Conflict { .. }) => match self.own_revision().await {
+                Some(revision) => written(self.try_to_write(revision).await),
+                None => Written::Conflict,
+            },
+            other => written(other),
+        }
+    }
+
+    async fn try_to_write(&self, expected: u64) -> Result<u64, LeaseError> {
+        self.bus
             .lease_write(&self.key, self.value.clone(), expected)
             .await
-        {
-            Ok(revision) => Written::Stored(revision),
-            Err(LeaseError::Conflict { .. }) => Written::Conflict,
-            Err(error) => {
-                tracing::debug!(%error, "the lease was not written");
-                Written::Unanswered
-            }
+    }
+
+    /// The revision of the key, if its last write was ours.
+    async fn own_revision(&self) -> Option<u64> {
+        let record = self.bus.lease_read(&self.key).await.ok()??;
+        let holder: Holder = serde_json::from_slice(&record.value).ok()?;
+        (holder.instance == self.instance).then_some(record.seq)
+    }
+}
+
+fn written(outcome: Result<u64, LeaseError>) -> Written {
+    match outcome {
+        Ok(revision) => Written::Stored(revision),
+        Err(LeaseError::Conflict { .. }) => Written::Conflict,
+        Err(error) => {
+            tracing::debug!(%error, "the lease was not written");
+            Written::Unanswered
         }
     }
 }

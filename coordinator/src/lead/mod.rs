@@ -2,9 +2,14 @@
 //! kept. Each is a worker of its own; what they tell goes to the event loop.
 
 mod append;
+mod care;
 mod lease;
 mod publish;
 mod read;
+pub(crate) mod shelf;
+mod signs;
+pub(crate) mod story;
+pub(crate) mod views;
 
 use async_nats::jetstream::Context;
 use tokio::sync::mpsc::{self, Sender, UnboundedSender};
@@ -16,10 +21,12 @@ use wagglebus_coordinator_core::log::Letter;
 use wagglebus_nats::connect::Session;
 use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
-use wagglebus_schemas::subject::Subject;
+use wagglebus_schemas::stream::Stream;
 
 use self::append::Append;
 use self::read::Ear;
+pub(crate) use self::signs::Signs;
+use self::views::{Job, Views};
 
 /// The workers of one session. Dropped, they end.
 pub(crate) struct Leading {
@@ -27,9 +34,13 @@ pub(crate) struct Leading {
     hive: Hive,
     out: Sender<Event>,
     appends: UnboundedSender<Append>,
-    /// Receipts, and messages.
-    letters: [UnboundedSender<Letter>; 2],
+    /// Receipts, messages, dead letters.
+    letters: [UnboundedSender<Letter>; 3],
     errands: UnboundedSender<Errand>,
+    views: UnboundedSender<(u64, Job)>,
+    signs: Signs,
+    /// Who looks after the log, while we lead.
+    care: Option<AbortHandle>,
     log: AbortHandle,
     /// Which reading of the log this is.
     reading: u64,
@@ -44,29 +55,42 @@ impl Leading {
         bus: &JetStream,
         hive: &Hive,
         (instance, last, reading): (&str, u64, u64),
-        out: Sender<Event>,
+        (out, signs): (Sender<Event>, Signs),
     ) -> Self {
         // The machine orders one append and one errand at a time, and letters only for stored lines.
         let (appends, ordered) = mpsc::unbounded_channel();
         let (receipts, posted_receipts) = mpsc::unbounded_channel();
         let (messages, posted_messages) = mpsc::unbounded_channel();
+        let (dead, posted_dead) = mpsc::unbounded_channel();
         let (errands, sent) = mpsc::unbounded_channel();
         let js = session.jetstream().clone();
         let mut work = JoinSet::new();
-        work.spawn(append::work(bus.clone(), hive.clone(), ordered, out.clone()));
-        for posted in [posted_receipts, posted_messages] {
+        let told = (out.clone(), signs.clone());
+        work.spawn(append::work(bus.clone(), hive.clone(), ordered, told));
+        let (views, jobs) = mpsc::unbounded_channel();
+        let shown = Views::new(js.clone(), bus.clone(), hive.clone());
+        work.spawn(views::work(shown, jobs, out.clone()));
+        for posted in [posted_receipts, posted_messages, posted_dead] {
             work.spawn(publish::work(bus.clone(), hive.clone(), posted));
         }
         let lease = lease::Lease::new(bus.clone(), hive, instance);
         work.spawn(lease.work(sent, out.clone()));
-        let log = work.spawn(read::log(js.clone(), hive.clone(), (reading, last), out.clone()));
+        let log = work.spawn(read::log(
+            js.clone(),
+            hive.clone(),
+            (reading, last),
+            (out.clone(), signs.clone()),
+        ));
         Self {
             js,
             hive: hive.clone(),
             out,
             appends,
-            letters: [receipts, messages],
+            letters: [receipts, messages, dead],
             errands,
+            views,
+            signs,
+            care: None,
             log,
             reading,
             ears: Vec::new(),
@@ -80,6 +104,18 @@ impl Leading {
         self.errands.send(errand).ok();
     }
 
+    /// Looks after the log while we lead.
+    pub(crate) fn leads(&mut self, leads: bool) {
+        if let Some(care) = self.care.take() {
+            care.abort();
+        }
+        self.signs.log_full(false);
+        if leads {
+            let (js, hive, signs) = (self.js.clone(), self.hive.clone(), self.signs.clone());
+            self.care = Some(self.work.spawn(care::work(js, hive, signs)));
+        }
+    }
+
     /// Carries out an order.
     pub(crate) fn carry_out(&mut self, order: Order) {
         match order {
@@ -87,9 +123,12 @@ impl Leading {
                 self.appends.send(Append { after, events }).ok();
             }
             Order::Publish(letter) => {
-                let [receipts, messages] = &self.letters;
-                let is_receipt = matches!(letter.subject, Subject::Receipt { .. } | Subject::Control { .. });
-                let way = if is_receipt { receipts } else { messages };
+                let [receipts, messages, dead] = &self.letters;
+                let way = match publish::stream(&letter) {
+                    Stream::Receipts => receipts,
+                    Stream::Dlq => dead,
+                    Stream::Messages | Stream::Tasks | Stream::Events => messages,
+                };
                 way.send(letter).ok();
             }
             Order::Listen {
@@ -114,7 +153,14 @@ impl Leading {
                 self.log.abort();
                 self.reading += 1;
                 let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
-                self.log = self.work.spawn(read::log(js, hive, (self.reading, 0), out));
+                let told = (out, self.signs.clone());
+                self.log = self.work.spawn(read::log(js, hive, (self.reading, 0), told));
+            }
+            Order::Survey => {
+                self.views.send((self.reading, Job::Survey)).ok();
+            }
+            Order::Project(rows) => {
+                self.views.send((self.reading, Job::Project(rows))).ok();
             }
             // Who waits for it has it by now.
             Order::Heard(_) => {}

@@ -68,13 +68,19 @@ fn is_worth_another(error: &PublishError) -> bool {
     again
 }
 
-fn outgoing(hive: &Hive, letter: &Letter) -> Outgoing {
-    let is_receipt = matches!(letter.subject, Subject::Receipt { .. } | Subject::Control { .. });
-    let stream = if is_receipt {
+/// Where a record is stored.
+pub(super) const fn stream(letter: &Letter) -> Stream {
+    if matches!(letter.subject, Subject::Receipt { .. } | Subject::Control { .. }) {
         Stream::Receipts
+    } else if matches!(letter.subject, Subject::Dlq { .. }) {
+        Stream::Dlq
     } else {
         Stream::Messages
-    };
+    }
+}
+
+fn outgoing(hive: &Hive, letter: &Letter) -> Outgoing {
+    let stream = stream(letter);
     Outgoing {
         subject: letter.subject.build(hive),
         id: letter.id,

@@ -8,25 +8,34 @@ use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
-use wagglebus_coordinator_core::lead::{Announced, News, Noted, Told};
+use wagglebus_coordinator_core::lead::{Announced, News, Noted, Told, Unreadable};
+use wagglebus_coordinator_core::log::World;
 use wagglebus_coordinator_core::task::Ask;
+use wagglebus_schemas::decode::Refusal;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
+use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{Subject, filter};
 use wagglebus_schemas::{AgentId, Hive, decode, headers};
 
-use super::news;
+use super::shelf::Shelf;
+use super::{Signs, news};
 
 /// Pause before a reading that ended is begun anew.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 type ReadError = Box<dyn Error + Send + Sync>;
 
-/// Reads the log after `last`, and tells when its end was reached.
-pub(super) async fn log(js: Context, hive: Hive, (reading, mut last): (u64, u64), out: Sender<Event>) {
+/// Reads the log after `last`, and tells when its end was reached. What is in a snapshot is not read as lines.
+pub(super) async fn log(
+    js: Context,
+    hive: Hive,
+    (reading, mut last): (u64, u64),
+    (out, signs): (Sender<Event>, Signs),
+) {
     loop {
-        let Err(error) = log_once(&js, &hive, (reading, &mut last), &out).await else {
+        let Err(error) = log_once(&js, &hive, (reading, &mut last), (&out, &signs)).await else {
             return;
         };
         tracing::debug!(%error, "the log is read anew");
@@ -39,10 +48,36 @@ async fn log_once(
     js: &Context,
     hive: &Hive,
     (reading, last): (u64, &mut u64),
-    out: &Sender<Event>,
+    (out, signs): (&Sender<Event>, &Signs),
 ) -> Result<(), ReadError> {
     let stream = js.get_stream(Stream::Events.name(hive)).await?;
     let state = &stream.cached_info().state;
+    let behind = last.saturating_add(1) < state.first_sequence;
+    if behind || *last == 0 {
+        match snapshot(js, hive, *last, signs).await {
+            Ok(Some(world)) => {
+                *last = world.last();
+                let restored = News::Restored {
+                    reading,
+                    world: Box::new(world),
+                };
+                if out.send(news(restored)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error, "the snapshots of the log cannot be read");
+                if behind {
+                    return Err(error);
+                }
+            }
+        }
+        if last.saturating_add(1) < state.first_sequence {
+            signs.log_incomplete(*last + 1, state.first_sequence - 1);
+            *last = state.first_sequence - 1;
+        }
+    }
     // Lines that are purged are nobody's to read; a reader that waits for them would wait for ever.
     if *last >= state.last_sequence || state.messages == 0 {
         let end = News::CaughtUp {
@@ -58,6 +93,9 @@ async fn log_once(
         let message = message?;
         let info = message.info().map_err(|error| error.to_string())?;
         let (seq, pending) = (info.stream_sequence, info.pending);
+        if seq > last.saturating_add(1) {
+            return Err("lines were purged before they were read".into());
+        }
         let line = decode::record("event", &message.payload, LINE_BYTES_MAX);
         let line = News::Logged {
             reading,
@@ -74,6 +112,16 @@ async fn log_once(
         }
     }
     Err("the reading ended".into())
+}
+
+/// The newest usable snapshot that knows more than the log up to `after`.
+async fn snapshot(js: &Context, hive: &Hive, after: u64, signs: &Signs) -> Result<Option<World>, ReadError> {
+    let shelf = Shelf::open(js, hive).await?;
+    let newest = shelf.newest(after, signs).await?;
+    Ok(newest.map(|(head, world)| {
+        tracing::info!(seq = head.seq, at = %head.at, "a snapshot of the log was read");
+        world
+    }))
 }
 
 /// What a leader listens to.
@@ -101,28 +149,73 @@ impl Ear {
         }
     }
 
-    /// What a record says; `None` for what is none of ours.
-    fn hear(self, hive: &Hive, seq: u64, message: &Message) -> Option<News> {
-        let subject = Subject::parse(hive, &message.subject).ok()?;
+    const fn stream(self) -> Stream {
+        match self {
+            Self::Commands => Stream::Tasks,
+            Self::Messages => Stream::Messages,
+            Self::Receipts => Stream::Receipts,
+        }
+    }
+
+    /// What a record says. What says nothing is told of as well.
+    fn hear(self, hive: &Hive, seq: u64, message: &Message) -> Vec<News> {
         let id = message.headers.as_ref().and_then(|all| all.get(headers::MSG_ID));
         let id = id.map(|value| value.as_str());
+        let unreadable = |(reason, detail): (DeadReason, String)| {
+            News::Unreadable(Box::new(Unreadable {
+                stream: self.stream(),
+                seq,
+                subject: message.subject.to_string(),
+                msg_id: id.map(str::to_owned),
+                reason,
+                detail,
+                payload: message.payload.to_vec(),
+            }))
+        };
+        match self.read(hive, (seq, id), message) {
+            // Its refusal is decided, and nobody can be told of it.
+            Ok(News::Asked(ask)) if ask.id.is_none() => {
+                let detail = "Nats-Msg-Id is no id: nobody can be answered".to_owned();
+                vec![unreadable((DeadReason::Refused, detail)), News::Asked(ask)]
+            }
+            Ok(news) => vec![news],
+            // Each member of a room deals with a post itself.
+            Err(_) if message.subject.starts_with(&format!("{hive}.room.")) => Vec::new(),
+            Err(why) => vec![unreadable(why)],
+        }
+    }
+
+    fn read(
+        self,
+        hive: &Hive,
+        (seq, id): (u64, Option<&str>),
+        message: &Message,
+    ) -> Result<News, (DeadReason, String)> {
+        let undecodable = |error: &dyn Error| (DeadReason::Undecodable, error.to_string());
+        let refused = |detail: String| (DeadReason::Refused, detail);
+        let subject = Subject::parse(hive, &message.subject).map_err(|error| refused(error.to_string()))?;
         match (self, subject) {
             (Self::Commands, Subject::Task { verb, from, .. }) => {
                 let ask = Ask::read(verb, from, seq, id, &message.payload);
-                Some(News::Asked(Box::new(ask)))
+                Ok(News::Asked(Box::new(ask)))
             }
-            (Self::Messages, subject) => {
-                let message = decode::message(&subject, id, &message.payload).ok()?;
-                if matches!(subject, Subject::Room { .. }) {
+            (Self::Messages, subject) => match decode::message(&subject, id, &message.payload) {
+                Ok(message) if matches!(subject, Subject::Room { .. }) => {
                     let (id, from, at) = (message.id, message.from_agent, message.timestamp);
-                    return Some(News::Announced(Announced { seq, id, from, at }));
+                    Ok(News::Announced(Announced { seq, id, from, at }))
                 }
-                Some(News::Told(Box::new(Told { seq, message })))
-            }
+                Ok(message) => Ok(News::Told(Box::new(Told { seq, message }))),
+                Err(error @ Refusal::Undecodable(_)) => Err(undecodable(&error)),
+                Err(error @ Refusal::Disagrees { .. }) => Err(refused(error.to_string())),
+            },
             (Self::Receipts, Subject::Receipt { from, .. }) => {
-                let receipt: Receipt = decode::record("receipt", &message.payload, LINE_BYTES_MAX).ok()?;
+                let receipt: Receipt = decode::record("receipt", &message.payload, LINE_BYTES_MAX)
+                    .map_err(|error| undecodable(&error))?;
                 // Everybody speaks for itself.
-                (receipt.agent == from).then_some(News::Noted(Noted {
+                if receipt.agent != from {
+                    return Err(refused(format!("{from} reports for {}", receipt.agent)));
+                }
+                Ok(News::Noted(Noted {
                     from,
                     seq,
                     id: receipt.id,
@@ -130,7 +223,7 @@ impl Ear {
                     level: receipt.level,
                 }))
             }
-            (Self::Commands | Self::Receipts, _) => None,
+            (Self::Commands | Self::Receipts, _) => Err(refused("it is not for this stream".to_owned())),
         }
     }
 }
@@ -160,12 +253,14 @@ async fn listen_once(
         let info = message.info().map_err(|error| error.to_string())?;
         let seq = info.stream_sequence;
         *after = seq;
-        let Some(heard) = ear.hear(hive, seq, &message) else {
-            tracing::warn!(subject = %message.subject, "a record that cannot be read is passed over");
-            continue;
-        };
-        if out.send(news(heard)).await.is_err() {
-            return Ok(());
+        for heard in ear.hear(hive, seq, &message) {
+            if let News::Unreadable(mail) = &heard {
+                let (subject, why) = (&mail.subject, &mail.detail);
+                tracing::warn!(subject, why, "a record that cannot be read becomes a dead letter");
+            }
+            if out.send(news(heard)).await.is_err() {
+                return Ok(());
+            }
         }
     }
     Err("the reading ended".into())

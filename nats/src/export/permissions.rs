@@ -5,7 +5,7 @@
 //! honest programs apart; they are no boundary against a dishonest one.
 
 use wagglebus_schemas::permission::{Grant, agent_grants, inbox_prefix};
-use wagglebus_schemas::stream::{Bucket, Stream};
+use wagglebus_schemas::stream::{Bucket, ObjectStore, Stream};
 use wagglebus_schemas::{AgentId, Hive};
 
 use super::Export;
@@ -44,8 +44,8 @@ impl Permissions {
     }
 
     /// A coordinator: hears everything that is said to it, reads the enrolments, changes lanes for rooms, and takes mail
-    /// that nobody read; reads commands, replies and its log, writes its log and the leader's lease. It creates no stream
-    /// and deletes nothing.
+    /// that nobody read; reads commands, replies and its log, writes its log and the leader's lease, the views of its log
+    /// and snapshots of it. It creates no stream, and purges nothing but its log where a snapshot covers it, and snapshots.
     pub fn of_coordinator(hive: &Hive, api_prefix: &str) -> Self {
         let me = AgentId::coordinator();
         let (enrolments, bucket) = (
@@ -103,6 +103,8 @@ impl Permissions {
             format!("{api}.STREAM.MSG.GET.{events}"),
             format!("{api}.DIRECT.GET.{events}"),
         ]);
+        publish.extend(projections(hive));
+        publish.extend(snapshots(hive, &events));
         for stream in [messages, receipts, tasks, events] {
             // Readers that keep their own place have no name.
             publish.push(format!("{api}.CONSUMER.CREATE.{stream}"));
@@ -128,8 +130,10 @@ impl Permissions {
 
     /// Somebody who looks: reads every stream of the hive, writes nothing, creates no consumer.
     pub fn of_inspector(hive: &Hive, api_prefix: &str) -> Self {
-        let buckets =
-            [Bucket::Leases, Bucket::Enrolments, Bucket::Leader].map(|bucket| bucket.stream_name(hive));
+        let buckets = Bucket::ALL
+            .iter()
+            .map(|bucket| bucket.stream_name(hive))
+            .chain([ObjectStore::Snapshots.stream_name(hive)]);
         let streams = Stream::ALL.iter().map(|stream| stream.name(hive));
         let api = JETSTREAM_API;
         let reads = |stream: String| {
@@ -154,6 +158,45 @@ impl Permissions {
             responds: false,
         }
     }
+}
+
+/// The views of the log: written by compare and set, and read to be compared with it.
+fn projections(hive: &Hive) -> Vec<String> {
+    let api = JETSTREAM_API;
+    let of = |bucket: &Bucket| {
+        let stream = bucket.stream_name(hive);
+        [
+            format!("$KV.{}.>", bucket.name(hive)),
+            format!("{api}.STREAM.INFO.{stream}"),
+            format!("{api}.DIRECT.GET.{stream}.>"),
+            format!("{api}.CONSUMER.CREATE.{stream}"),
+            format!("{api}.CONSUMER.CREATE.{stream}.>"),
+            format!("{api}.CONSUMER.MSG.NEXT.{stream}.*"),
+        ]
+    };
+    [Bucket::Tasks, Bucket::Agents, Bucket::Fsm]
+        .iter()
+        .flat_map(of)
+        .collect()
+}
+
+/// Snapshots of the log, and to let go what they cover.
+fn snapshots(hive: &Hive, events: &str) -> Vec<String> {
+    let api = JETSTREAM_API;
+    let store = ObjectStore::Snapshots;
+    let stream = store.stream_name(hive);
+    vec![
+        format!("$O.{}.>", store.name(hive)),
+        format!("{api}.STREAM.INFO.{stream}"),
+        format!("{api}.STREAM.MSG.GET.{stream}"),
+        format!("{api}.DIRECT.GET.{stream}.>"),
+        format!("{api}.CONSUMER.CREATE.{stream}"),
+        format!("{api}.CONSUMER.CREATE.{stream}.>"),
+        format!("{api}.CONSUMER.INFO.{stream}.*"),
+        format!("$JS.FC.{stream}.>"),
+        format!("{api}.STREAM.PURGE.{stream}"),
+        format!("{api}.STREAM.PURGE.{events}"),
+    ]
 }
 
 /// The same rights below another beginning of the API, too. Both are needed: a server maps its own domain's prefix to

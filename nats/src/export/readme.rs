@@ -1,6 +1,6 @@
 //! What an administrator reads first.
 
-use wagglebus_schemas::stream::{Bucket, Stream};
+use wagglebus_schemas::stream::{Bucket, ObjectStore, Stream};
 
 use super::Export;
 use crate::topology::SERVER_RESERVE_BYTES;
@@ -13,14 +13,12 @@ pub(super) fn text(export: &Export) -> String {
         .keys()
         .map(wagglebus_schemas::AgentId::as_str)
         .collect();
-    let (leases, enrolments) = (
-        Bucket::Leases.stream_name(hive),
-        Bucket::Enrolments.stream_name(hive),
-    );
+    let buckets = Bucket::ALL.iter().map(|bucket| bucket.stream_name(hive));
     let streams: Vec<String> = Stream::ALL
         .iter()
         .map(|stream| stream.name(hive))
-        .chain([leases, enrolments])
+        .chain(buckets)
+        .chain([ObjectStore::Snapshots.stream_name(hive)])
         .collect();
     let replicas = export.sizing.replicas();
     let bytes = (export.sizing.storage_bytes() + SERVER_RESERVE_BYTES) * u64::from(replicas);
@@ -53,7 +51,7 @@ Agents: {agents}. Written by `wagglebus provision --export`; there is nothing se
 
 nats-server 2.14 or newer (2.11 works, with a warning), JetStream with {gibibytes} GiB of file storage (the replicas included), {replicas}
 server(s) for each stream, at least {consumers} consumers for these agents, and `max_payload` of 512 KiB or more. All subjects begin with
-`{hive}.`, `$KV.{upper}_` or `_INBOX_`; streams of others must not store `{hive}.>`.
+`{hive}.`, `$KV.{upper}_`, `$O.{upper}_` or `_INBOX_`; streams of others must not store `{hive}.>`.
 
 ## What to do, in this order
 

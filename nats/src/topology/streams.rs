@@ -1,7 +1,7 @@
 //! The streams and buckets of a hive (DESIGN 3.3, TOPOLOGY 3).
 
 use wagglebus_schemas::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, CONSUMERS_MAX};
-use wagglebus_schemas::stream::{Bucket, Stream};
+use wagglebus_schemas::stream::{Bucket, ObjectStore, Stream};
 use wagglebus_schemas::{Hive, Priority};
 
 use super::metadata;
@@ -18,6 +18,12 @@ const ENROLMENT_BYTES_MAX: i32 = 64 * 1024;
 const BUCKET_BYTES: i64 = 64 << 20;
 /// One key with a record of about 100 bytes.
 const LEADER_BYTES: i64 = 1 << 20;
+/// 100,000 tasks of 2.5 KiB. What was written longest ago makes room: the log has it all the same.
+const TASKS_BYTES: i64 = 256 << 20;
+const AGENTS_BYTES: i64 = 32 << 20;
+const FSM_BYTES: i64 = 64 << 20;
+/// Three snapshots of 128 MiB each, compressed.
+const SNAPSHOTS_BYTES: i64 = 384 << 20;
 /// Earlier values of an enrolment, for whoever must undo a mistake.
 const ENROLMENT_HISTORY: i64 = 8;
 
@@ -32,6 +38,25 @@ pub fn streams(hive: &Hive, sizing: Sizing) -> Vec<StreamSpec> {
         leases(hive, sizing),
         enrolments(hive, sizing),
         leader(hive, sizing),
+        projection(
+            hive,
+            sizing,
+            (Bucket::Tasks, TASKS_BYTES),
+            "Each task as the log tells of it",
+        ),
+        projection(
+            hive,
+            sizing,
+            (Bucket::Agents, AGENTS_BYTES),
+            "Each agent as the leader knows it",
+        ),
+        projection(
+            hive,
+            sizing,
+            (Bucket::Fsm, FSM_BYTES),
+            "Where each machine stands",
+        ),
+        snapshots(hive, sizing),
     ]
 }
 
@@ -132,6 +157,32 @@ fn leader(hive: &Hive, sizing: Sizing) -> StreamSpec {
     }
 }
 
+/// A view of the log: what is in it can be made again at any time.
+fn projection(hive: &Hive, sizing: Sizing, (of, bytes): (Bucket, i64), description: &str) -> StreamSpec {
+    StreamSpec {
+        max_bytes: bytes,
+        discard: Discard::Old,
+        allow_rollup_hdrs: true,
+        ..bucket(hive, sizing, of, description)
+    }
+}
+
+fn snapshots(hive: &Hive, sizing: Sizing) -> StreamSpec {
+    let store = ObjectStore::Snapshots;
+    let name = store.name(hive);
+    StreamSpec {
+        subjects: vec![format!("$O.{name}.C.>"), format!("$O.{name}.M.>")],
+        max_bytes: SNAPSHOTS_BYTES,
+        // The description of an object replaces the one before.
+        allow_rollup_hdrs: true,
+        ..base(
+            store.stream_name(hive),
+            "The whole state at moments of the log, the last three",
+            sizing,
+        )
+    }
+}
+
 fn stream(hive: &Hive, sizing: Sizing, stream: Stream, description: &str, days: u64) -> StreamSpec {
     StreamSpec {
         max_bytes: sizing.share(stream),
@@ -202,7 +253,15 @@ mod tests {
     #[test]
     fn what_agents_write_lets_nobody_erase_or_choose_another_subject() {
         for stream in all() {
-            let agents_write = !["WB_EVENTS", "KV_WB_enrolments"].contains(&stream.name.as_str());
+            let ours = [
+                "WB_EVENTS",
+                "KV_WB_enrolments",
+                "KV_WB_tasks",
+                "KV_WB_agents",
+                "KV_WB_fsm",
+                "OBJ_WB_snapshots",
+            ];
+            let agents_write = !ours.contains(&stream.name.as_str());
             if agents_write {
                 assert!(
                     !stream.allow_atomic && !stream.allow_rollup_hdrs,
@@ -259,8 +318,22 @@ mod tests {
                 "WB_DLQ",
                 "KV_WB_leases",
                 "KV_WB_enrolments",
-                "KV_WB_leader"
+                "KV_WB_leader",
+                "KV_WB_tasks",
+                "KV_WB_agents",
+                "KV_WB_fsm",
+                "OBJ_WB_snapshots"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_beside_the_shares_fits_the_reserve() {
+        for bytes in [super::super::STORAGE_BYTES_MIN, 20 << 30] {
+            let sizing = Sizing::new(bytes, 1).unwrap();
+            let all = streams(&Hive::default(), sizing);
+            let sum: i64 = all.iter().map(|stream| stream.max_bytes).sum();
+            assert!(u64::try_from(sum).unwrap() < sizing.server_bytes(), "{sum}");
+        }
     }
 }

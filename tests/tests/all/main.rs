@@ -25,6 +25,7 @@ mod program;
 mod protocol;
 mod queue;
 mod roster;
+mod store;
 mod tasks;
 mod tidy;
 mod tmux;

@@ -16,7 +16,7 @@ use wagglebus_nats::trust::meaning;
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::places::{BusFile, Durability, Places, Trust};
 
-use super::Finding;
+use super::{Finding, fill};
 use crate::failure::Failure;
 use crate::up::furnish::connect_as;
 use crate::up::kept::Kept;
@@ -35,6 +35,7 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
         durability(&bus),
     ];
     findings.extend(topology(places, &bus).await);
+    findings.extend(fill::look(places, &bus).await);
     findings.push(trust());
     findings.extend(sidecars(places, true).await);
     findings.push(coordinator(places, &bus).await);

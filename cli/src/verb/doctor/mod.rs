@@ -1,6 +1,7 @@
 //! `doctor`: looks at everything that must be right, and says how to mend what is not.
 
 mod bus;
+mod fill;
 mod machine;
 mod named;
 

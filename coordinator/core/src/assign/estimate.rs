@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use wagglebus_schemas::heartbeat::Proficiency;
 use wagglebus_schemas::{AgentId, CapabilityName};
 
@@ -40,7 +41,7 @@ pub struct Outcome<'a> {
 }
 
 /// What is known of one agent and one capability; `None` in the key stands for work that needs none.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Record {
     /// Successes and failures that were its doing.
     successes: f64,
@@ -51,8 +52,9 @@ struct Record {
 }
 
 /// A fold of outcomes; the same outcomes in the same order give the same estimates.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimates {
+    #[serde(with = "crate::pairs")]
     records: BTreeMap<(AgentId, Option<CapabilityName>), Record>,
     mean_task_ms: f64,
     tasks: f64,

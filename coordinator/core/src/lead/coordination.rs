@@ -9,10 +9,12 @@ use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
 use super::muster::Muster;
 use super::order::{Appended, Desk, Order};
+use super::view::Views;
 use crate::attention::Now;
 use crate::fsm;
 use crate::log::World;
 use crate::log::letter::Letter;
+use crate::log::world::FOLLOWS_WORTH_MS;
 use crate::task::{self, Ask, Asked, Scribe};
 
 /// Time between two looks at everything that time changes, in milliseconds.
@@ -22,7 +24,7 @@ const RETRY_MS: u64 = 100;
 
 /// What we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     /// Reads along.
     Standby,
     /// Has the lease, and tries to write the first line of its time.
@@ -47,7 +49,7 @@ pub struct Coordination {
     pub(super) hive: Hive,
     instance: String,
     pub(super) world: World,
-    role: Role,
+    pub(super) role: Role,
     /// The log was read to its end.
     caught_up: bool,
     /// What was decided and is not stored yet, in order.
@@ -55,7 +57,7 @@ pub struct Coordination {
     /// The sequence up to which the log is being appended to.
     pub(super) appending: Option<u64>,
     /// Id of the line with which we try to begin to lead.
-    first_line: Option<Id>,
+    pub(super) first_line: Option<Id>,
     /// Events that were decided while an append was under way.
     pub(super) queue: Vec<Event>,
     /// Since when each assigned task waits to be accepted, by our own clock.
@@ -71,6 +73,9 @@ pub struct Coordination {
     pub(super) muster: Muster,
     /// Something changed that may let a task be assigned.
     pub(super) reassess: bool,
+    /// What the buckets say of the log, and the last line that is known to be stored in it.
+    pub(super) views: Views,
+    pub(super) stored: u64,
     sweep_ms: u64,
 }
 
@@ -94,6 +99,8 @@ impl Coordination {
             marked_ms: 0,
             muster: Muster::default(),
             reassess: false,
+            views: Views::default(),
+            stored: 0,
             sweep_ms: 0,
         }
     }
@@ -124,7 +131,7 @@ impl Coordination {
         match self.role {
             Role::Standby => None,
             Role::Taking { next_ms } => (self.caught_up && self.appending.is_none()).then_some(next_ms),
-            Role::Leading { .. } => Some(self.sweep_ms),
+            Role::Leading { .. } => self.views.next_ms().into_iter().chain([self.sweep_ms]).min(),
         }
     }
 
@@ -207,6 +214,7 @@ impl Coordination {
             }
             (Role::Leading { .. }, Appended::Stored(last)) => {
                 self.appending = None;
+                self.stored = last;
                 while let Some(stored) = self.unstored.pop_front_if(|unstored| unstored.seq <= last) {
                     desk.orders.extend(stored.letters.into_iter().map(Order::Publish));
                     desk.orders.extend(stored.moved.map(Order::Moved));
@@ -282,6 +290,7 @@ impl Coordination {
                     self.assign(desk);
                 }
                 self.append(desk);
+                self.project(desk);
             }
         }
     }
@@ -321,8 +330,10 @@ impl Coordination {
             since_ms: desk.now.boot_ms,
         };
         // The former leader may have stored what followed, and not published it.
+        let since = desk.now.wall.unix_ms().saturating_sub(FOLLOWS_WORTH_MS);
+        let since = Timestamp::from_unix_ms(since).unwrap_or(Timestamp::EPOCH);
         desk.orders
-            .extend(self.world.follows().cloned().map(Order::Publish));
+            .extend(self.world.follows_after(since).cloned().map(Order::Publish));
         let now_ms = desk.now.boot_ms;
         let assigned = self.world.in_state(TaskState::Assigned);
         self.assigned = assigned
@@ -333,11 +344,12 @@ impl Coordination {
         self.muster = Muster::everybody();
         self.reassess = true;
         self.sweep_ms = 0;
+        self.survey(desk);
         self.tick(desk);
     }
 
     /// Everything that was decided and not stored is void: the log is read anew.
-    fn reread(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn reread(&mut self, desk: &mut Desk<'_>) {
         let (hive, instance) = (self.hive.clone(), std::mem::take(&mut self.instance));
         *self = Self {
             role: Role::Taking {

@@ -19,6 +19,8 @@ use crate::task::{Scribe, timer};
 pub(super) const FIRST_BEAT_MS: u64 = 10_000;
 /// How long a new leader waits until everybody enrolled was heard, in milliseconds: a little more than a heartbeat.
 const HEARD_WITHIN_MS: u64 = 3_500;
+/// Decided events that may wait to be appended; then no more commands are read, which wait where they are stored.
+const WAITING_MAX: usize = 4_096;
 /// Time between two lines that say up to where messages were read, in milliseconds.
 const MARK_MS: u64 = 10_000;
 
@@ -44,6 +46,7 @@ impl Coordination {
             }
         }
         let head = head(&event);
+        self.views.changed(&self.world, seq, &event, desk.now.boot_ms);
         self.queue.push(event);
         if !of_task {
             return self.machine_moved(&head);
@@ -84,6 +87,10 @@ impl Coordination {
 
     /// Appends what was decided, one batch at a time.
     pub(super) fn append(&mut self, desk: &mut Desk<'_>) {
+        if self.listening && self.queue.len() >= WAITING_MAX {
+            self.listening = false;
+            desk.orders.push(Order::StopListening);
+        }
         if self.appending.is_some() || self.queue.is_empty() || !self.leads() {
             return;
         }
@@ -163,7 +170,7 @@ impl Coordination {
         let all_heard = desk.roster.is_listed() && !desk.roster.members().any(silent);
         let heard = desk.roster.is_listed() && desk.roster.heard_for_ms(desk.now) >= HEARD_WITHIN_MS;
         let waited = heard || desk.now.boot_ms.saturating_sub(since_ms) >= HEARD_WITHIN_MS;
-        if self.listening || !(all_heard || waited) {
+        if self.listening || self.queue.len() >= WAITING_MAX || !(all_heard || waited) {
             return;
         }
         self.listening = true;

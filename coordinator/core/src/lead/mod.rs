@@ -7,14 +7,19 @@ pub mod coordination;
 mod duty;
 pub mod election;
 mod heard;
+mod keep;
 mod muster;
 pub mod order;
 pub mod part;
 pub(crate) mod round;
 #[cfg(test)]
 mod tests;
+mod unreadable;
+pub mod view;
 
 pub use coordination::Coordination;
 pub use election::Election;
-pub use order::{Announced, Appended, Desk, News, Noted, Order, Told};
+pub use order::{Announced, Appended, Desk, News, Noted, Order, Place, Row, Told};
 pub use part::Lead;
+pub(crate) use round::health;
+pub use unreadable::Unreadable;

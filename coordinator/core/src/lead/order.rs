@@ -1,11 +1,15 @@
 //! What a coordination is given, and what it asks for.
 
+use serde_json::{Map, Value};
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 use super::election::{Revision, Written};
+use super::unreadable::Unreadable;
 use crate::attention::Now;
+use crate::log::World;
 use crate::log::letter::Letter;
 use crate::roster::Roster;
 use crate::task::{Ask, FreshIds};
@@ -43,7 +47,27 @@ pub enum Order {
     Moved((EventKind, String)),
     /// Log something that no answer tells.
     Warn(String),
+    /// Tell what the views of the log hold, as [`News::Surveyed`].
+    Survey,
+    /// Write these records into the views, then report [`News::Projected`].
+    Project(Vec<Row>),
 }
+
+/// A record of a view of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Where.
+    pub place: Place,
+    /// The event after which it was like this.
+    pub event_seq: u64,
+    /// The record; `None`: there is to be nothing.
+    pub record: Option<Map<String, Value>>,
+    /// Whether it is to replace one of a later event, too: such a one is of another log.
+    pub force: bool,
+}
+
+/// A key of a view: its bucket and its name there.
+pub type Place = (Bucket, String);
 
 /// What became of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +169,31 @@ pub enum News {
     Announced(Announced),
     /// A receipt about a notice of the coordinator was read.
     Noted(Noted),
+    /// A record of a stream that is listened to cannot be read.
+    Unreadable(Box<Unreadable>),
+    /// Some of what the views hold: each key with the event that its record is of, 0 where that cannot be read.
+    Surveyed {
+        /// In which reading of the log it was ordered.
+        reading: u64,
+        /// The keys.
+        found: Vec<(Place, u64)>,
+        /// Whether these are the last ones.
+        ended: bool,
+    },
+    /// Records were written into the views.
+    Projected {
+        /// In which reading of the log they were ordered.
+        reading: u64,
+        /// Those that were not.
+        failed: Vec<Place>,
+    },
+    /// A snapshot was read: what the log says up to a line.
+    Restored {
+        /// In which reading of the log.
+        reading: u64,
+        /// What it says.
+        world: Box<World>,
+    },
     /// The lease was read; `None` when that did not work.
     LeaseSeen(Option<Revision>),
     /// The lease was written, or not.

@@ -59,6 +59,11 @@ impl Lead {
         self.coordination.is_caught_up()
     }
 
+    /// How many records the views of the log are behind.
+    pub fn behind(&self) -> usize {
+        self.coordination.views().behind()
+    }
+
     /// When [`Lead::tick`] has something to do, by the clock that never jumps.
     pub fn next_ms(&self) -> Option<u64> {
         if !self.connected {
@@ -94,7 +99,13 @@ impl Lead {
     pub fn happened(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds, news: News) -> Vec<Effect> {
         match news {
             // Whatever an earlier reading told is told again by this one.
-            News::Logged { reading, .. } | News::CaughtUp { reading, .. } if reading != self.reading => {
+            News::Logged { reading, .. }
+            | News::CaughtUp { reading, .. }
+            | News::Restored { reading, .. }
+            | News::Surveyed { reading, .. }
+            | News::Projected { reading, .. }
+                if reading != self.reading =>
+            {
                 Vec::new()
             }
             News::Logged { seq, line, .. } => self.with(now, roster, ids, |coordination, desk| {
@@ -102,6 +113,15 @@ impl Lead {
             }),
             News::CaughtUp { last, .. } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.caught_up(desk, last);
+            }),
+            News::Restored { world, .. } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.restored(desk, *world);
+            }),
+            News::Surveyed { found, ended, .. } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.surveyed(desk, found, ended);
+            }),
+            News::Projected { failed, .. } => self.with(now, roster, ids, |coordination, desk| {
+                coordination.projected(desk, failed);
             }),
             News::Appended { after, outcome } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.appended(desk, after, outcome);
@@ -117,6 +137,9 @@ impl Lead {
             }),
             News::Noted(noted) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.noted(desk, noted);
+            }),
+            News::Unreadable(mail) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.unreadable(desk, &mail);
             }),
             News::LeaseSeen(revision) => {
                 self.election.seen(now.boot_ms, revision);

@@ -107,7 +107,7 @@ fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> V
 }
 
 /// Whether an agent is fit: what is seen of it, and what its machine remembers.
-fn health(member: &Member, crew: &Crew) -> Health {
+pub(crate) fn health(member: &Member, crew: &Crew) -> Health {
     if crew.is_halted() {
         return Health::Halted;
     }

@@ -86,7 +86,9 @@ fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
         | Order::StopListening
         | Order::Reread
         | Order::Moved(_)
-        | Order::Warn(_) => None,
+        | Order::Warn(_)
+        | Order::Survey
+        | Order::Project(_) => None,
     });
     appends.next().unwrap()
 }
@@ -245,4 +247,27 @@ fn a_first_line_of_a_clock_that_is_ahead_drops_no_letters() {
     let orders = successor.read(last + 1, &second[0]);
     let letters = orders.iter().filter(|order| matches!(order, Order::Publish(_)));
     assert_eq!(letters.count(), 2, "the verdict and the assignment");
+}
+
+#[test]
+fn after_days_of_silence_nothing_old_is_published_again() {
+    const HOUR_MS: u64 = 3_600_000;
+    for (silence_ms, expected) in [(39 * HOUR_MS, 2), (41 * HOUR_MS, 0)] {
+        let mut stage = Stage::new();
+        let (_, first) = stage.take();
+        stage.read(1, &first[0]);
+        let (_, decided) = stage.submit();
+        let mut successor = Stage::new();
+        successor.now = now(1_000 + silence_ms);
+        successor.read(1, &first[0]);
+        for (event, seq) in decided.iter().zip(2..) {
+            successor.read(seq, event);
+        }
+        let last = 1 + decided.len() as u64;
+        successor.act(|c, desk| c.caught_up(desk, last));
+        let (_, second) = appended(successor.act(Coordination::elected));
+        let orders = successor.read(last + 1, &second[0]);
+        let letters = orders.iter().filter(|order| matches!(order, Order::Publish(_)));
+        assert_eq!(letters.count(), expected);
+    }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::number::Fraction;
 use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
-use super::data::TaskData;
+use super::data::{TaskData, present};
 
 /// A task with what only the leader needs to know of it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskEntry {
     /// The record.
     pub task: Task,
@@ -19,13 +20,25 @@ pub struct TaskEntry {
     pub seq: u64,
     /// Since when it is in its state.
     pub since: Timestamp,
+    /// Sequence in the log of the latest event that changed it.
+    pub event_seq: u64,
     /// Who refused it: never chosen for it again.
     pub refused_by: BTreeSet<AgentId>,
     /// Who failed it, lost it or did not accept it in time: somebody else is tried first.
     pub failed_on: BTreeSet<AgentId>,
     /// Why the latest agent was chosen.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub explanation: Option<Value>,
     /// What shows that it is done.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub evidence: Option<Value>,
     /// When it became ready for the first time.
     pub ready_at: Timestamp,
@@ -37,13 +50,16 @@ pub struct TaskEntry {
 
 impl TaskEntry {
     /// A task that was just submitted, in the state that its event says.
-    pub(super) fn new(task: Task, seq: u64) -> Self {
+    ///
+    /// Its event has a number of its own and a sequence in the log.
+    pub(super) fn new(task: Task, (seq, event_seq): (u64, u64)) -> Self {
         Self {
             ready_at: task.created_at,
             since: task.created_at,
             held_since: task.created_at,
             task,
             seq,
+            event_seq,
             refused_by: BTreeSet::new(),
             failed_on: BTreeSet::new(),
             explanation: None,
@@ -52,8 +68,8 @@ impl TaskEntry {
         }
     }
 
-    /// Lets an event of this task happen.
-    pub(super) fn apply(&mut self, event: &Event, to: TaskState, data: &TaskData) {
+    /// Lets an event of this task happen, whose sequence in the log is `event_seq`.
+    pub(super) fn apply(&mut self, event_seq: u64, event: &Event, to: TaskState, data: &TaskData) {
         self.seq = event.seq;
         if data.error.is_some() {
             return;
@@ -67,6 +83,7 @@ impl TaskEntry {
         if was != to {
             self.since = event.at;
         }
+        self.event_seq = event_seq;
         if was == TaskState::WaitingDependency {
             self.ready_at = event.at;
         }

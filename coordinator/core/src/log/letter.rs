@@ -1,6 +1,6 @@
 //! What is published because of an event: verdicts to those who asked, notices to those whom it concerns (TASKS 3).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::error::ErrorDetail;
@@ -19,15 +19,17 @@ use super::data::{Follow, FollowKind, TaskData};
 const INPUT_SHOWN_BYTES: usize = 32 * 1024;
 
 /// A record to be published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Letter {
     /// Where.
+    #[serde(with = "super::kept::subject")]
     pub subject: Subject,
     /// Its id, also its `Nats-Msg-Id`.
     pub id: Id,
     /// Its CloudEvents type.
     pub event_type: String,
-    /// The record.
+    /// The record: JSON.
+    #[serde(with = "super::kept::text")]
     pub body: Vec<u8>,
 }
 

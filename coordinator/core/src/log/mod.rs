@@ -7,8 +7,10 @@ pub mod crew;
 pub mod data;
 pub mod entry;
 pub mod index;
+mod kept;
 pub mod letter;
 pub mod practice;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 pub mod world;

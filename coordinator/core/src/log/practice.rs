@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::task::TaskState;
@@ -11,7 +12,7 @@ use super::entry::TaskEntry;
 use crate::assign::{Estimates, Outcome, Params};
 
 /// A fold of assignments and their ends.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Practice {
     estimates: Estimates,
     turns: u64,
@@ -19,7 +20,7 @@ pub struct Practice {
 }
 
 /// What one agent was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Given {
     /// How many tasks.
     pub count: u64,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::{AgentId, Id, Timestamp};
@@ -15,6 +16,9 @@ use super::practice::Practice;
 
 /// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
 pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
+/// Age by the leader's clock above which nothing is published again, in milliseconds: recipients know the ids of what ended
+/// for 48 hours. Of a hive that was idle for longer all of it was published, or is not missed any more.
+pub const FOLLOWS_WORTH_MS: i64 = 40 * 60 * 60 * 1_000;
 /// Most bytes of such records that are remembered; the oldest are dropped first.
 const FOLLOWS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -47,8 +51,8 @@ impl Default for World {
     }
 }
 
-/// What the log says.
-#[derive(Debug, Clone)]
+/// What the log says. As JSON it is the body of a [`Snapshot`](super::snapshot::Snapshot).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct World {
     tasks: BTreeMap<Id, TaskEntry>,
     practice: Practice,
@@ -94,6 +98,11 @@ impl World {
     /// Sequence of the last record of a stream that was decided, 0 before the first.
     pub fn last_decided(&self, stream: &str) -> u64 {
         self.decided.get(stream).copied().unwrap_or(0)
+    }
+
+    /// Sequence of the last decided record of each stream of which one was.
+    pub const fn all_decided(&self) -> &BTreeMap<String, u64> {
+        &self.decided
     }
 
     /// When the last event was decided.
@@ -163,9 +172,16 @@ impl World {
         ids.filter_map(|id| self.tasks.get(id))
     }
 
-    /// What followed from the events of the last time, the oldest first: a new leader publishes it again.
+    /// What followed from the events of the last time, the oldest first.
     pub fn follows(&self) -> impl Iterator<Item = &Letter> {
         self.follows.iter().map(|(_, letter)| letter)
+    }
+
+    /// What followed from the events of the last time, decided after `since`, the oldest first: a new leader publishes it
+    /// again.
+    pub fn follows_after(&self, since: Timestamp) -> impl Iterator<Item = &Letter> {
+        let late = move |(at, _): &&(Timestamp, Letter)| *at > since;
+        self.follows.iter().filter(late).map(|(_, letter)| letter)
     }
 
     /// Passes over a line that cannot be read, or the end of a log whose lines are all purged.
@@ -233,14 +249,14 @@ impl World {
                 let state = state_of(event).map_err(unreadable)?;
                 let mut task = draft.clone().into_task(id, event.actor.clone(), event.at);
                 task.state = state;
-                self.submitted(task, event.seq);
+                self.submitted(task, (event.seq, seq));
             }
             (_, Some(id), _) => {
                 let to = state_of(event).map_err(unreadable)?;
                 if let Some(entry) = self.tasks.get_mut(&id) {
                     let from = entry.task.state;
                     self.practice.apply(entry, event, to, &data);
-                    entry.apply(event, to, &data);
+                    entry.apply(seq, event, to, &data);
                     let now = entry.task.state;
                     self.moved(id, from, now);
                 }
@@ -252,12 +268,12 @@ impl World {
         Ok(letter::letters(event, &data, task))
     }
 
-    fn submitted(&mut self, task: Task, seq: u64) {
+    fn submitted(&mut self, task: Task, seqs: (u64, u64)) {
         let (id, state) = (task.id, task.state);
         for needed in &task.depends_on {
             self.dependents.entry(*needed).or_default().insert(id);
         }
-        self.tasks.insert(id, TaskEntry::new(task, seq));
+        self.tasks.insert(id, TaskEntry::new(task, seqs));
         self.open.entry(state).or_default().insert(id);
     }
 

@@ -12,6 +12,8 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Id, Message};
 
+use crate::store::Beside;
+
 /// How long a stream knows the id of a record, in milliseconds (DESIGN 3.6).
 const WINDOW_MS: u64 = 15 * 60 * 1_000;
 
@@ -49,6 +51,8 @@ pub(crate) struct Bus {
     /// Verdicts and notices.
     pub(crate) mail: Vec<Letter>,
     mail_ids: BTreeMap<Id, u64>,
+    /// What is stored beside the log.
+    pub(crate) beside: Beside,
 }
 
 impl Bus {

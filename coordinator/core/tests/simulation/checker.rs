@@ -37,7 +37,7 @@ pub(crate) struct Checker {
     /// Who wrote the latest `leader` line.
     writer: Option<(usize, u64)>,
     /// Lines and commands seen so far.
-    seen: u64,
+    pub(crate) seen: u64,
     decided: u64,
     /// The last messages and receipts that an event came of.
     told: u64,
@@ -46,8 +46,10 @@ pub(crate) struct Checker {
     /// What follows from the log, with the first text that was published of it.
     follows: BTreeMap<Id, (Follow, Option<Vec<u8>>)>,
     /// The fold of the log as a standby reads it, and the task of each line after that line.
-    world: World,
-    entries: Vec<Option<TaskEntry>>,
+    pub(crate) world: World,
+    /// The same, through snapshots again and again.
+    pub(crate) again: World,
+    pub(crate) entries: Vec<Option<TaskEntry>>,
     tally: Tally,
 }
 
@@ -71,6 +73,7 @@ impl Checker {
             if let Err(error) = self.world.apply(self.seen, &line.event) {
                 self.broken(Rule::Folds, error.to_string());
             }
+            self.fold_again(&line.event);
             let task = line.event.entity_id.parse().ok();
             self.entries
                 .push(task.and_then(|id| self.world.task(&id)).cloned());

@@ -29,6 +29,8 @@ pub(crate) struct Weather {
     pub(crate) floods: bool,
     /// A shell gives up appends of before a reread; else they go on, and their answers come late.
     pub(crate) aborts: bool,
+    /// Snapshots are taken, and lines go that they cover.
+    pub(crate) purges: bool,
 }
 
 impl Weather {
@@ -45,6 +47,7 @@ impl Weather {
             liars: maybe(60),
             floods: maybe(30),
             aborts: maybe(50),
+            purges: maybe(60),
         }
     }
 }

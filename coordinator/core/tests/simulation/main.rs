@@ -24,6 +24,7 @@ mod requests;
 mod sabotage;
 mod shell;
 mod sim;
+mod store;
 
 use std::time::{Duration, Instant};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wagglebus_coordinator_core::attention::Attention;
 use wagglebus_coordinator_core::lead::election::{Revision, Written};
-use wagglebus_coordinator_core::lead::{Appended, Coordination, Election};
+use wagglebus_coordinator_core::lead::{Appended, Coordination, Election, Place, Row};
 use wagglebus_coordinator_core::log::Letter;
 use wagglebus_coordinator_core::roster::Roster;
 use wagglebus_coordinator_core::task::FreshIds;
@@ -30,6 +30,8 @@ impl FreshIds for Ids {
 pub(crate) enum Request {
     Append { after: u64, events: Vec<Event> },
     Publish(Letter),
+    Survey,
+    Project(Vec<Row>),
     Look,
     Write(Revision),
 }
@@ -39,6 +41,8 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     Appended { after: u64, outcome: Appended },
     Published,
+    Surveyed(Vec<(Place, u64)>),
+    Projected,
     Seen(Revision),
     Wrote(Written),
 }

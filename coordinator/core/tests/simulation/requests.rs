@@ -55,6 +55,11 @@ impl Sim {
                 }
                 Answer::Published
             }
+            Request::Survey => Answer::Surveyed(self.bus.beside.survey()),
+            Request::Project(rows) => {
+                self.write_views(rows);
+                Answer::Projected
+            }
             Request::Look => Answer::Seen(self.bus.look()),
             Request::Write(_) if self.sabotage == Some(Sabotage::RefusesLease) => {
                 Answer::Wrote(Written::Conflict)
@@ -118,6 +123,12 @@ impl Sim {
                 self.lead(at, |c, desk| c.appended(desk, after, outcome));
             }
             Answer::Published => {}
+            Answer::Surveyed(found) => {
+                // In parts, the last of which is empty.
+                self.lead(at, |c, desk| c.surveyed(desk, found, false));
+                self.lead(at, |c, desk| c.surveyed(desk, Vec::new(), true));
+            }
+            Answer::Projected => self.lead(at, |c, desk| c.projected(desk, Vec::new())),
             Answer::Seen(revision) => self.lease_answered(at, token, |node, now_ms| {
                 node.election.seen(now_ms, Some(revision));
                 None
@@ -147,7 +158,12 @@ impl Sim {
             return;
         };
         match request {
-            Request::Append { .. } | Request::Publish(_) => self.send(at, token, request),
+            Request::Append { .. } | Request::Publish(_) | Request::Survey => self.send(at, token, request),
+            Request::Project(rows) => {
+                self.nodes[at].pending.remove(&token);
+                let failed = rows.into_iter().map(|row| row.place).collect();
+                self.lead(at, |c, desk| c.projected(desk, failed));
+            }
             Request::Look => {
                 self.nodes[at].pending.remove(&token);
                 self.lease_answered(at, token, |node, now_ms| {

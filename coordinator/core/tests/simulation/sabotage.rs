@@ -35,8 +35,10 @@ pub(crate) enum Rule {
     Bodies,
     /// Everything that follows is published in the end.
     Published,
-    /// All folds of the log are equal.
+    /// All folds of the log are equal, those that began with a snapshot included.
     Folds,
+    /// What others look up is what the log said, and in the end all of it.
+    Views,
     /// A step leaves nothing that is due: the shell would spin.
     Wakes,
     /// In the end one leads.
@@ -84,6 +86,10 @@ pub(crate) enum Sabotage {
     LosesLetters,
     /// Standbys do not read a line.
     SkipsLine,
+    /// A snapshot holds nothing.
+    EmptiesSnapshot,
+    /// What is written for others to look up is not what the log says.
+    SpoilsView,
     /// The leader is not woken.
     NeverWakes,
     /// The lease cannot be written.
@@ -94,7 +100,7 @@ pub(crate) enum Sabotage {
 
 impl Sabotage {
     /// Each with the rule that sees it.
-    pub(crate) const ALL: [(Self, Rule); 21] = [
+    pub(crate) const ALL: [(Self, Rule); 23] = [
         (Self::SkipsCommand, Rule::Decisions),
         (Self::DecidesTwice, Rule::Decisions),
         (Self::MisjudgesHolder, Rule::Judgement),
@@ -113,6 +119,8 @@ impl Sabotage {
         (Self::RewritesLetter, Rule::Bodies),
         (Self::LosesLetters, Rule::Published),
         (Self::SkipsLine, Rule::Folds),
+        (Self::EmptiesSnapshot, Rule::Folds),
+        (Self::SpoilsView, Rule::Views),
         (Self::NeverWakes, Rule::Wakes),
         (Self::RefusesLease, Rule::Leader),
         (Self::NobodyWorks, Rule::Tasks),

@@ -221,14 +221,24 @@ impl Sim {
                     next: 1,
                     caught_up: false,
                 };
-                if self.weather.aborts {
-                    node.pending
-                        .retain(|_, request| !matches!(request, Request::Append { .. }));
-                }
+                let aborts = self.weather.aborts;
+                // What is answered about the views belongs to the former reading.
+                node.pending.retain(|_, request| match request {
+                    Request::Survey | Request::Project(_) => false,
+                    Request::Append { .. } => !aborts,
+                    Request::Publish(_) | Request::Look | Request::Write(_) => true,
+                });
                 let delay = self.delay();
                 self.node_in(at, delay, What::ReadLog { number });
             }
             Order::Moved(_) => {}
+            Order::Survey => {
+                self.ask(at, Request::Survey);
+            }
+            Order::Project(mut rows) => {
+                self.spoil_views(&mut rows);
+                self.ask(at, Request::Project(rows));
+            }
             // Nothing in these worlds is unreadable.
             Order::Warn(what) => self.checker.broken(Rule::Folds, what),
         }
@@ -249,11 +259,14 @@ impl Sim {
 
     fn read_log(&mut self, at: usize, number: u64) {
         for _ in 0..self.chance.between(1, 20) {
-            let reader = &mut self.nodes[at].log;
-            if reader.number != number {
+            let seq = self.nodes[at].log.next;
+            if self.nodes[at].log.number != number {
                 return;
             }
-            let seq = reader.next;
+            if self.restore(at, seq) {
+                continue;
+            }
+            let reader = &mut self.nodes[at].log;
             let Some(line) = usize::try_from(seq - 1).ok().and_then(|n| self.bus.log.get(n)) else {
                 if !std::mem::replace(&mut reader.caught_up, true) {
                     let last = self.bus.last();

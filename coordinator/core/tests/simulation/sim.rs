@@ -217,6 +217,7 @@ impl Sim {
             Due::Fault if self.calm => {}
             Due::Fault => {
                 self.fault();
+                self.keep();
                 let after = self.chance.between(200, 4_000);
                 self.after(after, Due::Fault);
             }
@@ -286,6 +287,7 @@ impl Sim {
             && nodes.all(|node| node.world().last() == self.bus.last())
             && self.unrest().is_none()
             && self.checker.unpublished(&self.bus).is_none()
+            && self.checker.unshown(&self.bus).is_none()
     }
 
     fn leaders(&self) -> usize {
@@ -311,6 +313,9 @@ impl Sim {
         }
         if let Some(what) = self.checker.unpublished(&self.bus) {
             return self.checker.broken(Rule::Published, what);
+        }
+        if let Some(what) = self.checker.unshown(&self.bus) {
+            return self.checker.broken(Rule::Views, what);
         }
         for at in 0..self.nodes.len() {
             let world = self.nodes[at].coordination.world();

@@ -10,7 +10,7 @@ mod suite;
 mod world;
 
 use logs::{Accounts, InMemory, Keeper, Unguarded};
-use suite::{appends, lanes, leases, outages, publishing, settling, wakes};
+use suite::{appends, lanes, leases, outages, publishing, records, settling, wakes};
 use world::{Isolated, Model, Open, Setup, World};
 
 /// Runs each case of the suite in each world. The model's time is tokio's, paused: its waits cost nothing.
@@ -100,4 +100,29 @@ of_the_log! {
     one_line_that_is_refused_takes_all_along Setup::default();
     a_full_log_takes_nothing_and_says_so Setup { events_max: 3, ..Setup::default() };
     neither_none_nor_too_many_are_an_append Setup::default();
+}
+
+/// Records of the coordinator: no agent can reach them, so not in the world that keeps agents apart.
+mod coordination {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_writers_one_wins_in_the_model() {
+        records::of_two_writers_one_wins(Model::open(Setup::default()).await).await;
+    }
+
+    #[tokio::test]
+    async fn of_two_writers_one_wins_on_a_server() {
+        records::of_two_writers_one_wins(Open::open(Setup::default()).await).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_knows_more_wins_in_the_model() {
+        records::who_knows_more_wins(Model::open(Setup::default()).await).await;
+    }
+
+    #[tokio::test]
+    async fn who_knows_more_wins_on_a_server() {
+        records::who_knows_more_wins(Open::open(Setup::default()).await).await;
+    }
 }

@@ -12,24 +12,24 @@ use wagglebus_schemas::{ErrorCode, Id, Task};
 use crate::messages::WITHIN;
 
 /// Somebody who commands.
-pub(super) struct Commander<'f> {
+pub(crate) struct Commander<'f> {
     fleet: &'f Fleet,
     name: &'static str,
 }
 
 impl<'f> Commander<'f> {
-    pub(super) const fn of(fleet: &'f Fleet, name: &'static str) -> Self {
+    pub(crate) const fn of(fleet: &'f Fleet, name: &'static str) -> Self {
         Self { fleet, name }
     }
 
     /// Stores a command and waits for its verdict.
-    pub(super) async fn command(&self, verb: &str, body: Value) -> Result<Task, ErrorCode> {
+    pub(crate) async fn command(&self, verb: &str, body: Value) -> Result<Task, ErrorCode> {
         let id = self.store(verb, Id::from_uuid(uuid::Uuid::now_v7()), body).await;
         self.verdict(id).await
     }
 
     /// Stores a control and waits for its verdict.
-    pub(super) async fn control(&self, body: Value) -> Result<Value, ErrorCode> {
+    pub(crate) async fn control(&self, body: Value) -> Result<Value, ErrorCode> {
         let id = self
             .store("control", Id::from_uuid(uuid::Uuid::now_v7()), body)
             .await;
@@ -40,12 +40,12 @@ impl<'f> Commander<'f> {
     }
 
     /// Stores a submission and waits for its verdict.
-    pub(super) async fn submit(&self, draft: Value) -> Task {
+    pub(crate) async fn submit(&self, draft: Value) -> Task {
         self.command("submit", draft).await.unwrap()
     }
 
     /// Stores a command under an id.
-    pub(super) async fn store(&self, verb: &str, id: Id, body: Value) -> Id {
+    pub(crate) async fn store(&self, verb: &str, id: Id, body: Value) -> Id {
         let mut headers = HeaderMap::new();
         headers.insert(MSG_ID, id.to_string());
         let subject = format!("wb.task.{verb}.normal.{}", self.name);
@@ -59,7 +59,7 @@ impl<'f> Commander<'f> {
     }
 
     /// The verdict about a command.
-    pub(super) async fn verdict(&self, command: Id) -> Result<Task, ErrorCode> {
+    pub(crate) async fn verdict(&self, command: Id) -> Result<Task, ErrorCode> {
         let receipt = self.receipt(command).await;
         match receipt.error {
             Some(error) => Err(error.code),
@@ -92,7 +92,7 @@ impl<'f> Commander<'f> {
 }
 
 /// A verb about an assignment.
-pub(super) fn about(task: &Task, more: Value) -> Value {
+pub(crate) fn about(task: &Task, more: Value) -> Value {
     let mut body = json!({ "task_id": task.id, "epoch": task.epoch });
     body.as_object_mut()
         .unwrap()

@@ -1,6 +1,6 @@
 //! Tasks through the coordinator: who does what, decided, followed, survived.
 
-mod commands;
+pub(super) mod commands;
 mod machines;
 mod takeover;
 

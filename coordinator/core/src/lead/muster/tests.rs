@@ -89,6 +89,8 @@ impl Stage {
                     | Order::Listen { .. }
                     | Order::StopListening
                     | Order::Reread
+                    | Order::Survey
+                    | Order::Project(_)
                     | Order::Moved(_)
                     | Order::Warn(_) => {}
                 }

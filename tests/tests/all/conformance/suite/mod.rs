@@ -5,6 +5,7 @@ pub(super) mod lanes;
 pub(super) mod leases;
 pub(super) mod outages;
 pub(super) mod publishing;
+pub(super) mod records;
 pub(super) mod settling;
 pub(super) mod wakes;
 
