@@ -1,4 +1,5 @@
-//! Attachments: which agents `up` keeps a sidecar for, because their programs run in panes. One file for each.
+//! Attachments: which agents `up` keeps a sidecar for, because their programs run in panes or a fleet file names them. One
+//! file for each.
 //!
 //! The files are what is wanted; `up` reads them at its start and when it is told that they changed, and makes it so.
 
@@ -24,6 +25,9 @@ pub(crate) struct Attachment {
     pub(crate) id: Id,
     /// What its sidecar is started with, behind `--agent`.
     pub(crate) arguments: Vec<String>,
+    /// What a fleet file asked for, where one did: an equal wish changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<Vec<String>>,
 }
 
 /// What a sidecar records of the pane that it writes into.
@@ -163,6 +167,7 @@ mod tests {
             agent: agent.parse().unwrap(),
             id: Id::from_uuid(uuid::Uuid::nil()),
             arguments: vec!["tmux".to_owned()],
+            asked: None,
         };
         assert_eq!(all(&places), (Vec::new(), Vec::new()));
         for agent in ["bob", "alice"] {

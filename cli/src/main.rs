@@ -2,11 +2,14 @@
 
 mod args;
 mod attachment;
+mod background;
 mod demo;
 mod failure;
 mod filter;
+mod fleet;
 mod global;
 mod history;
+mod near;
 mod output;
 mod pane;
 mod printable;

@@ -1,4 +1,5 @@
-//! The NATS micro service `wagglebus` (NATS ADR-32), and one `wagglebus_agent` for each living agent, as `$SRV` tells.
+//! The NATS micro service `wagglebus` (NATS ADR-32), and one `wagglebus_agent` for each living agent, as `$SRV` tells:
+//! of several coordinators the leader tells it.
 //!
 //! Written here and not taken from the client library: an API error has a body beside its headers, which the library's
 //! service cannot send, and the agents' instances answer on behalf of others.

@@ -270,6 +270,10 @@ impl Coordinator {
     }
 
     async fn discovered(&mut self, subject: &str, reply: &str) {
+        // Standbys know the same agents, and each instance is to be found once.
+        if !self.machine.lead().leads() {
+            return;
+        }
         let Some(arrivals) = &self.arrivals else {
             return;
         };

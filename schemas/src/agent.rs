@@ -43,6 +43,9 @@ pub struct Agent {
     pub enrolled_at: Timestamp,
     /// When its last heartbeat arrived; null before the first.
     pub last_seen: Option<Timestamp>,
+    /// Messages in its hands and in its lanes, as its last heartbeat says; absent before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<u64>,
     /// True when the answer comes from a cache and may be old.
     pub stale: bool,
 }

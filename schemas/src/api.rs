@@ -28,6 +28,9 @@ pub struct SendAnswer {
     /// `recipient_unverified` when no roster could be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// True when no coordinator answered and the agent for a capability was chosen by an old roster; else absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 /// The value of [`SendAnswer::warning`].

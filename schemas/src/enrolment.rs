@@ -31,6 +31,9 @@ pub struct Enrolment {
     pub ephemeral: bool,
     /// Its rooms.
     pub rooms: Vec<RoomMembership>,
+    /// What it is there for, in words; absent where nobody said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// When it was enrolled.
     pub at: Timestamp,
 }

@@ -1,5 +1,7 @@
 //! The heartbeat: what a sidecar says of itself every three seconds.
 
+use std::num::NonZeroU16;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +10,7 @@ use crate::id::{AgentId, CapabilityName, Id};
 use crate::level::Level;
 use crate::priority::Priority;
 use crate::reason::HoldReason;
+use crate::resources::Resources;
 use crate::state::SessionState;
 use crate::time::Timestamp;
 
@@ -172,6 +175,12 @@ pub struct Heartbeat {
     pub version: String,
     /// What the agent declares it can do.
     pub capabilities: Vec<Capability>,
+    /// What the agent has for tasks. Absent: nothing is declared, so no task that needs any comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// How many tasks it works on at once. Absent: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slots: Option<NonZeroU16>,
     /// When it was written, by the sidecar's clock.
     pub at: Timestamp,
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`agent`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`resources`], [`agent`], [`agent_detail`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -21,6 +21,7 @@
 
 pub mod address;
 pub mod agent;
+pub mod agent_detail;
 pub mod api;
 mod bounds;
 pub mod bridge;
@@ -56,6 +57,7 @@ pub mod priority;
 pub mod reason;
 pub mod receipt;
 pub mod registry;
+pub mod resources;
 mod shape;
 pub mod state;
 pub mod stream;
@@ -76,6 +78,7 @@ pub use id::{AgentId, CapabilityName, Id, RoomName};
 pub use level::Level;
 pub use message::Message;
 pub use priority::Priority;
+pub use resources::Resources;
 pub use task::{Task, TaskDraft};
 pub use time::Timestamp;
 pub use vocabulary::UnknownWord;

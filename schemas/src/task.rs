@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use crate::id::{AgentId, CapabilityName, Id};
 use crate::newtype::string_newtype;
-use crate::number::{Amount, Fraction};
+use crate::number::Fraction;
 use crate::priority::Priority;
+use crate::resources::Resources;
 use crate::time::Timestamp;
 use crate::vocabulary::vocabulary;
 
@@ -101,40 +102,6 @@ string_newtype!(
     "^[^\\u0000-\\u001f\\u007f]+$",
     "One line of text without control characters."
 );
-
-/// Resources that a task needs or an agent has.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[schemars(inline)]
-pub struct Resources {
-    /// Processor cores.
-    #[serde(default, skip_serializing_if = "Amount::is_zero")]
-    pub cpu_cores: Amount,
-    /// Memory in MiB.
-    #[serde(default, skip_serializing_if = "Amount::is_zero")]
-    pub memory_mb: Amount,
-    /// Disk in MiB.
-    #[serde(default, skip_serializing_if = "Amount::is_zero")]
-    pub disk_mb: Amount,
-    /// Network in Mbit/s.
-    #[serde(default, skip_serializing_if = "Amount::is_zero")]
-    pub network_mbps: Amount,
-    /// Tokens of a language model.
-    #[serde(default, skip_serializing_if = "Amount::is_zero")]
-    pub tokens: Amount,
-}
-
-impl Resources {
-    /// Each kind with its name.
-    pub const fn each(&self) -> [(&'static str, Amount); 5] {
-        [
-            ("cpu_cores", self.cpu_cores),
-            ("memory_mb", self.memory_mb),
-            ("disk_mb", self.disk_mb),
-            ("network_mbps", self.network_mbps),
-            ("tokens", self.tokens),
-        ]
-    }
-}
 
 /// A task as it is submitted: only `title` is needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use wagglebus_nats::config::ConfigChoice;
 use wagglebus_nats::context::BusOptions;
 use wagglebus_schemas::heartbeat::{Capability, Proficiency};
-use wagglebus_schemas::{AgentId, Hive};
+use wagglebus_schemas::{AgentId, Hive, Resources};
 use wagglebus_sidecar_core::event::Inject;
 use wagglebus_sidecar_core::terminal::profile::{self, Profile};
 
@@ -24,6 +24,10 @@ pub(crate) struct Arguments {
     #[arg(long = "capability", value_name = "NAME[:PROFICIENCY]", value_parser = parse_capability)]
     pub(crate) capabilities: Vec<Capability>,
 
+    /// What the agent has for tasks: cpu_cores, memory_mb, disk_mb, network_mbps or tokens (may be repeated)
+    #[arg(long = "resource", value_name = "NAME=AMOUNT", value_parser = parse_resource)]
+    pub(crate) resources: Vec<String>,
+
     /// The hive; else as a configuration file says, else wb
     #[arg(long, value_name = "NAME", env = "WAGGLEBUS_HIVE")]
     pub(crate) hive: Option<Hive>,
@@ -32,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE", env = "WAGGLEBUS_CONFIG")]
     pub(crate) config: Option<ConfigChoice>,
 
-    /// How many messages the agent works on at once, beside one urgent [default: 1]
+    /// How many messages and tasks the agent works on at once, beside one urgent message [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) slots: Option<u16>,
 
@@ -257,6 +261,14 @@ pub(crate) struct StdioArguments {
     #[arg(long, value_enum, default_value_t = Frames::Errors)]
     pub(crate) frames: Frames,
 
+    /// Run the child in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// What the agent is there for, in words; the child finds it in WAGGLEBUS_ROLE
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) role: Option<String>,
+
     /// The agent's command
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,
@@ -291,6 +303,14 @@ pub(crate) enum Frames {
     None,
 }
 
+/// Only checked here: several belong together.
+fn parse_resource(text: &str) -> Result<String, String> {
+    match Resources::of_texts([text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 fn parse_capability(text: &str) -> Result<Capability, String> {
     let (name, proficiency) = match text.split_once(':') {
         None => (text, Proficiency::DEFAULT),
@@ -320,6 +340,14 @@ mod tests {
         );
         for bad in ["rust:0", "rust:11", "rust:x", "Rust", ":3"] {
             assert!(parse_capability(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_a_name_and_an_amount() {
+        assert!(parse_resource("memory_mb=2048").is_ok());
+        for bad in ["memory_mb", "memory=1", "cpu_cores=-1"] {
+            assert!(parse_resource(bad).is_err(), "{bad}");
         }
     }
 

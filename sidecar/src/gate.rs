@@ -1,6 +1,7 @@
 //! The gate: how bridges reach the event loop. Cheap to clone; everything a bridge may ask for goes through here.
 
 mod reader;
+mod submitted;
 mod tasks;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use wagglebus_sidecar_core::machine::Sidecar;
 use wagglebus_sidecar_core::now::Now;
 
 pub(crate) use reader::{Reader, ReaderItem};
+pub(crate) use submitted::Submitted;
 pub(crate) use tasks::{CommandSent, TaskOutcome, VERDICT_WITHIN};
 
 use crate::roster::{Resolved, Roster};
@@ -130,8 +132,9 @@ impl Gate {
             self.roster.resolve(&draft.to_agent, park, wait).await?
         };
         let unverified = matches!(resolved, Resolved::Unverified);
+        let stale = matches!(resolved, Resolved::Stale(_));
         let addressee = match resolved {
-            Resolved::Agent(agent) => Some(agent),
+            Resolved::Agent(agent) | Resolved::Stale(agent) => Some(agent),
             Resolved::Room | Resolved::Unverified | Resolved::Parked => None,
         };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
@@ -146,7 +149,10 @@ impl Gate {
                 timeout_ms,
             }))
         };
-        Ok(Submitted(self.begin(event).await?))
+        Ok(Submitted {
+            asked: self.begin(event).await?,
+            stale,
+        })
     }
 
     /// Whether a message was sent under this id or key before.
@@ -327,22 +333,6 @@ impl Gate {
             .await
             .map_err(|_| ended())?;
         Ok(Asked { answered, ending })
-    }
-}
-
-/// A draft that was handed over.
-pub(crate) struct Submitted(Asked);
-
-impl Submitted {
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    /// The refusal, as it is to be shown.
-    pub(crate) async fn answer(self) -> Result<SendAnswer, ErrorDetail> {
-        let Answer::Sent(answer) = self.0.answer().await? else {
-            return Err(unexpected());
-        };
-        Ok(answer)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The heartbeat as it goes on the wire: what the machine tells, and what only the process can see.
 
+use std::num::NonZeroU16;
+
 use wagglebus_schemas::heartbeat::{BridgeProof, Capability, Heartbeat, SpoolDepth};
 use wagglebus_schemas::state::SessionState;
-use wagglebus_schemas::{AgentId, Timestamp};
+use wagglebus_schemas::{AgentId, Resources, Timestamp};
 use wagglebus_sidecar_core::machine::{HEARTBEAT_MS, View};
 
 use crate::process::{Usage, own_usage, usage_of};
@@ -10,8 +12,18 @@ use crate::process::{Usage, own_usage, usage_of};
 /// What stays the same from one heartbeat to the next.
 pub(crate) struct Pulse {
     agent: AgentId,
-    capabilities: Vec<Capability>,
+    declared: Declared,
     seq: u64,
+}
+
+/// What the agent declares of itself.
+pub(crate) struct Declared {
+    /// What it can do.
+    pub(crate) capabilities: Vec<Capability>,
+    /// What it has for tasks; `None`: that is not said.
+    pub(crate) resources: Option<Resources>,
+    /// How many tasks it works on at once.
+    pub(crate) slots: Option<NonZeroU16>,
 }
 
 /// What changes and is not the machine's.
@@ -27,10 +39,10 @@ pub(crate) struct Vitals {
 }
 
 impl Pulse {
-    pub(crate) const fn new(agent: AgentId, capabilities: Vec<Capability>) -> Self {
+    pub(crate) const fn new(agent: AgentId, declared: Declared) -> Self {
         Self {
             agent,
-            capabilities,
+            declared,
             seq: 0,
         }
     }
@@ -60,7 +72,9 @@ impl Pulse {
             cpu_ms: own.cpu_ms,
             rss_bytes: own.rss_bytes,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            capabilities: self.capabilities.clone(),
+            capabilities: self.declared.capabilities.clone(),
+            resources: self.declared.resources,
+            slots: self.declared.slots,
             at,
         }
     }

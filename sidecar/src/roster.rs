@@ -1,5 +1,7 @@
 //! Who exists, as far as this sidecar knows: asked of the coordinator, remembered when known, never when unknown.
 
+mod choice;
+mod fresh;
 mod machines;
 mod tasks;
 
@@ -44,6 +46,8 @@ const REMEMBERED_MAX: usize = 10_000;
 pub(crate) enum Resolved {
     /// An agent that exists: the one that was named, or that has the capability.
     Agent(AgentId),
+    /// The one that seems best for a capability, by what is remembered: nobody could be asked.
+    Stale(AgentId),
     /// A room that others are in, or that the sender did not want to be asked about.
     Room,
     /// Nobody could be asked whether there is one.
@@ -84,6 +88,8 @@ struct Known {
     agent: Arc<Agent>,
     /// When it was last heard of, or asked for in vain.
     at: Instant,
+    /// Messages that were sent to it as the best for a capability since it was heard of.
+    sent: u64,
 }
 
 #[derive(Default)]
@@ -125,6 +131,7 @@ impl Roster {
         let known = match to.kind() {
             RecipientKind::Room(room) => return self.resolve_room(room, park).await,
             RecipientKind::Agent(agent) => self.remembered(agent),
+            RecipientKind::Capability(name) if self.is_silent() => return self.remembered_for(name),
             RecipientKind::Capability(_) => None,
         };
         if let Some(known) = &known
@@ -157,6 +164,9 @@ impl Roster {
             }
             Err(Refused::NoAnswer) => {
                 self.lock().silent_until = Instant::now().checked_add(SILENCE);
+                if let RecipientKind::Capability(name) = to.kind() {
+                    return self.remembered_for(name);
+                }
                 Ok(known.map_or(Resolved::Unverified, |known| {
                     // Believed once more for as long: not every send shall wait for nobody.
                     self.remember(Arc::unwrap_or_clone(known.agent.clone()));
@@ -344,7 +354,7 @@ impl Roster {
         if memory.known.len() < REMEMBERED_MAX || memory.known.contains_key(&agent.agent) {
             let (name, at) = (agent.agent.clone(), Instant::now());
             let agent = Arc::new(agent);
-            memory.known.insert(name, Known { agent, at });
+            memory.known.insert(name, Known { agent, at, sent: 0 });
         }
     }
 

@@ -75,7 +75,9 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         slots,
         takeover: arguments.takeover,
     };
-    let (gate, gate_ends) = Gate::new(Roster::new(bus.clone(), hive.clone(), agent.clone()));
+    let roster = Roster::new(bus.clone(), hive.clone(), agent.clone());
+    let (gate, gate_ends) = Gate::new(roster.clone());
+    let keeping = tokio::spawn(roster.keep_fresh());
 
     let socket = places.socket(&agent);
     let (switch, shut) = shutdown();
@@ -97,7 +99,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         late,
         bus_events,
         gate: gate_ends,
-        pulse: Pulse::new(agent.clone(), arguments.capabilities.clone()),
+        pulse: Pulse::new(agent.clone(), setup.declared()),
         bridge: bridge.proof(),
         process: bridge.process(),
         hive,
@@ -148,6 +150,7 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
         running.await.ok();
     }
     announcing.abort();
+    keeping.abort();
     // Answers that are on their way still go out.
     tokio::time::timeout(Duration::from_secs(2), serving).await.ok();
     connection.close().await;

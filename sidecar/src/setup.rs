@@ -1,6 +1,7 @@
 //! From the command line to a connection: which bus, which key, which folders.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -13,11 +14,12 @@ use wagglebus_nats::server::Monitor;
 use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, Places};
 use wagglebus_schemas::subject::agent_api_prefix;
-use wagglebus_schemas::{AgentId, Hive};
+use wagglebus_schemas::{AgentId, Hive, Resources};
 
 use crate::args::{Arguments, TmuxArguments};
 use crate::bridge::tmux::{Attached, attach};
 use crate::failure::Failure;
+use crate::heartbeat::Declared;
 
 /// How long an enrolment waits for the administrator's connection.
 const ADMIN_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -59,6 +61,18 @@ impl Setup {
     pub(crate) fn slots(&self) -> usize {
         let said = || self.config.sidecar_slots().map(|said| said.value);
         usize::from(self.arguments.slots.or_else(said).unwrap_or(1))
+    }
+
+    /// What the agent declares of itself.
+    pub(crate) fn declared(&self) -> Declared {
+        // Each was read once when the command line was.
+        let resources = Resources::of_texts(self.arguments.resources.iter().map(String::as_str)).ok();
+        let slots = u16::try_from(self.slots()).ok();
+        Declared {
+            capabilities: self.arguments.capabilities.clone(),
+            resources: resources.filter(|resources| !resources.is_empty()),
+            slots: slots.and_then(NonZeroU16::new),
+        }
     }
 
     /// Where the local API listens beside its socket.

@@ -1,7 +1,7 @@
 //! The verbs, one module each. Only finished ones are listed here, and so in the help.
 
 mod ack;
-mod agents;
+mod agent;
 mod ask;
 mod attach;
 mod auth;
@@ -13,6 +13,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod down;
+mod fleet;
 mod fsm;
 mod history;
 mod inbox;
@@ -37,6 +38,8 @@ mod uninstall;
 mod up;
 mod version;
 
+pub(crate) use attach::record;
+pub(crate) use auth::own;
 use clap::Subcommand;
 
 use crate::demo::play::play;
@@ -68,7 +71,11 @@ pub(crate) enum Verb {
     Fsm(fsm::Verb),
     #[command(subcommand)]
     Dlq(dlq::Verb),
-    Agents(agents::Args),
+    #[command(subcommand)]
+    Agent(agent::Verb),
+    Agents(agent::ls::Args),
+    #[command(subcommand)]
+    Fleet(fleet::Verb),
     Pause(control::Pause),
     Resume(control::Resume),
     Halt(control::Halt),
@@ -146,7 +153,9 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Task(verb) => task::run(verb, session, output).await,
         Verb::Fsm(verb) => fsm::run(verb, session, output).await,
         Verb::Dlq(verb) => dlq::run(verb, session, output).await,
-        Verb::Agents(args) => agents::run(args, session, output).await,
+        Verb::Agents(args) => agent::ls::run(args, session, output).await,
+        Verb::Agent(verb) => agent::run(verb, session, output).await,
+        Verb::Fleet(verb) => fleet::run(verb, session, output).await,
         Verb::Pause(args) => control::pause(args, session, output).await,
         Verb::Resume(args) => control::resume(args, session, output).await,
         Verb::Halt(args) => control::halt(args, session, output).await,

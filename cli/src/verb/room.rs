@@ -7,6 +7,7 @@ use wagglebus_schemas::api::{Room, RoomAnswer};
 use wagglebus_schemas::{AgentId, RoomName};
 
 use crate::failure::Failure;
+use crate::near::distance;
 use crate::output::{Output, table};
 use crate::session::Session;
 
@@ -85,25 +86,6 @@ async fn check_member(client: &Client, room: &RoomName, me: AgentId) -> Result<(
         .fix(fix))
 }
 
-/// How many characters must be put in, taken out or replaced to make one name of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i.saturating_add(1);
-        for (b, cell) in other.bytes().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal.saturating_add(usize::from(a != b));
-            diagonal = *cell;
-            left = replaced.min(left.saturating_add(1)).min(cell.saturating_add(1));
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i.saturating_add(1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 /// All rooms, and where more would begin.
 async fn all(client: &Client) -> Result<(Vec<Room>, Option<String>), Failure> {
     let mut rooms = Vec::new();
@@ -146,24 +128,4 @@ async fn ls(session: &Session, output: &mut Output) -> Result<(), Failure> {
         output.note(format!("{me} is in no room; join one: wagglebus room join NAME"))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_as_far_apart_as_there_are_mistakes() {
-        for (one, other, expected) in [
-            ("design", "design", 0),
-            ("desing", "design", 2),
-            ("dsign", "design", 1),
-            ("designs", "design", 1),
-            ("", "abc", 3),
-            ("abc", "xyz", 3),
-        ] {
-            assert_eq!(distance(one, other), expected, "{one} {other}");
-            assert_eq!(distance(other, one), expected, "{other} {one}");
-        }
-    }
 }

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use wagglebus_schemas::agent::Agent;
+use wagglebus_schemas::agent_detail::AgentShown;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Recipient, RoomName};
 
 use crate::attention::Now;
+use crate::detail::detail;
 use crate::event::Request;
 use crate::fsm::query::{self as machines, Found, Recall};
 use crate::lead::Lead;
@@ -96,7 +98,11 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
             if status {
                 return encode(&status::status(known, &agent, now)?);
             }
-            encode(&with_machine(lead, resolve::agent(roster, myself, &agent, now)?))
+            let shown = AgentShown {
+                detail: roster.member(&agent).map(|member| detail(member, lead.world())),
+                agent: with_machine(lead, resolve::agent(roster, myself, &agent, now)?),
+            };
+            encode(&shown)
         }
         ApiMethod::Resolve => {
             let ResolveQuery { to } = query(&request.body)?;

@@ -1,6 +1,5 @@
 //! Who takes a message to `capability:<name>`.
 
-use wagglebus_schemas::priority::Priority;
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::{AgentId, CapabilityName};
 
@@ -13,7 +12,7 @@ use crate::roster::{Member, Roster};
 pub struct Place<'r> {
     /// Whoever asks comes last: who wants something done by itself does not send a message.
     pub asker: bool,
-    /// Late heartbeats come after punctual ones.
+    /// Late heartbeats come after punctual ones, and so does who came and went too often.
     pub late: bool,
     /// Who cannot take a message now comes after who can.
     pub held: bool,
@@ -57,22 +56,23 @@ pub fn choose<'r>(roster: &'r Roster, asker: &AgentId, capability: &CapabilityNa
 pub fn declared(roster: &Roster) -> impl Iterator<Item = &CapabilityName> {
     roster
         .members()
-        .filter_map(Member::heartbeat)
-        .flat_map(|heartbeat| &heartbeat.capabilities)
+        .flat_map(Member::capabilities)
         .map(|capability| &capability.name)
 }
 
 /// The highest proficiency that a member declares.
 fn proficiency(member: &Member, capability: &CapabilityName) -> Option<u8> {
-    let declared = &member.heartbeat()?.capabilities;
-    let of_it = declared.iter().filter(|declared| declared.name == *capability);
+    let of_it = member
+        .capabilities()
+        .iter()
+        .filter(|declared| declared.name == *capability);
     of_it.map(|declared| declared.proficiency.get()).max()
 }
 
 /// The member's place among the candidates; `None` when it is not there.
 fn place<'r>(member: &'r Member, proficiency: u8, asker: &AgentId) -> Option<Place<'r>> {
     let late = match member.presence() {
-        Presence::Alive => false,
+        Presence::Alive => member.is_unsteady(),
         Presence::Suspect => true,
         Presence::Lost | Presence::Never => return None,
     };
@@ -82,15 +82,11 @@ fn place<'r>(member: &'r Member, proficiency: u8, asker: &AgentId) -> Option<Pla
         SessionState::BlockedOnHuman | SessionState::RateLimited => true,
         SessionState::Gone | SessionState::Draining | SessionState::Detached => return None,
     };
-    let pending = Priority::ALL
-        .iter()
-        .map(|priority| heartbeat.inbox.get(*priority).pending);
-    let in_flight = u64::try_from(heartbeat.in_flight.len()).unwrap_or(u64::MAX);
     Some(Place {
         asker: member.agent() == asker,
         late,
         held: blocked || heartbeat.hold.is_some(),
-        load: pending.fold(in_flight, u64::saturating_add),
+        load: member.load().unwrap_or_default(),
         distance_to_mastery: 10_u8.saturating_sub(proficiency),
         agent: member.agent(),
     })

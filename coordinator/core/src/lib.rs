@@ -6,12 +6,14 @@
 //! ```text
 //! bytes ─ inbound ─► Event ─► Machine::step(now) ─► Vec<Effect>
 //!                                │
-//!              roster (a fold) ──┼── liveness (one agent) ── attention (the clock that judges it)
-//!              resolve ── capability, similar
+//!              roster (a fold) ──┼── liveness, steady (one agent) ── attention (the clock that judges it)
+//!              resolve ── capability, similar; detail (all that is known of an agent)
 //!              api, query (requests to answers), rooms, holds (mail that does not move), expiry
 //! ```
 //!
 //! [`fsm`] holds the machines of agents and of the hive (ADR-0040).
+//!
+//! [`reserve`] is what the held tasks take of their agents' resources: derived, never booked.
 //!
 //! Two parts stand by themselves: [`assign`], which agent gets which task and why (ADR-0038, ADR-0039), and [`feed`], what
 //! readers of the live feed are shown, and from where on (ADR-0044).
@@ -24,6 +26,7 @@ pub mod api;
 pub mod assign;
 pub mod attention;
 pub mod capability;
+pub mod detail;
 pub mod effect;
 pub mod event;
 pub mod expiry;
@@ -40,11 +43,13 @@ mod pairs;
 pub mod query;
 mod reads;
 mod recalls;
+pub mod reserve;
 pub mod resolve;
 pub mod rooms;
 pub mod roster;
 pub mod similar;
 pub mod status;
+pub mod steady;
 pub mod task;
 pub mod tasks;
 mod unknown;

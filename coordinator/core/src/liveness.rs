@@ -17,6 +17,9 @@ pub const SUSPECT_MS: u64 = 6_500;
 pub const LOST_MS: u64 = 10_000;
 /// Time after which a lost connection without a sign of a new one means that the agent is lost.
 pub const CUT_MS: u64 = 3_000;
+/// For how long what an agent declared counts as known after its last heartbeat, in milliseconds. Who is lost gets no
+/// work at once; until then a task that needs it waits for its return, afterwards the capability is unknown.
+pub const DECLARED_MS: u64 = 3_600_000;
 /// By how much a heartbeat may overtake the notice of the connection that it came over: the two travel on different ways.
 const OVERTAKE_MS: u64 = 1_000;
 /// Most connections of one agent that are remembered; the server itself allows two (TOPOLOGY 5).
@@ -121,6 +124,11 @@ impl Vitals {
         } else {
             Presence::Alive
         }
+    }
+
+    /// When what it declared ends, if nothing more is heard.
+    pub fn declared_until(&self) -> Option<Attended> {
+        self.beat.as_ref().map(|beat| beat.arrived.after(DECLARED_MS))
     }
 
     /// When presence will change if nothing more is heard; `None` when it will not.

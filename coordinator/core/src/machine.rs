@@ -54,6 +54,7 @@ impl Machine {
     /// Lets something happen. Never blocks, never panics on what comes from outside.
     pub fn step(&mut self, now: Now, ids: &mut dyn FreshIds, event: Event) -> Vec<Effect> {
         let at = self.attention.advance(now.boot_ms);
+        self.roster.pass(at);
         let heard = if let Event::Heartbeat { from, .. } = &event {
             Some(from.clone())
         } else {

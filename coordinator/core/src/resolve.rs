@@ -43,6 +43,7 @@ impl Myself {
             ephemeral: false,
             enrolled_at: self.since,
             last_seen: Some(now.wall),
+            load: None,
             stale: false,
         }
     }

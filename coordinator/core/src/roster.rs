@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::enrolment::{Enrolment, RoomMembership};
-use wagglebus_schemas::heartbeat::Heartbeat;
+use wagglebus_schemas::heartbeat::{Capability, Heartbeat};
 use wagglebus_schemas::state::Presence;
-use wagglebus_schemas::{AgentId, RoomName};
+use wagglebus_schemas::{AgentId, Priority, Resources, RoomName};
 
 use crate::attention::{Attended, Now};
 use crate::effect::{Effect, Ignored};
 use crate::liveness::{Beat, Connection, Vitals};
+use crate::steady::Steadiness;
 
 /// Most agents without an enrolment whose life signs are remembered.
 pub const STRANGERS_MAX: usize = 256;
@@ -24,6 +25,8 @@ pub struct Roster {
     by_key: BTreeMap<String, AgentId>,
     /// When whose presence changes by silence.
     due: BTreeSet<(Attended, AgentId)>,
+    /// When something else changes by time, of which nobody is told: nothing wakes for it.
+    later: BTreeSet<(Attended, AgentId)>,
     listed: bool,
     /// When the first heartbeat came since we were last cut off, by the clock of durations.
     heard_since_ms: Option<u64>,
@@ -36,6 +39,12 @@ pub struct Member {
     vitals: Vitals,
     presence: Presence,
     due: Option<Attended>,
+    steadiness: Steadiness,
+    /// It came and went too often to be given work now.
+    unsteady: bool,
+    /// What it declared counts no more.
+    expired: bool,
+    later: Option<Attended>,
 }
 
 impl Member {
@@ -54,6 +63,43 @@ impl Member {
         self.vitals.beat().map(|beat| &beat.heartbeat)
     }
 
+    /// What it declares; nothing an hour after its last heartbeat ([`crate::liveness::DECLARED_MS`]).
+    pub fn capabilities(&self) -> &[Capability] {
+        let declared = self.heartbeat().filter(|_| !self.expired);
+        declared.map_or(&[][..], |heartbeat| &heartbeat.capabilities[..])
+    }
+
+    /// What it has for tasks, as far as it declares that.
+    pub fn resources(&self) -> Option<&Resources> {
+        self.heartbeat()?.resources.as_ref().filter(|_| !self.expired)
+    }
+
+    /// How many tasks it works on at once.
+    pub fn slots(&self) -> u32 {
+        let slots = self.heartbeat().and_then(|heartbeat| heartbeat.slots);
+        slots.map_or(1, |slots| u32::from(slots.get()))
+    }
+
+    /// Whether it came and went too often to be given work now ([`Steadiness`]).
+    pub const fn is_unsteady(&self) -> bool {
+        self.unsteady
+    }
+
+    /// Messages in its hands and in its lanes, as its last heartbeat says.
+    pub fn load(&self) -> Option<u64> {
+        let heartbeat = self.heartbeat()?;
+        let in_flight = u64::try_from(heartbeat.in_flight.len()).unwrap_or(u64::MAX);
+        let pending = Priority::ALL
+            .iter()
+            .map(|priority| heartbeat.inbox.get(*priority).pending);
+        Some(pending.fold(in_flight, u64::saturating_add))
+    }
+
+    /// What it is there for, in words.
+    pub fn role(&self) -> Option<&str> {
+        self.enrolment.role.as_deref()
+    }
+
     /// Its rooms.
     pub fn rooms(&self) -> &[RoomMembership] {
         &self.enrolment.rooms
@@ -70,13 +116,14 @@ impl Member {
             fsm: None,
             control: None,
             bridges: heartbeat.map(|h| h.bridges.clone()).unwrap_or_default(),
-            capabilities: heartbeat.map(|h| h.capabilities.clone()).unwrap_or_default(),
+            capabilities: self.capabilities().to_vec(),
             rooms: self.enrolment.rooms.clone(),
             epoch: heartbeat.map(|h| h.epoch).unwrap_or_default(),
             version: heartbeat.map(|h| h.version.clone()).unwrap_or_default(),
             ephemeral: self.enrolment.ephemeral,
             enrolled_at: self.enrolment.at,
             last_seen: beat.map(|beat| beat.seen),
+            load: self.load(),
             stale: false,
         }
     }
@@ -153,18 +200,21 @@ impl Roster {
             self.forget_key(member);
         }
         self.by_key.insert(enrolment.nkey.clone(), agent.clone());
-        let (vitals, due) = match known {
-            Some(member) => (member.vitals, member.due),
-            None => (self.strangers.remove(&agent).unwrap_or_default(), None),
+        let member = match known {
+            Some(member) => Member { enrolment, ..member },
+            None => Member {
+                enrolment,
+                vitals: self.strangers.remove(&agent).unwrap_or_default(),
+                presence: Presence::Never,
+                due: None,
+                steadiness: Steadiness::default(),
+                unsteady: false,
+                expired: false,
+                later: None,
+            },
         };
-        let presence = vitals.presence(now);
-        let member = Member {
-            enrolment,
-            vitals,
-            presence,
-            due,
-        };
-        self.members.insert(agent.clone(), member);
+        let presence = member.vitals.presence(now);
+        self.members.insert(agent.clone(), Member { presence, ..member });
         self.reschedule(&agent, now);
         changed(agent, shown, Some(presence))
     }
@@ -175,6 +225,9 @@ impl Roster {
         self.forget_key(&member);
         if let Some(due) = member.due {
             self.due.remove(&(due, agent.clone()));
+        }
+        if let Some(later) = member.later {
+            self.later.remove(&(later, agent.clone()));
         }
         changed(agent.clone(), Some(member.presence), None)
     }
@@ -257,6 +310,15 @@ impl Roster {
         effects
     }
 
+    /// Lets pass what ends by time and nobody is told of.
+    pub fn pass(&mut self, at: Attended) {
+        while let Some((later, agent)) = self.later.first().cloned()
+            && later <= at
+        {
+            self.settle(&agent, at);
+        }
+    }
+
     /// The life signs of somebody who is not enrolled, or `None` when too many such are remembered.
     fn stranger(&mut self, agent: &AgentId, at: Attended) -> Option<&mut Vitals> {
         if !self.strangers.contains_key(agent) && self.strangers.len() >= STRANGERS_MAX {
@@ -281,6 +343,7 @@ impl Roster {
         let shown = member.presence;
         let presence = member.vitals.presence(at);
         member.presence = presence;
+        member.steadiness.changed(shown, presence, at);
         self.reschedule(agent, at);
         changed(agent.clone(), Some(shown), Some(presence))
     }
@@ -292,14 +355,37 @@ impl Roster {
             return;
         };
         let due = member.vitals.next_change(at);
-        if due == member.due {
+        if due != member.due {
+            if let Some(old) = std::mem::replace(&mut member.due, due) {
+                self.due.remove(&(old, agent.clone()));
+            }
+            if let Some(new) = due {
+                self.due.insert((new, agent.clone()));
+            }
+        }
+        self.settle(agent, at);
+    }
+
+    /// Judges whether the agent is steady and what it declared counts, and renews its place in `later`: what is over at
+    /// `at` has none there, so [`Roster::pass`] ends.
+    fn settle(&mut self, agent: &AgentId, at: Attended) {
+        let Some(member) = self.members.get_mut(agent) else {
+            return;
+        };
+        let steady = member.steadiness.until(at);
+        let declared = member.vitals.declared_until();
+        member.unsteady = steady.is_some();
+        member.expired = declared.is_some_and(|until| until <= at);
+        let later = [steady, declared.filter(|until| *until > at)];
+        let later = later.into_iter().flatten().min();
+        if later == member.later {
             return;
         }
-        if let Some(old) = std::mem::replace(&mut member.due, due) {
-            self.due.remove(&(old, agent.clone()));
+        if let Some(old) = std::mem::replace(&mut member.later, later) {
+            self.later.remove(&(old, agent.clone()));
         }
-        if let Some(new) = due {
-            self.due.insert((new, agent.clone()));
+        if let Some(new) = later {
+            self.later.insert((new, agent.clone()));
         }
     }
 }

@@ -67,6 +67,7 @@ fn enrolment(agent: usize) -> Enrolment {
         nkey: format!("U{agent}"),
         ephemeral: false,
         rooms: Vec::new(),
+        role: None,
         at: wall(0),
     }
 }
@@ -95,6 +96,8 @@ fn beat(agent: usize, epoch: u64, seq: u64, gone: bool) -> Event {
             rss_bytes: 0,
             version: "0.1.0".to_owned(),
             capabilities: Vec::new(),
+            resources: None,
+            slots: None,
             at: wall(0),
         }),
     }

@@ -73,6 +73,7 @@ pub(super) async fn sent(
         stream_seq: Some(stored.seq),
         duplicate: stored.duplicate,
         warning: None,
+        stale: false,
     };
     Ok(json(StatusCode::CREATED, &answer))
 }

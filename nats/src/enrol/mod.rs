@@ -11,6 +11,7 @@ mod lock;
 mod login;
 mod record;
 mod register;
+pub mod role;
 pub mod rooms;
 
 use futures::{StreamExt, TryStreamExt, stream};

@@ -57,7 +57,7 @@ pub(super) async fn find(js: &Context, hive: &Hive, agent: &AgentId) -> Result<O
     entry(&store(js, hive).await?, agent).await
 }
 
-/// Makes the record be `wanted`; an agent's rooms and time stay those of a record that somebody else wrote meanwhile.
+/// Makes the record be `wanted`; an agent's rooms, role and time stay those of a record that somebody else wrote meanwhile.
 pub(super) async fn settle(
     js: &Context,
     hive: &Hive,
@@ -68,6 +68,7 @@ pub(super) async fn settle(
     for _ in 0..TRIES {
         if let Some(found) = &found {
             wanted.rooms.clone_from(&found.enrolment.rooms);
+            wanted.role.clone_from(&found.enrolment.role);
             wanted.at = found.enrolment.at;
             if found.enrolment == wanted {
                 return Ok(wanted);

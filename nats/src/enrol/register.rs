@@ -95,6 +95,7 @@ async fn enrolment(
         nkey,
         ephemeral: applicant.ephemeral(),
         rooms,
+        role: None,
         at,
     })
 }

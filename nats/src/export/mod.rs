@@ -158,6 +158,7 @@ fn enrolment(agent: &AgentId, key: &PublicKey) -> Enrolment {
         nkey: key.to_string(),
         ephemeral: false,
         rooms: vec![everybodys_room()],
+        role: None,
         at: Timestamp::EPOCH,
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::normalise;
 use crate::agent::Agent;
+use crate::agent_detail::AgentShown;
 use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
     ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
@@ -164,7 +165,7 @@ fn schemas() -> Value {
         "ProgressAnswer": produced::<ProgressAnswer>(),
         "Readiness": produced::<Readiness>(),
         "Error": produced::<ErrorBody>(),
-        "Agent": produced::<Agent>(),
+        "Agent": produced::<AgentShown>(),
         "AgentPage": produced::<Page<Agent>>(),
         "ConversationPage": produced::<Page<Conversation>>(),
         "MessagePage": produced::<Page<Message>>(),

@@ -94,6 +94,8 @@ impl AgentBridge {
                     agent: me,
                     hive: setup.places.hive().clone(),
                     socket,
+                    role: stdio.role.clone(),
+                    directory: stdio.directory.clone(),
                 };
                 Self::Stdio(Box::new(StdioBridge::new(gate.clone(), stdio, environment)))
             }

@@ -1,7 +1,7 @@
 //! `attach` and `detach`: bring messages to programs that already run in tmux panes, without touching them.
 
 mod panes;
-mod record;
+pub(crate) mod record;
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Id};
 
 use crate::attachment::{self, Attachment};
+use crate::background::{WITHIN, ready, stop};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::programs::quoted;
@@ -20,8 +21,7 @@ use crate::session::Session;
 use crate::up::{attached, logs};
 use record::Recorded;
 
-/// How long a sidecar may take to become ready, or to end in good order.
-const WITHIN: Duration = Duration::from_secs(30);
+/// Distance of two looks at a pane whose former sidecar is ending.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Bring messages to a program that already runs in a tmux pane; without a pane: list panes
@@ -39,6 +39,9 @@ pub(crate) struct Attach {
     /// A capability that the agent declares, with its proficiency from 1 to 10 (may be repeated)
     #[arg(long = "capability", value_name = "NAME[:PROFICIENCY]")]
     capabilities: Vec<String>,
+    /// What the agent has for tasks, such as memory_mb=2048 (may be repeated)
+    #[arg(long = "resource", value_name = "NAME=AMOUNT")]
+    resources: Vec<String>,
     /// Messages as text, or lines that say that messages wait; auto: short ones as text until the agent takes one itself
     #[arg(long, value_enum)]
     inject: Option<Inject>,
@@ -113,7 +116,7 @@ enum ReadOutput {
     Off,
 }
 
-/// Stop bringing messages to a pane; its program goes on, its messages wait
+/// Stop bringing messages to a pane, whose program goes on, or end an agent of a fleet file; its messages wait
 #[derive(Debug, clap::Args)]
 pub(crate) struct Detach {
     /// The agent
@@ -136,9 +139,12 @@ impl Attach {
         .concat()
     }
 
-    fn capabilities(&self) -> Vec<String> {
-        let flag = |name: &String| ["--capability".to_owned(), name.clone()];
-        self.capabilities.iter().flat_map(flag).collect()
+    /// What the sidecar is told of the agent.
+    fn declared(&self) -> Vec<String> {
+        let capabilities = self.capabilities.iter().map(|name| ("--capability", name));
+        let resources = self.resources.iter().map(|amount| ("--resource", amount));
+        let flag = |(flag, value): (&str, &String)| [flag.to_owned(), value.clone()];
+        capabilities.chain(resources).flat_map(flag).collect()
     }
 }
 
@@ -152,10 +158,10 @@ pub(crate) async fn attach(args: Attach, session: &Session, output: &mut Output)
     if former.is_some() {
         stop(places, agent).await?;
     }
-    let capabilities = args.capabilities();
+    let declared = args.declared();
     let target = ["--target".to_owned(), pane.clone()];
     let asked = [target.to_vec(), args.server.arguments(), args.how()].concat();
-    let recorded = match look(places, agent, &capabilities, &asked, former.is_some()).await {
+    let recorded = match look(places, agent, &declared, &asked, former.is_some()).await {
         Ok(recorded) => recorded,
         Err(failure) => {
             // What ran before goes on as it was.
@@ -165,18 +171,11 @@ pub(crate) async fn attach(args: Attach, session: &Session, output: &mut Output)
             return Err(failure);
         }
     };
-    let pane = [
-        "tmux",
-        "--resume",
-        "--target",
-        &recorded.pane,
-        "-S",
-        &recorded.socket,
-    ];
     let wanted = Attachment {
         agent: agent.clone(),
         id: Id::from_uuid(uuid::Uuid::new_v4()),
-        arguments: [capabilities, pane.map(str::to_owned).to_vec(), args.how()].concat(),
+        arguments: [declared, recorded.arguments(), args.how()].concat(),
+        asked: None,
     };
     let log = logs::file(places, &attached::name(agent));
     let logged = logs::length(&log);
@@ -189,37 +188,16 @@ pub(crate) async fn attach(args: Attach, session: &Session, output: &mut Output)
 async fn look(
     places: &Places,
     agent: &AgentId,
-    capabilities: &[String],
+    declared: &[String],
     pane: &[String],
     again: bool,
 ) -> Result<Recorded, Failure> {
     let deadline = Instant::now() + WITHIN;
     loop {
-        let looked = record::record(places, agent, capabilities, pane).await;
+        let looked = record::record(places, agent, declared, pane).await;
         let in_the_way = again && looked.is_err() && !attachment::is_free(places, agent);
         if !in_the_way || Instant::now() >= deadline {
             return looked;
-        }
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Waits until the sidecar that `up` starts is ready. Returns its process.
-async fn ready(places: &Places, agent: &AgentId, log: &std::path::Path, logged: u64) -> Result<u32, Failure> {
-    let deadline = Instant::now() + WITHIN;
-    loop {
-        if let Ok(file) = discovery::sidecar(places, agent) {
-            return Ok(file.pid);
-        }
-        if Instant::now() >= deadline {
-            return Err(
-                Failure::failed(format!("the sidecar of {agent} does not become ready"))
-                    .why(logs::since(log, logged))
-                    .fix(format!(
-                        "see {}; undo with: wagglebus detach {agent}",
-                        log.display()
-                    )),
-            );
         }
         sleep(LOOK_EVERY).await;
     }
@@ -268,6 +246,7 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
             .why(known)
             .fix("see what runs: wagglebus status"));
     }
+    let by_file = attachment::of(places, agent).is_some_and(|attachment| attachment.asked.is_some());
     stop(places, agent).await?;
     let was = attachment::pane(places, agent);
     attachment::forget_pane(places, agent);
@@ -275,6 +254,10 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
         return Ok(output.record(&json!({ "agent": agent, "detached": true }))?);
     }
     output.line(format!("{agent} detached"))?;
+    if by_file {
+        output.note("its messages wait; start it again: wagglebus fleet apply FILE")?;
+        return Ok(());
+    }
     let (pane, server) = was.map_or_else(
         || ("PANE".to_owned(), String::new()),
         |was| (was.pane, format!(" -S {}", quoted(&was.socket))),
@@ -282,20 +265,5 @@ pub(crate) async fn detach(args: Detach, session: &Session, output: &mut Output)
     output.note(format!(
         "its messages wait; attach again: wagglebus attach {pane} --agent {agent}{server}"
     ))?;
-    Ok(())
-}
-
-/// Ends the sidecar of an attached agent and waits until it has ended. What it held goes back and comes again.
-async fn stop(places: &Places, agent: &AgentId) -> Result<(), Failure> {
-    attachment::withdraw(places, agent)?;
-    let deadline = Instant::now() + WITHIN;
-    // Without `up` nobody runs it.
-    while !attachment::is_free(places, agent) && discovery::bus(places).is_ok() {
-        if Instant::now() >= deadline {
-            return Err(Failure::failed(format!("the sidecar of {agent} does not end"))
-                .fix("look with: wagglebus status"));
-        }
-        sleep(LOOK_EVERY).await;
-    }
     Ok(())
 }

@@ -12,22 +12,30 @@ use crate::programs;
 
 /// What was attached to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(super) struct Recorded {
+pub(crate) struct Recorded {
     /// The pane's id.
-    pub(super) pane: String,
+    pub(crate) pane: String,
     /// The socket of its tmux server.
-    pub(super) socket: String,
+    pub(crate) socket: String,
     /// How its screen is read.
-    pub(super) profile: String,
+    pub(crate) profile: String,
     /// The process that reads there.
-    pub(super) pid: u32,
+    pub(crate) pid: u32,
+}
+
+impl Recorded {
+    /// What a sidecar is started with that goes on with this attachment.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let arguments = ["tmux", "--resume", "--target", &self.pane, "-S", &self.socket];
+        arguments.map(str::to_owned).to_vec()
+    }
 }
 
 /// Has the sidecar's program look and record; it ends at once.
 ///
 /// # Errors
 /// Why the pane cannot be attached to, with the exit code of that program.
-pub(super) async fn record(
+pub(crate) async fn record(
     places: &Places,
     agent: &AgentId,
     options: &[String],

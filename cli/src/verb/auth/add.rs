@@ -5,7 +5,7 @@ use wagglebus_schemas::AgentId;
 use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::subject::agent_api_prefix;
 
-use super::own::{Own, applicant, failure};
+use super::own::{applicant, as_admin};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -21,11 +21,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
     let who = applicant(&args.agent, false)?;
-    let own = Own::open(places).await?;
-    let enrolled = own.enroller(places).enrol(&[who]).await;
-    let url = own.url().to_owned();
-    own.close().await;
-    let enrolled = enrolled.map_err(|error| failure(&error))?;
+    let (enrolled, url) = as_admin(places, async |enroller| enroller.enrol(&[who]).await).await?;
     let Some(enrolled) = enrolled.into_iter().next() else {
         return Err(Failure::failed("nobody was let in"));
     };

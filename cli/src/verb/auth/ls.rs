@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::own::{Own, failure};
+use super::own::as_admin;
 use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::session::Session;
@@ -13,10 +13,7 @@ pub(crate) struct Args {}
 
 pub(crate) async fn run(_: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
-    let own = Own::open(places).await?;
-    let all = own.enroller(places).list().await;
-    own.close().await;
-    let all = all.map_err(|error| failure(&error))?;
+    let (all, _) = as_admin(places, async |enroller| enroller.list().await).await?;
     if output.json() {
         let items: Vec<_> = all
             .iter()

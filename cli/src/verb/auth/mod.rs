@@ -2,12 +2,14 @@
 
 mod add;
 mod ls;
-mod own;
+pub(crate) mod own;
 mod rm;
 mod rotate;
 mod token;
 
+pub(super) use add::{Args as Add, run as add};
 use clap::Subcommand;
+pub(super) use rm::{Args as Rm, run as rm};
 
 use crate::failure::Failure;
 use crate::output::Output;

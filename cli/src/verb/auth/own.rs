@@ -13,8 +13,20 @@ use wagglebus_schemas::places::Places;
 use crate::failure::Failure;
 use crate::up::furnish::connect_as;
 
+/// Does something as the administrator of the running `up`. Returns also where the bus listens.
+pub(super) async fn as_admin<T>(
+    places: &Places,
+    act: impl AsyncFnOnce(&Enroller<'_>) -> Result<T, EnrolError>,
+) -> Result<(T, String), Failure> {
+    let own = Own::open(places).await?;
+    let done = act(&own.enroller(places)).await;
+    let url = own.server.url.clone();
+    own.close().await;
+    Ok((done.map_err(|error| failure(&error))?, url))
+}
+
 /// The running bus, and a connection as its administrator.
-pub(super) struct Own {
+pub(crate) struct Own {
     connection: Connection,
     bus: Bus,
     files: ServerFiles,
@@ -23,7 +35,7 @@ pub(super) struct Own {
 
 impl Own {
     /// Connects to the running `up`.
-    pub(super) async fn open(places: &Places) -> Result<Self, Failure> {
+    pub(crate) async fn open(places: &Places) -> Result<Self, Failure> {
         let file = discovery::bus(places)?;
         let (connection, bus) = connect_as(places, &file.url, BusUser::Admin).await?;
         let monitor = Monitor::from_url(&file.monitor).map_err(|error| Failure::caused(&error))?;
@@ -40,7 +52,7 @@ impl Own {
     }
 
     /// What lets agents in and out.
-    pub(super) fn enroller<'a>(&'a self, places: &'a Places) -> Enroller<'a> {
+    pub(crate) fn enroller<'a>(&'a self, places: &'a Places) -> Enroller<'a> {
         Enroller {
             places,
             files: &self.files,
@@ -49,19 +61,14 @@ impl Own {
         }
     }
 
-    /// Where the bus listens.
-    pub(super) fn url(&self) -> &str {
-        &self.server.url
-    }
-
     /// Ends the connection.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.connection.close().await;
     }
 }
 
 /// An agent as somebody who can be enrolled; the operator only where `up` enrolled it before.
-pub(super) fn applicant(agent: &AgentId, ephemeral: bool) -> Result<Applicant, Failure> {
+pub(crate) fn applicant(agent: &AgentId, ephemeral: bool) -> Result<Applicant, Failure> {
     if *agent == AgentId::operator() {
         return Ok(Applicant::operator());
     }
@@ -69,7 +76,7 @@ pub(super) fn applicant(agent: &AgentId, ephemeral: bool) -> Result<Applicant, F
 }
 
 /// What went wrong, with what to type.
-pub(super) fn failure(error: &EnrolError) -> Failure {
+pub(crate) fn failure(error: &EnrolError) -> Failure {
     match error {
         EnrolError::Stranger { agent } => Failure::contract(ErrorCode::UnknownAgent, error.to_string())
             .fix(format!("wagglebus auth ls lists who is; wagglebus auth add {agent}")),

@@ -5,7 +5,7 @@ use wagglebus_client::discovery;
 use wagglebus_nats::enrol::Unread;
 use wagglebus_schemas::AgentId;
 
-use super::own::{Own, failure};
+use super::own::as_admin;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -37,10 +37,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     } else {
         Unread::Keep
     };
-    let own = Own::open(places).await?;
-    let removed = own.enroller(places).remove(agent, unread).await;
-    own.close().await;
-    let removed = removed.map_err(|error| failure(&error))?;
+    let (removed, _) = as_admin(places, async |enroller| enroller.remove(agent, unread).await).await?;
     let sidecar = discovery::sidecar(places, agent).ok().map(|file| file.pid);
     if output.json() {
         output.record(&json!({ "agent": agent, "discarded": removed.discarded, "sidecar_pid": sidecar }))?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use wagglebus_schemas::AgentId;
 
-use super::own::{Own, applicant, failure};
+use super::own::{applicant, as_admin};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -19,10 +19,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> Result<(), Failure> {
     let places = session.places();
     let who = applicant(&args.agent, false)?;
-    let own = Own::open(places).await?;
-    let rotated = own.enroller(places).rotate(&who).await;
-    own.close().await;
-    let rotated = rotated.map_err(|error| failure(&error))?;
+    let (rotated, _) = as_admin(places, async |enroller| enroller.rotate(&who).await).await?;
     if output.json() {
         output.record(&json!({
             "agent": args.agent,

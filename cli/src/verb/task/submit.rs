@@ -6,7 +6,7 @@ use wagglebus_client::{Answered, Client};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::task::{Strategy, TaskState, Title};
 use wagglebus_schemas::task_api::TaskAnswer;
-use wagglebus_schemas::{CapabilityName, Id, Priority, Task, TaskDraft};
+use wagglebus_schemas::{CapabilityName, Id, Priority, Resources, Task, TaskDraft};
 
 use super::given::{deadline, json};
 use super::{line, tell};
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// A task that must be completed first; may be given again
     #[arg(long, value_name = "ID")]
     depends_on: Vec<String>,
+    /// What it takes of its agent while it is worked on, such as memory_mb=2048; may be given again
+    #[arg(long = "resource", value_name = "NAME=AMOUNT")]
+    resources: Vec<String>,
     /// How its agent is chosen; else as the hive does
     #[arg(long, value_parser = value::words::<Strategy>(Strategy::ALL.iter().map(|s| s.as_str())))]
     strategy: Option<Strategy>,
@@ -78,6 +81,8 @@ impl Args {
         draft.deadline = self.deadline.as_deref().map(deadline).transpose()?;
         let depends_on: Result<_, Failure> = self.depends_on.iter().map(|id| value::id(id)).collect();
         draft.depends_on = depends_on?;
+        draft.resources = Resources::of_texts(self.resources.iter().map(String::as_str))
+            .map_err(|error| Failure::invalid(error.to_string()))?;
         (draft.strategy, draft.max_attempts, draft.park) = (self.strategy, self.max_attempts, self.park);
         Ok(draft)
     }

@@ -42,7 +42,19 @@ pub(super) fn plan(jobs: &[&Job], desks: &[Desk<'_>], view: View<'_>) -> BTreeMa
         let (job, desk) = (jobs.get(offer.job)?, desks.get(slot.desk)?);
         let fitness = (*offer.fitness.get(slot.desk)?)?;
         let again = job.failed_on.contains(&desk.who.agent);
-        let costs: f64 = view.costs(job, fitness, slot.free_in_ms, again).iter().sum();
+        // A slot is worth nothing before the job finds room there.
+        let room_in_ms = if filter::in_use(job, desk).is_empty() {
+            0
+        } else {
+            desk.held_ms
+                .iter()
+                .min()
+                .copied()
+                .unwrap_or(view.params.mean_task_ms)
+                .max(1)
+        };
+        let wait_ms = slot.free_in_ms.max(room_in_ms);
+        let costs: f64 = view.costs(job, fitness, wait_ms, again).iter().sum();
         // Where not all can be placed, whoever is left out pays for it.
         let urge = if crowded { view.urge(job) } else { 0.0 };
         // The cast saturates; what is no number becomes 0.

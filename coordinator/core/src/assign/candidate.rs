@@ -47,6 +47,8 @@ pub enum Health {
     Starting,
     /// Its heartbeat is late: in seconds it is either back or lost.
     Suspect,
+    /// It came and went too often, and must hold for a while.
+    Unsteady,
     /// It waits for a person.
     BlockedOnHuman,
     /// Its provider limits its rate.
@@ -68,6 +70,7 @@ impl Health {
             Self::Ready => "ready",
             Self::Starting => "is starting",
             Self::Suspect => "is suspect: its heartbeat is late",
+            Self::Unsteady => "came and went too often, and must hold for a while",
             Self::BlockedOnHuman => "waits for a person",
             Self::RateLimited => "is limited by its provider",
             Self::Paused => "is paused",
@@ -83,8 +86,16 @@ impl Health {
 pub struct Resource {
     /// All of it.
     pub total: f64,
-    /// What is not in use.
+    /// What is not in use; below 0 after an assignment by force.
     pub free: f64,
+}
+
+impl Resource {
+    /// Whether `amount` is enough for what is wanted: sums of parts may miss by a rounding what they make up, so that a
+    /// tenth three times is three tenths.
+    pub fn suffices(amount: f64, wanted: f64) -> bool {
+        !amount.is_nan() && wanted <= amount + amount.abs() * 1e-9
+    }
 }
 
 /// An agent that may get a task.

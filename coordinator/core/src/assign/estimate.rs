@@ -131,6 +131,15 @@ impl Estimates {
         self.observe_mean(outcome);
     }
 
+    /// What outcomes told of an agent: each capability, `None` for work that needs none, and how many outcomes.
+    pub fn known<'e>(
+        &'e self,
+        agent: &'e AgentId,
+    ) -> impl Iterator<Item = (Option<&'e CapabilityName>, f64)> {
+        let own = self.records.iter().filter(move |((known, _), _)| known == agent);
+        own.map(|((_, capability), record)| (capability.as_ref(), record.successes + record.failures))
+    }
+
     /// Forgets an agent that is gone for good.
     pub fn forget(&mut self, agent: &AgentId) {
         self.records.retain(|(known, _), _| known != agent);

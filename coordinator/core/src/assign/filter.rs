@@ -2,7 +2,7 @@
 
 use wagglebus_schemas::CapabilityName;
 
-use super::candidate::Health;
+use super::candidate::{Health, Resource};
 use super::desk::Desk;
 use super::job::Job;
 use super::params::Params;
@@ -74,7 +74,7 @@ pub(super) fn never(job: &Job, desk: &Desk<'_>, params: &Params) -> Vec<WhyNot> 
     }
     for (name, wanted) in wanted(job) {
         let has = who.resources.get(name).map(|resource| resource.total);
-        if has.is_none_or(|has| has.is_nan() || has < wanted) {
+        if has.is_none_or(|has| !Resource::suffices(has, wanted)) {
             let name = name.to_owned();
             reasons.push(WhyNot::Resource { name, wanted, has });
         }
@@ -88,15 +88,22 @@ pub(super) fn not_now(job: &Job, desk: &Desk<'_>) -> Vec<WhyNot> {
     if desk.free_slots() == 0 {
         reasons.push(WhyNot::NoSlot);
     }
+    reasons.extend(in_use(job, desk));
+    reasons
+}
+
+/// What of the agent's resources other tasks take, so that the job cannot begin.
+pub(super) fn in_use(job: &Job, desk: &Desk<'_>) -> Vec<WhyNot> {
+    let mut reasons = Vec::new();
     for (name, wanted) in wanted(job) {
         // Who never has so much is known from `never`.
         let has = desk
             .who
             .resources
             .get(name)
-            .is_some_and(|resource| resource.total >= wanted);
+            .is_some_and(|resource| Resource::suffices(resource.total, wanted));
         let free = desk.free(name).unwrap_or(0.0);
-        if has && (free.is_nan() || free < wanted) {
+        if has && !Resource::suffices(free, wanted) {
             let name = name.to_owned();
             reasons.push(WhyNot::ResourceInUse { name, wanted, free });
         }

@@ -122,8 +122,18 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Plans all the jobs, and gives out those whose agent can start.
+    /// Plans all the jobs, and gives out those whose agent can start. The plan knows slots, and not what several jobs take
+    /// of one agent together: what finds its resources taken by another job of the plan is planned anew.
     fn place_together(&mut self, jobs: &[&Job]) {
+        let mut rest = jobs.to_vec();
+        while self.place_planned(&rest) {
+            let placements = &self.placements;
+            rest.retain(|job| placements.iter().all(|placement| placement.task != job.id));
+        }
+    }
+
+    /// Returns whether a job found its resources taken; then at least one was given out.
+    fn place_planned(&mut self, jobs: &[&Job]) -> bool {
         let plan = batch::plan(jobs, &self.desks, self.view);
         // Everything is explained as it was when the plan was made.
         let mut decided = Vec::new();
@@ -139,12 +149,15 @@ impl<'a> Round<'a> {
                 decided.push((job, place, self.explanation(job, Some(place), other)));
             }
         }
+        let mut taken = false;
         for (job, place, explanation) in decided {
-            // Another job of the plan may have taken the resources of this agent.
             if self.desks.get(place).is_some_and(|desk| self.can(job, desk)) {
                 self.give(job, place, explanation);
+            } else {
+                taken = true;
             }
         }
+        taken
     }
 
     fn give(&mut self, job: &Job, place: usize, explanation: Explanation) {

@@ -22,4 +22,6 @@ pub use election::Election;
 pub use order::{Announced, Appended, Desk, News, Noted, Order, Place, Row, Told};
 pub use part::Lead;
 pub(crate) use round::health;
+#[cfg(test)]
+pub(crate) use round::placements;
 pub use unreadable::Unreadable;

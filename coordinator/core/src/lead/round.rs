@@ -11,6 +11,7 @@ use wagglebus_schemas::{AgentId, Timestamp};
 use crate::assign::{self, Candidate, Health, Job, Params, Placement, estimate};
 use crate::attention::Now;
 use crate::log::{Crew, TaskEntry, World};
+use crate::reserve::{self, Reserved};
 use crate::roster::{Member, Roster};
 
 /// Most agents that a stored explanation tells of, the best first.
@@ -70,25 +71,24 @@ fn params(world: &World) -> Params {
 /// Everybody who may be given a task. A person is asked, and not assigned to.
 fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> Vec<Candidate> {
     let mut held: BTreeMap<&AgentId, Vec<u64>> = BTreeMap::new();
-    for state in [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked] {
-        for entry in world.in_state(state) {
-            let elapsed_ms = u64::try_from(now_ms - entry.held_since.unix_ms()).unwrap_or(0);
-            let left_ms = estimate::remaining_ms(params.mean_task_ms, elapsed_ms);
-            if let Some(holder) = &entry.task.assigned_to {
-                held.entry(holder).or_default().push(left_ms);
-            }
+    for entry in reserve::held(world) {
+        let elapsed_ms = u64::try_from(now_ms - entry.held_since.unix_ms()).unwrap_or(0);
+        let left_ms = estimate::remaining_ms(params.mean_task_ms, elapsed_ms);
+        if let Some(holder) = &entry.task.assigned_to {
+            held.entry(holder).or_default().push(left_ms);
         }
     }
+    let reserved = Reserved::of(world);
     let operator = AgentId::operator();
     let members = roster.members().filter(|member| *member.agent() != operator);
     members
         .map(|member| {
             let (agent, estimates) = (member.agent(), world.practice().estimates());
             let given = world.practice().given(agent);
-            let declared = member.heartbeat().map_or(&[][..], |beat| &beat.capabilities[..]);
             let ability = |name, proficiency| estimates.ability(agent, name, proficiency);
             Candidate {
-                abilities: declared
+                abilities: member
+                    .capabilities()
                     .iter()
                     .map(|able| {
                         let proficiency = Some(able.proficiency);
@@ -96,6 +96,8 @@ fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> V
                     })
                     .collect(),
                 general: ability(None, None),
+                slots: member.slots(),
+                resources: reserved.resources(member),
                 held_ms: held.get(agent).cloned().unwrap_or_default(),
                 health: health(member, world.crew()),
                 last_turn: given.last_turn,
@@ -138,6 +140,9 @@ fn seen(member: &Member) -> Health {
         (_, Some(SessionState::BlockedOnHuman)) => Health::BlockedOnHuman,
         (_, Some(SessionState::RateLimited)) => Health::RateLimited,
         (Presence::Suspect, Some(_)) => Health::Suspect,
+        (Presence::Alive, Some(SessionState::Idle | SessionState::Busy)) if member.is_unsteady() => {
+            Health::Unsteady
+        }
         (Presence::Alive, Some(SessionState::Idle | SessionState::Busy)) => Health::Ready,
     }
 }

@@ -14,6 +14,7 @@ use super::table::{Step, TaskEvent, step};
 use crate::lead::round;
 use crate::log::data::{FollowKind, ReleaseReason, TaskData};
 use crate::log::{TaskEntry, World};
+use crate::reserve;
 use crate::roster::Roster;
 
 /// Decides a command.
@@ -97,6 +98,7 @@ fn about(
             Ok(scribe.event(line(entry, ask, task.state, deed.event, scribe.hive), &data))
         }
         Step::To(to) => {
+            room(world, roster, entry, &deed)?;
             let line = line(entry, ask, to, deed.event, scribe.hive);
             let mut data = with_follows(entry, ask, to, deed, scribe);
             // Whoever decides by hand is told apart from the strategy.
@@ -107,6 +109,32 @@ fn about(
             Ok(scribe.event(line, &data))
         }
     }
+}
+
+/// Whether the agent has room for the task beside what it holds. Force takes no account of it.
+fn room(world: &World, roster: &Roster, entry: &TaskEntry, deed: &Deed) -> Result<(), ErrorDetail> {
+    if !matches!(deed.event, TaskEvent::Claim | TaskEvent::Assign) {
+        return Ok(());
+    }
+    let member = deed
+        .data
+        .assigned_to
+        .as_ref()
+        .and_then(|agent| roster.member(agent));
+    let Some(member) = member else { return Ok(()) };
+    let lacking = reserve::lacking(world, member, &entry.task);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let hint = if deed.event == TaskEvent::Assign {
+        "by force it is assigned all the same"
+    } else {
+        "complete or give back what it holds, or restart it with more resources"
+    };
+    let message = format!("{} {}", member.agent(), lacking.join("; "));
+    Err(ErrorDetail::new(ErrorCode::Forbidden, message)
+        .hint(hint)
+        .details(serde_json::json!({ "agent": member.agent(), "lacking": lacking })))
 }
 
 fn line<'a>(entry: &TaskEntry, ask: &'a Ask, to: TaskState, event: TaskEvent, hive: &Hive) -> Line<'a> {

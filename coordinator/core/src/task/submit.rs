@@ -95,7 +95,7 @@ fn capable(roster: &Roster, wanted: &[CapabilityName]) -> Result<(), ErrorDetail
 
 /// Whether an agent that is enrolled has all of these capabilities.
 pub fn has(member: &Member, wanted: &[CapabilityName]) -> bool {
-    let declared = member.heartbeat().map_or(&[][..], |beat| &beat.capabilities[..]);
+    let declared = member.capabilities();
     wanted
         .iter()
         .all(|name| declared.iter().any(|declared| declared.name == *name))

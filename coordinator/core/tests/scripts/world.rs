@@ -269,7 +269,14 @@ fn short(answer: &Value) -> String {
     }
     match answer["agent"]["agent"].as_str() {
         Some(name) => name.to_owned(),
-        None => answer.to_string(),
+        None => {
+            // What is known beside the record has tests of its own.
+            let mut record = answer.clone();
+            if let Some(fields) = record.as_object_mut() {
+                fields.remove("detail");
+            }
+            record.to_string()
+        }
     }
 }
 

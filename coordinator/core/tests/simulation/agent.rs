@@ -97,6 +97,8 @@ impl Agent {
             rss_bytes: 1,
             version: "1".to_owned(),
             capabilities: declared.collect(),
+            resources: None,
+            slots: None,
             at: Timestamp::EPOCH,
         }
     }

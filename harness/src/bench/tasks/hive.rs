@@ -102,6 +102,7 @@ impl Hive {
                 nkey: self.nkey.clone(),
                 ephemeral: false,
                 rooms: Vec::new(),
+                role: None,
                 at: Timestamp::EPOCH,
             };
             store
@@ -323,6 +324,8 @@ fn heartbeat(agent: &AgentId, seq: u64, can: &CapabilityName, state: SessionStat
             name: can.clone(),
             proficiency: Proficiency::DEFAULT,
         }],
+        resources: None,
+        slots: None,
         at: Timestamp::EPOCH,
     }
 }

@@ -205,6 +205,7 @@ pub(super) fn answer(ledger: &Ledger, id: Id, waiter: &Waiter, level: Level) -> 
         stream_seq: entry.and_then(|entry| entry.seq),
         duplicate: waiter.duplicate,
         warning: waiter.unverified.then(|| RECIPIENT_UNVERIFIED.to_owned()),
+        stale: false,
     })
 }
 

@@ -22,6 +22,10 @@ pub(crate) struct Environment {
     pub(crate) agent: AgentId,
     pub(crate) hive: Hive,
     pub(crate) socket: PathBuf,
+    /// What it is there for.
+    pub(crate) role: Option<String>,
+    /// Where it runs; `None`: where we do.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// What the child is doing.
@@ -69,7 +73,14 @@ pub(crate) fn obstacle(program: &OsStr) -> Option<&'static str> {
 pub(crate) fn start(command: &[OsString], environment: &Environment) -> std::io::Result<Running> {
     let missing = || std::io::Error::new(std::io::ErrorKind::InvalidInput, "no command");
     let (program, arguments) = command.split_first().ok_or_else(missing)?;
-    let mut child = Command::new(program)
+    let mut start = Command::new(program);
+    if let Some(directory) = &environment.directory {
+        start.current_dir(directory);
+    }
+    if let Some(role) = &environment.role {
+        start.env("WAGGLEBUS_ROLE", role);
+    }
+    let mut child = start
         .args(arguments)
         .env("WAGGLEBUS_AGENT", environment.agent.as_str())
         .env("WAGGLEBUS_HIVE", environment.hive.as_str())

@@ -5,6 +5,7 @@ mod attach;
 mod auth;
 mod config;
 mod control;
+mod fleet;
 mod held;
 mod history;
 mod inbox;

@@ -77,6 +77,25 @@ impl Agent {
     }
 }
 
+/// Asks every service and returns all that answer within half a second, as the stock tools do.
+pub(super) async fn listed(client: &Client, subject: &str) -> Vec<Value> {
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await.unwrap();
+    client
+        .publish_with_reply(subject.to_owned(), inbox, "".into())
+        .await
+        .unwrap();
+    let mut found = Vec::new();
+    let end = tokio::time::Instant::now() + Duration::from_millis(500);
+    while let Ok(Some(answer)) = tokio::time::timeout_at(end, answers.next()).await {
+        // Nobody listens to it: the server says so.
+        if answer.status.is_none() {
+            found.push(serde_json::from_slice(&answer.payload).unwrap());
+        }
+    }
+    found
+}
+
 /// Asks every service and returns the first `count` answers.
 pub(super) async fn discover(client: &Client, subject: &str, count: usize) -> Vec<Value> {
     let inbox = client.new_inbox();

@@ -10,7 +10,7 @@ use serde_json::{Value, from_value, json};
 use wagglebus_harness::bus::TestBus;
 use wagglebus_nats::keys::BusUser;
 
-use agent::{Agent, discover};
+use agent::{Agent, discover, listed};
 use coordinator::Coordinator;
 
 #[tokio::test]
@@ -123,6 +123,7 @@ async fn services_are_found_as_stock_tools_look_for_them() {
     coordinator.says(&["agent=alice", "to=\"alive\""]).await;
     alice.ask("resolve", json!({"to": "bbo"})).await;
     let tool = bus.connect(BusUser::Inspector).await.unwrap();
+    until_led(&tool).await;
 
     let mut pings: Vec<PingResponse> = Vec::new();
     for answer in discover(&tool, "$SRV.PING", 2).await {
@@ -163,6 +164,52 @@ async fn services_are_found_as_stock_tools_look_for_them() {
     assert_eq!((resolve.requests, resolve.errors), (1, 1));
     let error = resolve.last_error.as_ref().unwrap();
     assert_eq!(error.code, 404);
+}
+
+/// Waits until a coordinator leads: only that one can be found.
+async fn until_led(tool: &async_nats::Client) {
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+    while listed(tool, "$SRV.PING.wagglebus").await.is_empty() {
+        tick.tick().await;
+    }
+}
+
+#[tokio::test]
+async fn each_agent_is_found_once_however_many_coordinators_run() {
+    let bus = TestBus::open().await.unwrap();
+    bus.enrol_all(&["alice", "bob"]).await.unwrap();
+    let mut first = Coordinator::start(&bus).await;
+    first.says(&["leads=true"]).await;
+    let mut second = Coordinator::start(&bus).await;
+    let alice = Agent::connect(&bus, "alice").await;
+    alice.beat(1, json!({})).await;
+    for coordinator in [&mut first, &mut second] {
+        coordinator.says(&["agent=alice", "to=\"alive\""]).await;
+    }
+    let tool = bus.connect(BusUser::Inspector).await.unwrap();
+    until_led(&tool).await;
+    let found = |answers: Vec<Value>| {
+        let named = answers.iter().map(|answer| {
+            let agent = answer["metadata"]["agent"].as_str().unwrap_or_default();
+            format!("{} {agent}", answer["name"].as_str().unwrap())
+        });
+        let mut named: Vec<String> = named.collect();
+        named.sort();
+        named
+    };
+    let expected = ["wagglebus ", "wagglebus_agent alice"];
+    assert_eq!(found(listed(&tool, "$SRV.PING").await), expected);
+    assert_eq!(found(listed(&tool, "$SRV.INFO").await), expected);
+    let agents = found(listed(&tool, "$SRV.PING.wagglebus_agent").await);
+    assert_eq!(agents, ["wagglebus_agent alice"], "bob was never there");
+
+    // The first, who leads, goes: the other one is found instead, with the same agents.
+    assert!(first.terminate().await.success());
+    until_led(&tool).await;
+    alice.beat(2, json!({})).await;
+    second.says(&["leads=true"]).await;
+    assert_eq!(found(listed(&tool, "$SRV.PING").await), expected);
+    assert!(second.terminate().await.success());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! Tasks through the coordinator: who does what, decided, followed, survived.
 
 pub(super) mod commands;
+mod degraded;
 mod machines;
+mod resources;
 mod takeover;
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
 //! Tests of what becomes of commands.
 
+mod resources;
 mod submissions;
 mod verbs;

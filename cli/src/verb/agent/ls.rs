@@ -1,4 +1,4 @@
-//! `agents`: the roster.
+//! `agent ls`, `agents`: the roster.
 
 use serde_json::{Value, json};
 use wagglebus_schemas::agent::Agent;
