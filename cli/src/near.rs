@@ -19,9 +19,13 @@ pub(crate) fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// The one of `names` that is closest to `name`, if it is close at all: a mistake per three letters.
+/// Shortest text that counts as the beginning of another name.
+const PREFIX_CHARS_MIN: usize = 3;
+
+/// The one of `names` that is closest to `name`, if it is close at all: a mistake per three letters, or its beginning.
 pub(crate) fn closest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let apart = |known: &'n str| (distance(name, known), known);
+    let begins = |known: &str| name.len() >= PREFIX_CHARS_MIN && known.starts_with(name);
+    let apart = |known: &'n str| (if begins(known) { 0 } else { distance(name, known) }, known);
     let (mistakes, closest) = names.into_iter().map(apart).min()?;
     (mistakes <= (name.len() / 3).max(1)).then_some(closest)
 }
@@ -35,6 +39,7 @@ mod tests {
         let names = ["capabilities", "command", "role"];
         assert_eq!(closest("capabilites", names), Some("capabilities"));
         assert_eq!(closest("comand", names), Some("command"));
+        assert_eq!(closest("cap", names), Some("capabilities"));
         assert_eq!(closest("colour", names), None);
         assert_eq!(closest("x", []), None);
     }

@@ -271,10 +271,8 @@ impl Coordinator {
 
     async fn discovered(&mut self, subject: &str, reply: &str) {
         // Standbys know the same agents, and each instance is to be found once.
-        if !self.machine.lead().leads() {
-            return;
-        }
-        let Some(arrivals) = &self.arrivals else {
+        let leads = self.machine.lead().leads();
+        let Some(arrivals) = self.arrivals.as_ref().filter(|_| leads) else {
             return;
         };
         for answer in self.service.discover(subject, self.machine.roster()) {

@@ -70,7 +70,10 @@ pub(crate) fn parse(text: &str, stem: &str, folder: &Path) -> Result<Fleet, Vec<
         reader.fault(at, "", error.message(), "a fleet file is TOML: https://toml.io");
     }
     if !errors.is_empty() {
-        return Err(reader.sorted());
+        // What follows from a mistake on the same line says nothing new.
+        let mut faults = reader.sorted();
+        faults.dedup_by_key(|fault| fault.line);
+        return Err(faults);
     }
     let fleet = reader.fleet(root.get_ref(), stem);
     if reader.found.is_empty() {

@@ -181,7 +181,10 @@ fn agent_json(planned: &Planned, outcomes: Option<&Outcomes>) -> Value {
     };
     let more = match outcome {
         Some(Ok(Some(pid))) => Some(("sidecar_pid", json!(pid))),
-        Some(Err(failure)) => failure.json().get_mut("error").map(|error| ("error", error.take())),
+        Some(Err(failure)) => failure
+            .json()
+            .get_mut("error")
+            .map(|error| ("error", error.take())),
         Some(Ok(None)) | None => None,
     };
     let mut record = planned.json();
