@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::id::{AgentId, Id};
 use crate::number::Fraction;
+use crate::task::Strategy;
 use crate::vocabulary::vocabulary;
 
 vocabulary! {
@@ -95,6 +96,9 @@ pub struct Command {
     /// What is to be done (control).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ControlAction>,
+    /// How agents are chosen for tasks that name no strategy (control, instead of an action).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
 }
 
 /// A null that is there is a value, and not an absence.

@@ -13,6 +13,7 @@ pub(crate) mod found;
 pub(crate) mod kept;
 mod parse;
 pub(crate) mod plan;
+pub(crate) mod strategy;
 mod value;
 
 use std::path::{Path, PathBuf};

@@ -41,6 +41,7 @@ mod version;
 pub(crate) use attach::record;
 pub(crate) use auth::own;
 use clap::Subcommand;
+pub(crate) use dlq::publish::store;
 
 use crate::demo::play::play;
 use crate::failure::Failure;

@@ -63,7 +63,7 @@ pub(crate) fn explanation(known: Known<'_>, query: &TaskRequest, now: Now) -> Re
     } else {
         Explanation {
             task_id: entry.task.id,
-            strategy: entry.task.strategy.unwrap_or_default(),
+            strategy: entry.task.strategy.unwrap_or(world.settings().strategy()),
             candidates: Vec::new(),
             chosen: None,
             overridden: None,

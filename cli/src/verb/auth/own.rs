@@ -4,6 +4,7 @@ use wagglebus_client::discovery;
 use wagglebus_nats::conf::ServerFiles;
 use wagglebus_nats::connect::{Connection, Session as Bus};
 use wagglebus_nats::enrol::{Applicant, EnrolError, Enroller, RunningServer};
+use wagglebus_nats::jetstream::JetStream;
 use wagglebus_nats::keys::BusUser;
 use wagglebus_nats::server::Monitor;
 use wagglebus_schemas::AgentId;
@@ -59,6 +60,16 @@ impl Own {
             server: self.server.clone(),
             admin: self.bus.jetstream(),
         }
+    }
+
+    /// The administrator's session.
+    pub(crate) const fn session(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// A bus to publish on.
+    pub(crate) fn publisher(&self) -> JetStream {
+        JetStream::new(self.connection.clone()).0
     }
 
     /// Ends the connection.

@@ -6,7 +6,7 @@ mod export;
 mod letters;
 mod ls;
 mod mark;
-mod publish;
+pub(crate) mod publish;
 mod renew;
 mod retry;
 mod show;

@@ -15,7 +15,7 @@ const TRIES: u32 = 3;
 
 /// A message of which there is no ack.
 #[derive(Debug)]
-pub(super) struct NotAcked {
+pub(crate) struct NotAcked {
     /// What the last try ran into.
     error: PublishError,
     /// One of the tries may have stored it all the same.
@@ -44,7 +44,7 @@ pub(super) async fn publish(bus: &impl Bus, hive: &Hive, renewed: &Renewed) -> R
 }
 
 /// Publishes a record, a few times if need be.
-pub(super) async fn store(bus: &impl Bus, record: Outgoing) -> Result<Stored, NotAcked> {
+pub(crate) async fn store(bus: &impl Bus, record: Outgoing) -> Result<Stored, NotAcked> {
     let mut tries = 1;
     let mut maybe_stored = false;
     loop {
@@ -97,7 +97,7 @@ impl NotAcked {
     }
 
     /// What to tell when a repeat does no harm.
-    pub(super) fn failure(&self) -> Failure {
+    pub(crate) fn failure(&self) -> Failure {
         let failure = Failure::caused(&self.error);
         match &self.error.fault {
             PublishFault::NoAnswer(NoAnswer::PermissionDenied) => failure.coded(ErrorCode::Forbidden),

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::places::Places;
+use wagglebus_schemas::task::Strategy;
 
 use crate::failure::Failure;
 use crate::fleet::carry::{Outcomes, carry};
 use crate::fleet::found::look;
 use crate::fleet::kept::Kept;
 use crate::fleet::plan::{Planned, plan};
+use crate::fleet::strategy;
 use crate::fleet::{FILE_BYTES_MAX, Fleet, folder_of, parse};
 use crate::output::Output;
 use crate::session::Session;
@@ -73,13 +75,23 @@ async fn apply(
             output.line(planned.told())?;
         }
     }
+    let wanted = fleet.strategy;
+    let wanted = match wanted {
+        Some(wanted) if strategy::current(own, places.hive()).await != Some(wanted) => Some(wanted),
+        Some(_) | None => None,
+    };
+    if let Some(wanted) = wanted
+        && !output.json()
+    {
+        output.line(format!("~ strategy: {wanted}"))?;
+    }
     let waits: Vec<&str> = plan
         .iter()
         .filter(|planned| planned.takes_away())
         .map(|planned| planned.agent.as_str())
         .collect();
     if args.dry_run {
-        return told(fleet, &plan, None, output);
+        return told((fleet, wanted), &plan, None, output);
     }
     if !waits.is_empty() && !args.yes {
         let file = args.file.display();
@@ -90,9 +102,14 @@ async fn apply(
         ))
         .fix(format!("do it: wagglebus fleet apply {file}{prune} --yes")));
     }
+    if let Some(wanted) = wanted
+        && !strategy::set(own, places.hive(), wanted).await?
+    {
+        output.note("no coordinator has decided about the strategy yet; it is kept until one does")?;
+    }
     let outcomes = carry(places, &enroller, fleet, &plan).await;
     keep(places, fleet, &found.former, &plan, &outcomes)?;
-    told(fleet, &plan, Some(&outcomes), output)?;
+    told((fleet, wanted), &plan, Some(&outcomes), output)?;
     let failed: Vec<&str> = outcomes
         .iter()
         .filter(|(_, outcome)| outcome.is_err())
@@ -141,9 +158,9 @@ fn keep(
     }
 }
 
-/// What was planned and what became of it; without outcomes nothing was done.
+/// What was planned and what became of it, with the strategy that was to be set; without outcomes nothing was done.
 fn told(
-    fleet: &Fleet,
+    (fleet, strategy): (&Fleet, Option<Strategy>),
     plan: &[Planned],
     outcomes: Option<&Outcomes>,
     output: &mut Output,
@@ -152,6 +169,7 @@ fn told(
         let agents: Vec<Value> = plan.iter().map(|planned| agent_json(planned, outcomes)).collect();
         return Ok(output.record(&json!({
             "fleet": fleet.name,
+            "strategy": strategy,
             "applied": outcomes.is_some(),
             "agents": agents,
         }))?);

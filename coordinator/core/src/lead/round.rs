@@ -63,6 +63,7 @@ fn job(entry: &TaskEntry) -> Job {
 
 fn params(world: &World) -> Params {
     Params {
+        strategy: world.settings().strategy(),
         mean_task_ms: world.practice().estimates().mean_task_ms(),
         ..Params::default()
     }

@@ -10,6 +10,7 @@ pub mod index;
 mod kept;
 pub mod letter;
 pub mod practice;
+pub mod settings;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -20,4 +21,5 @@ pub use data::TaskData;
 pub use entry::TaskEntry;
 pub use index::{Entity, Index};
 pub use letter::Letter;
+pub use settings::Settings;
 pub use world::World;

@@ -13,6 +13,7 @@ use super::entry::TaskEntry;
 use super::index::{Entity, Index};
 use super::letter::{self, Letter};
 use super::practice::Practice;
+use super::settings::Settings;
 
 /// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
 pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
@@ -57,6 +58,7 @@ pub struct World {
     tasks: BTreeMap<Id, TaskEntry>,
     practice: Practice,
     crew: Crew,
+    settings: Settings,
     index: Index,
     /// Tasks that are not at their end, by their state.
     open: BTreeMap<TaskState, BTreeSet<Id>>,
@@ -79,6 +81,7 @@ impl World {
             tasks: BTreeMap::new(),
             practice: Practice::default(),
             crew: Crew::default(),
+            settings: Settings::default(),
             index: Index::default(),
             open: BTreeMap::new(),
             dependents: BTreeMap::new(),
@@ -136,6 +139,11 @@ impl World {
     /// What is known of agents at work.
     pub const fn practice(&self) -> &Practice {
         &self.practice
+    }
+
+    /// What the operator set for the hive.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// What is known of agents and of the hive.
@@ -197,17 +205,15 @@ impl World {
         if seq <= self.last {
             return Err(FoldError::Order { seq, last: self.last });
         }
+        let unreadable = |reason| FoldError::Unreadable {
+            seq,
+            entity: format!("{} {}", event.entity, event.entity_id),
+            reason,
+        };
         let letters = match event.entity {
             EventKind::Task => self.task_event(seq, event)?,
-            EventKind::Agent | EventKind::Swarm => {
-                let entity = || format!("{} {}", event.entity, event.entity_id);
-                let unreadable = |reason| FoldError::Unreadable {
-                    seq,
-                    entity: entity(),
-                    reason,
-                };
-                self.crew.apply(seq, event).map_err(unreadable)?
-            }
+            EventKind::Agent | EventKind::Swarm => self.crew.apply(seq, event).map_err(unreadable)?,
+            EventKind::Config => self.settings.apply(event).map_err(unreadable)?,
             // What later versions write about other things changes nothing here.
             EventKind::Contract
             | EventKind::Decision
@@ -215,7 +221,6 @@ impl World {
             | EventKind::Failure
             | EventKind::Compliance
             | EventKind::Alert
-            | EventKind::Config
             | EventKind::Conversation
             | EventKind::Migration
             | EventKind::Leader => Vec::new(),

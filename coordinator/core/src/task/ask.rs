@@ -5,6 +5,7 @@ use wagglebus_schemas::decode::{self, DecodeError};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, CauseType};
 use wagglebus_schemas::limits::ACCOUNT_PAYLOAD_BYTES_MAX;
+use wagglebus_schemas::task::Strategy;
 use wagglebus_schemas::{AgentId, Hive, Id, TaskDraft, TooLong};
 
 /// A command.
@@ -34,6 +35,8 @@ pub enum Asked {
         /// What.
         action: TaskAction,
     },
+    /// How agents are to be chosen for tasks that name no strategy.
+    Strategy(Strategy),
     /// Something about an agent, or about the hive.
     Control {
         /// The agent; `None`: the hive.
@@ -78,9 +81,12 @@ fn asked(verb: TaskVerb, id: Option<Id>, body: &[u8]) -> Result<Asked, ErrorDeta
     agree(command.id, id)?;
     command.check_bounds().map_err(too_long)?;
     if verb == TaskVerb::Control {
+        if let (None, Some(strategy)) = (command.action, command.strategy) {
+            return Ok(Asked::Strategy(strategy));
+        }
         let action = command
             .action
-            .ok_or_else(|| invalid("control needs action").hint("pause, resume or halt"))?;
+            .ok_or_else(|| invalid("control needs action").hint("pause, resume or halt; or strategy"))?;
         return Ok(Asked::Control {
             agent: command.agent,
             action,

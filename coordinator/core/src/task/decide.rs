@@ -7,6 +7,7 @@ use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, TaskDraft};
 
 use super::ask::{Ask, Asked};
+use super::configure;
 use super::holder::{self, Deed};
 use super::scribe::{Line, Scribe};
 use super::submit::{self, Submission};
@@ -25,6 +26,7 @@ pub fn decide(world: &World, roster: &Roster, ask: &Ask, scribe: &mut Scribe<'_>
             Some(entry) => about((world, roster), entry, ask, (*epoch, action), scribe),
             None => Err(unknown(task)),
         },
+        Ok(Asked::Strategy(strategy)) => return configure::decide(world, ask, *strategy, scribe),
         // What is about agents is decided elsewhere.
         Ok(Asked::Control { .. }) => Err(ErrorDetail::new(ErrorCode::InvalidMessage, "it is about no task")),
         Err(error) => Err(error.clone()),
@@ -192,7 +194,7 @@ fn answered(ask: &Ask, scribe: &mut Scribe<'_>) -> TaskData {
 fn refused(world: &World, ask: &Ask, error: ErrorDetail, scribe: &mut Scribe<'_>) -> Event {
     let task = match &ask.asked {
         Ok(Asked::About { task, .. }) => Some(*task),
-        Ok(Asked::Submit(_) | Asked::Control { .. }) | Err(_) => ask.id,
+        Ok(Asked::Submit(_) | Asked::Control { .. } | Asked::Strategy(_)) | Err(_) => ask.id,
     };
     let entry = task.and_then(|id| world.task(&id));
     let state = entry.map(|entry| entry.task.state);

@@ -1,6 +1,7 @@
 //! The machine of tasks (TASKS 2): which event leads from which state to which, who may cause it, and what follows.
 
 pub mod ask;
+mod configure;
 pub mod decide;
 pub mod holder;
 pub mod reply;

@@ -36,7 +36,7 @@ pub(crate) fn judge(account: Option<&Account>, command: &Command, seq: u64) -> J
     );
     let epoch = match &ask.asked {
         Ok(Asked::About { epoch, .. }) => *epoch,
-        Ok(Asked::Submit(_) | Asked::Control { .. }) | Err(_) => None,
+        Ok(Asked::Submit(_) | Asked::Control { .. } | Asked::Strategy(_)) | Err(_) => None,
     };
     let judged = |may_be_done, refusals: &[ErrorCode]| Judged {
         epoch,
@@ -56,7 +56,7 @@ pub(crate) fn judge(account: Option<&Account>, command: &Command, seq: u64) -> J
         ),
         (Ok(Asked::Submit(_)), Some(_)) => judged(true, &[ErrorCode::IdempotencyConflict]),
         // It is not about a task.
-        (Ok(Asked::Control { .. }), _) => judged(false, &[]),
+        (Ok(Asked::Control { .. } | Asked::Strategy(_)), _) => judged(false, &[]),
         (Ok(Asked::About { .. }), None) => judged(false, &[ErrorCode::NotFound]),
         (Ok(Asked::About { action, .. }), Some(account)) => match refusal(account, &ask.from, epoch, &action)
         {

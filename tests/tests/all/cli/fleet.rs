@@ -189,6 +189,46 @@ fn a_fleet_changes_shrinks_and_comes_back_with_the_bus() {
 }
 
 #[test]
+fn a_fleet_sets_the_strategy_and_a_task_may_name_its_own() {
+    let (home, _) = Home::up();
+    let file = home.path("crew.toml");
+    fs::write(
+        &file,
+        "strategy = \"round_robin\"\n[agents.ann]\nhttp = true\ncapabilities = [\"rust\"]\nslots = 4\n",
+    )
+    .unwrap();
+    let apply = ["fleet", "apply", file.to_str().unwrap()];
+    assert_eq!(home.json(&apply)["strategy"], "round_robin");
+    assert_eq!(
+        home.json(&apply)["strategy"],
+        Value::Null,
+        "it is as the file says"
+    );
+    until(|| home.json(&["agent", "show", "ann"])["presence"] == "alive");
+    for (more, expected) in [
+        (&[][..], "round_robin"),
+        (&["--strategy", "weighted"], "weighted"),
+    ] {
+        let submit = [
+            "task",
+            "submit",
+            "work",
+            "--capability",
+            "rust",
+            "--wait",
+            "assigned",
+        ];
+        let task = home.json(&[&submit[..], more].concat());
+        let why = home.json(&["task", "explain", task["id"].as_str().unwrap()]);
+        assert_eq!(
+            (&why["strategy"], &why["chosen"]),
+            (&json!(expected), &json!("ann")),
+            "{why}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_is_told_agent_by_agent() {
     let mut home = Home::up().0;
     home.sidecars(&["ann"]);

@@ -16,7 +16,7 @@ use crate::liveness::{DECLARED_MS, LOST_MS};
 use crate::reserve::{Reserved, held};
 use crate::steady::{FREE_MARKS, HOLD_FIRST_MS};
 use crate::task::rig::{Rig, data, name, now};
-use crate::task::timer;
+use crate::task::{FreshIds, timer};
 
 /// Lets an agent say what it has.
 fn declare(rig: &mut Rig, agent: &str, resources: Value, slots: u16, at: Attended) {
@@ -33,8 +33,22 @@ fn declare(rig: &mut Rig, agent: &str, resources: Value, slots: u16, at: Attende
     rig.roster.hear(name(agent), beat, now(0), at);
 }
 
+/// Lets the log tell that an agent is there: only those whose machine says so are given work.
+fn muster(rig: &mut Rig, agent: &str) {
+    let event = json!({
+        "id": rig.ids.fresh(), "entity": "agent", "entity_id": agent, "seq": 1, "from": null, "to": "active",
+        "event": "beat", "actor": "coordinator", "cause": {"type": "heartbeat", "id": null}, "guard": null,
+        "at": now(0).wall, "data": {},
+    });
+    let event = serde_json::from_value(event).unwrap();
+    rig.world.apply(rig.world.last() + 1, &event).unwrap();
+}
+
 fn rig(memory_mb: f64, slots: u16) -> Rig {
     let mut rig = Rig::new();
+    for agent in ["alice", "bob"] {
+        muster(&mut rig, agent);
+    }
     for agent in ["alice", "bob"] {
         declare(
             &mut rig,
@@ -185,7 +199,10 @@ fn what_a_lost_agent_declared_counts_for_an_hour() {
     let at = Attended::default();
     rig.roster.wake(at.after(LOST_MS));
     let member = rig.roster.member(&name("alice")).unwrap();
-    assert_eq!((health(member), member.capabilities().len()), (Health::Lost, 1));
+    assert_eq!(
+        (health(member, rig.world.crew()), member.capabilities().len()),
+        (Health::Lost, 1)
+    );
     let draft = json!({"title": "later", "capabilities": ["rust"]});
     assert_eq!(rig.ask("sue", TaskVerb::Submit, &draft).event, "submit");
 
@@ -212,7 +229,7 @@ fn who_flaps_gets_work_again_once_it_holds() {
     let mut rig = rig(1_000.0, 2);
     let mut at = Attended::default();
     let beat = |rig: &mut Rig, at| declare(rig, "alice", json!({"memory_mb": 1_000}), 2, at);
-    let look = |rig: &Rig| health(rig.roster.member(&name("alice")).unwrap());
+    let look = |rig: &Rig| health(rig.roster.member(&name("alice")).unwrap(), rig.world.crew());
     let mut late = 0;
     while look(&rig) != Health::Unsteady {
         late += 1;
@@ -229,6 +246,33 @@ fn who_flaps_gets_work_again_once_it_holds() {
     rig.roster.pass(at.after(HOLD_FIRST_MS));
     assert_eq!(look(&rig), Health::Ready);
     assert_eq!(assign(&mut rig), [task]);
+}
+
+#[test]
+fn the_operator_chooses_the_strategy_of_tasks_that_name_none() {
+    let mut rig = rig(1_000.0, 4);
+    let set = json!({"strategy": "round_robin"});
+    let refused = data(&rig.ask("sue", TaskVerb::Control, &set)).error.unwrap();
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    assert_eq!(rig.world.settings().strategy().as_str(), "intelligent");
+    let event = rig.ask("operator", TaskVerb::Control, &set);
+    assert_eq!(
+        (event.from.as_deref(), event.to.as_str(), event.seq),
+        (Some("intelligent"), "round_robin", 2)
+    );
+    let verdict: Value = serde_json::from_slice(&rig.letters[0].body).unwrap();
+    assert_eq!(
+        (&verdict["level"], &verdict["result"]["strategy"]),
+        (&json!("done"), &json!("round_robin"))
+    );
+
+    let plain = submit(&mut rig, 1.0);
+    let own = json!({"title": "work", "capabilities": ["rust"], "strategy": "least_connections"});
+    let own = rig.submit(&own);
+    assert_eq!(assign(&mut rig).len(), 2);
+    let strategy = |rig: &Rig, id| rig.task(id).explanation.clone().unwrap()["strategy"].clone();
+    assert_eq!(strategy(&rig, &plain), "round_robin");
+    assert_eq!(strategy(&rig, &own), "least_connections");
 }
 
 /// Something that happens to one of the tasks.
