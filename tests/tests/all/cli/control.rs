@@ -29,7 +29,11 @@ fn pause_resume_and_halt_stop_hand_overs_and_trace_names_what_to_type() {
     let id = sent["id"].as_str().unwrap();
     let traced = |home: &Home| home.says(&["trace", id]);
     until(|| traced(&home).contains("paused at bob"));
-    assert!(traced(&home).contains("next: wagglebus resume bob"), "{}", traced(&home));
+    assert!(
+        traced(&home).contains("next: wagglebus resume bob"),
+        "{}",
+        traced(&home)
+    );
     assert!(home.taken_at_once().is_empty());
 
     assert_eq!(home.says(&["halt"]), "wb halted\n");
