@@ -47,7 +47,7 @@ impl Permissions {
     /// that nobody read; reads commands, replies and its log, writes its log and the leader's lease, the views of its log
     /// and snapshots of it. It creates no stream, and purges nothing but its log where a snapshot covers it, and snapshots.
     pub fn of_coordinator(hive: &Hive, api_prefix: &str) -> Self {
-        let me = AgentId::coordinator();
+        let (me, operator) = (AgentId::coordinator(), AgentId::operator());
         let (enrolments, bucket) = (
             Bucket::Enrolments.stream_name(hive),
             Bucket::Enrolments.name(hive),
@@ -57,10 +57,11 @@ impl Permissions {
         let leader = Bucket::Leader.stream_name(hive);
         let mut publish = vec![
             format!("{hive}.wake.msg.*.*"),
-            // In the names of those whose token its HTTP API was shown, too: messages, and commands about tasks.
-            format!("{hive}.msg.*.*.*"),
-            format!("{hive}.room.*.*.*"),
-            format!("{hive}.task.*.*.*"),
+            format!("{hive}.msg.*.*.{me}"),
+            // What its HTTP API takes from the operator. In an agent's name it writes nothing here.
+            format!("{hive}.msg.*.*.{operator}"),
+            format!("{hive}.room.*.*.{operator}"),
+            format!("{hive}.task.*.*.{operator}"),
             format!("{hive}.receipt.*.*.{me}"),
             format!("{hive}.dlq.*.{me}"),
             format!("{hive}.event.*.{me}"),
