@@ -15,6 +15,7 @@ mod pane;
 mod printable;
 mod programs;
 mod reader;
+mod redundancy;
 mod sender;
 mod session;
 mod target;

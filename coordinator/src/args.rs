@@ -3,10 +3,15 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use wagglebus_coordinator_core::alert::Rule;
 use wagglebus_nats::config::ConfigChoice;
 use wagglebus_schemas::Hive;
+
+use crate::alert::{Command, Webhook};
 
 /// Requests that each token may send in a second unless said otherwise: twice what a coordinator is measured with.
 const RATE: NonZeroU32 = NonZeroU32::new(2_000).unwrap();
@@ -62,6 +67,28 @@ pub(crate) struct Args {
     /// Most requests in a second for each token
     #[arg(long, value_name = "N", default_value_t = RATE)]
     pub(crate) rate: NonZeroU32,
+    /// Post each change of an alert there as JSON: https, or http to this machine
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WAGGLEBUS_ALERT_WEBHOOK",
+        hide_env_values = true
+    )]
+    pub(crate) alert_webhook: Option<Webhook>,
+    /// Run this program with each change of an alert as JSON on its standard input: a path, or a JSON array with arguments
+    #[arg(long, value_name = "CMD", env = "WAGGLEBUS_ALERT_COMMAND")]
+    pub(crate) alert_command: Option<Command>,
+    /// Send the operator a message of each change of an alert
+    #[arg(long, env = "WAGGLEBUS_ALERT_MESSAGE")]
+    pub(crate) alert_message: bool,
+    /// The limit of a rule in seconds, such as urgent_unread=30; may be given again
+    #[arg(
+        long,
+        value_name = "RULE=SECONDS",
+        env = "WAGGLEBUS_ALERT_LIMIT",
+        value_delimiter = ','
+    )]
+    pub(crate) alert_limit: Vec<Limit>,
     /// Write {"pid","http"} here once the roster is known, atomically
     #[arg(long, value_name = "FILE", env = "WAGGLEBUS_READY_FILE")]
     pub(crate) ready_file: Option<PathBuf>,
@@ -94,4 +121,33 @@ pub(crate) struct Rebuild {
     /// Write what differs as the log says it
     #[arg(long)]
     pub(crate) write: bool,
+}
+
+/// The limit of an alert rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) rule: Rule,
+    pub(crate) ms: u64,
+}
+
+impl Limit {
+    /// A number of seconds, decimals allowed.
+    pub(crate) fn new(rule: &str, seconds: f64) -> Result<Self, String> {
+        let rule = rule.parse::<Rule>().map_err(|error| error.to_string())?;
+        let limit = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+        let ms = u64::try_from(limit.as_millis()).map_err(|error| error.to_string())?;
+        Ok(Self { rule, ms })
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rule, seconds) = text.split_once('=').ok_or("write RULE=SECONDS")?;
+        let seconds: f64 = seconds
+            .parse()
+            .map_err(|_| format!("{seconds:?} is no number of seconds"))?;
+        Self::new(rule, seconds)
+    }
 }

@@ -1,8 +1,10 @@
 //! From what was typed to what is meant.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use wagglebus_coordinator_core::alert::Settings as AlertSettings;
 use wagglebus_nats::api_tokens::TokenFiles;
 use wagglebus_nats::config::{self, ConfigPlaces};
 use wagglebus_nats::connect::{Credentials, Settings};
@@ -12,7 +14,8 @@ use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, NoPlace, Places};
 use wagglebus_schemas::{AgentId, Hive};
 
-use crate::args::Args;
+use crate::alert::{BadWebhook, Command, Ways};
+use crate::args::{Args, Limit};
 use crate::failure::Failure;
 use crate::http::Rate;
 
@@ -30,6 +33,14 @@ pub(crate) struct Config {
     /// The `bus.json` of our `up`.
     pub(crate) bus_file: Option<PathBuf>,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) alerts: Alerts,
+}
+
+/// Who hears of alerts, and of which.
+#[derive(Debug, Default)]
+pub(crate) struct Alerts {
+    pub(crate) ways: Ways,
+    pub(crate) settings: AlertSettings,
 }
 
 impl Config {
@@ -57,8 +68,46 @@ impl Config {
             hive,
             listen,
             ready_file: args.ready_file.clone(),
+            alerts: alerts(args, &files)?,
         })
     }
+}
+
+/// Options beat files, key by key.
+fn alerts(args: &Args, files: &config::Config) -> Result<Alerts, Failure> {
+    let said = files.alerts();
+    let bad = |error: String| Failure::Alerts(error);
+    let webhook = match (&args.alert_webhook, said.webhook) {
+        (Some(webhook), _) => Some(webhook.clone()),
+        (None, Some(said)) => Some(
+            said.value
+                .parse()
+                .map_err(|error: BadWebhook| bad(error.to_string()))?,
+        ),
+        (None, None) => None,
+    };
+    let command = match (&args.alert_command, said.command) {
+        (Some(command), _) => Some(command.clone()),
+        (None, Some(words)) => Some(Command::new(words.value).map_err(|error| bad(error.to_string()))?),
+        (None, None) => None,
+    };
+    let chosen = said
+        .limits
+        .iter()
+        .map(|(rule, seconds)| Limit::new(rule, *seconds));
+    let mut limits_ms = BTreeMap::new();
+    for limit in chosen.chain(args.alert_limit.iter().map(|limit| Ok(*limit))) {
+        let Limit { rule, ms } = limit.map_err(bad)?;
+        limits_ms.insert(rule, ms);
+    }
+    Ok(Alerts {
+        settings: AlertSettings {
+            limits_ms,
+            message: args.alert_message || said.message.is_some_and(|said| said.value),
+            sinks: webhook.is_some() || command.is_some(),
+        },
+        ways: Ways { webhook, command },
+    })
 }
 
 fn places(hive: Hive) -> Result<Places, NoPlace> {

@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Context(#[from] ContextError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("alerts: {0}")]
+    Alerts(String),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("{address} cannot be listened on: use --listen with a free port, or port 0")]
@@ -60,7 +62,7 @@ impl Failure {
             Self::NotLoopback(_) => 2,
             Self::NoBus { .. } => 5,
             Self::Connect(error) if error.heals() => 5,
-            Self::Connect(_) | Self::Context(_) | Self::Config(_) => 6,
+            Self::Connect(_) | Self::Context(_) | Self::Config(_) | Self::Alerts(_) => 6,
             Self::Interrupted => 130,
             Self::Rebuild(_)
             | Self::Differs(_)

@@ -137,6 +137,7 @@ pub(crate) async fn work(
                         stream_seq: head.stream_seq,
                         message_id: head.id,
                         sender: head.sender,
+                        at: head.at,
                     })
                 });
                 Event::Looked { look, head }

@@ -1,5 +1,6 @@
 //! The program `wagglebus-coordinator`: parse, build, run, exit code.
 
+mod alert;
 mod args;
 mod arrival;
 mod clock;
@@ -11,6 +12,7 @@ mod feed;
 mod gate;
 mod health;
 mod http;
+mod ids;
 mod lead;
 mod lines;
 mod mail;

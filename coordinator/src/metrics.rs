@@ -49,6 +49,12 @@ struct TransitionLabel {
     to: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToldLabel {
+    sink: &'static str,
+    outcome: &'static str,
+}
+
 /// All metrics of the program.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -58,6 +64,7 @@ pub(crate) struct Metrics {
     ignored: Family<IgnoredLabel, Counter>,
     answers: Family<AnswerLabel, Counter>,
     unsent: Counter,
+    alerts_told: Family<ToldLabel, Counter>,
     connected: Gauge,
     leads: Gauge,
     sessions: Counter,
@@ -84,6 +91,7 @@ impl Metrics {
             ignored: Family::default(),
             answers: Family::default(),
             unsent: Counter::default(),
+            alerts_told: Family::default(),
             connected: Gauge::default(),
             leads: Gauge::default(),
             sessions: Counter::default(),
@@ -108,6 +116,11 @@ impl Metrics {
         registry.register("ignored", "Inputs ignored, by reason", metrics.ignored.clone());
         registry.register("answers", "API requests answered", metrics.answers.clone());
         registry.register("unsent", "Answers that could not be sent", metrics.unsent.clone());
+        registry.register(
+            "alerts_told",
+            "Changes of alerts that a sink was told or not, by sink",
+            metrics.alerts_told.clone(),
+        );
         registry.register(
             "connected",
             "1 while connected to NATS",
@@ -262,6 +275,13 @@ impl Metrics {
 
     pub(crate) fn unsent(&self) {
         self.unsent.inc();
+    }
+
+    /// Counts a change of an alert that a sink was told, or that was given up.
+    pub(crate) fn alert_told(&self, sink: &'static str, told: bool) {
+        let outcome = if told { "told" } else { "given_up" };
+        let label = ToldLabel { sink, outcome };
+        self.alerts_told.get_or_create(&label).inc();
     }
 
     pub(crate) fn connected(&self, connected: bool) {

@@ -6,25 +6,28 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use wagglebus_coordinator_core::alert::AlertOrder;
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::lead::Order;
 use wagglebus_coordinator_core::resolve::Myself;
-use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Reply, inbound};
+use wagglebus_coordinator_core::{Effect, Event, Machine, Reply, inbound};
 use wagglebus_nats::connect::{self, Connection};
 use wagglebus_nats::jetstream::JetStream;
+use wagglebus_schemas::Hive;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{Hive, Id};
 
+use crate::alert::{self, Sinks};
 use crate::arrival::{Arrival, Arrivals};
 use crate::clock::{self, Clock};
-use crate::config::Config;
+use crate::config::{Alerts, Config};
 use crate::enrolments::Change;
 use crate::failure::Failure;
 use crate::feed::Hub;
 use crate::gate::{Gate, GateEnd, Wish};
 use crate::health::Health;
 use crate::http::{self, Api, Auth, Listening, Place};
+use crate::ids::Uuids;
 use crate::lead::Signs;
 use crate::mail::Job;
 use crate::metrics::Metrics;
@@ -48,7 +51,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     // Nothing is fetched here, so nothing comes late.
     let (bus, _) = JetStream::new(connection.clone());
     let (gate, end) = Gate::new();
-    let mut coordinator = Coordinator::new(config.hive.clone(), bus.clone(), ready, end)?;
+    let mut coordinator = Coordinator::new(config.hive.clone(), bus.clone(), ready, end, config.alerts)?;
     let place = Place {
         address,
         leader_port,
@@ -86,6 +89,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
             },
             arrival = next(&mut coordinator.arrivals) => coordinator.arrived(arrival).await?,
             wish = coordinator.gate.next() => coordinator.wished(wish).await,
+            seq = coordinator.sinks.settled() => coordinator.step(alert::delivered(seq)).await,
             () = clock::reach(coordinator.machine.next_wake_ms()) => coordinator.step(Event::Wake).await,
         }
     };
@@ -109,15 +113,6 @@ async fn next(arrivals: &mut Option<Arrivals>) -> Option<Arrival> {
     }
 }
 
-/// Ids that rise with time.
-struct Uuids;
-
-impl FreshIds for Uuids {
-    fn fresh(&mut self) -> Id {
-        Id::from_uuid(uuid::Uuid::now_v7())
-    }
-}
-
 struct Coordinator {
     hive: Hive,
     instance: String,
@@ -127,6 +122,7 @@ struct Coordinator {
     arrivals: Option<Arrivals>,
     bus: JetStream,
     metrics: Arc<Metrics>,
+    sinks: Sinks,
     health: watch::Sender<Health>,
     leads: watch::Sender<bool>,
     gate: GateEnd,
@@ -134,23 +130,27 @@ struct Coordinator {
 }
 
 impl Coordinator {
-    fn new(hive: Hive, bus: JetStream, ready: Ready, gate: GateEnd) -> Result<Self, Failure> {
+    fn new(hive: Hive, bus: JetStream, ready: Ready, gate: GateEnd, alerts: Alerts) -> Result<Self, Failure> {
         let mut clock = Clock::new().map_err(Failure::Clock)?;
         let since = clock.now().wall;
         let instance = uuid::Uuid::new_v4().simple().to_string();
+        let mut machine = Machine::new(Myself {
+            version: VERSION.to_owned(),
+            since,
+            hive: hive.clone(),
+            instance: instance.clone(),
+        });
+        machine.set_alerts(alerts.settings);
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
             clock,
-            machine: Machine::new(Myself {
-                version: VERSION.to_owned(),
-                since,
-                hive: hive.clone(),
-                instance: instance.clone(),
-            }),
+            machine,
+            sinks: Sinks::start(hive.clone(), alerts.ways, &metrics),
             service: Service::new(hive.clone(), instance.clone(), VERSION, since),
             instance,
             arrivals: None,
             bus,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             health: watch::Sender::new(Health::starting()),
             leads: watch::Sender::new(false),
             gate,
@@ -328,6 +328,7 @@ impl Coordinator {
                         arrivals.leading().read_lines(number, seqs);
                     }
                 }
+                Effect::Tasks(Order::Alerts(AlertOrder::Deliver(told))) => self.sinks.tell(*told),
                 Effect::Tasks(order) => {
                     if let Order::Publish(letter) | Order::Heard(letter) = &order {
                         self.gate.verdicts().heard(letter);

@@ -14,6 +14,7 @@ mod parse;
 mod read;
 mod trust;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,9 +51,9 @@ pub enum ConfigError {
         /// What the system said.
         reason: String,
     },
-    /// It names a bus, and the user has not looked at it since it was written.
+    /// It names a bus or who hears of alerts, and the user has not looked at it since it was written.
     #[error(
-        "{0} names a bus and is not trusted as it is now; look at it, then: wagglebus config trust {0}; or set WAGGLEBUS_CONFIG=none",
+        "{0} names a bus, or who hears of alerts, and is not trusted as it is now; look at it, then: wagglebus config trust {0}; or set WAGGLEBUS_CONFIG=none",
         path.display()
     )]
     Untrusted {
@@ -104,6 +105,7 @@ struct Content {
     bus: Spanned<BusContent>,
     sidecar: SidecarContent,
     coordinator: CoordinatorContent,
+    alerts: AlertsContent,
 }
 
 impl Default for Content {
@@ -113,14 +115,16 @@ impl Default for Content {
             bus: Spanned::new(0..0, BusContent::default()),
             sidecar: SidecarContent::default(),
             coordinator: CoordinatorContent::default(),
+            alerts: AlertsContent::default(),
         }
     }
 }
 
 impl Content {
-    /// Whether messages would go where this file says.
+    /// Whether messages would go where this file says, or a program would be run that it names.
     fn names_a_bus(&self) -> bool {
-        *self.bus.get_ref() != BusContent::default()
+        let alerts = &self.alerts;
+        *self.bus.get_ref() != BusContent::default() || alerts.webhook.is_some() || alerts.command.is_some()
     }
 }
 
@@ -150,6 +154,22 @@ struct SidecarContent {
 struct CoordinatorContent {
     listen: Option<Spanned<SocketAddr>>,
 }
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AlertsContent {
+    webhook: Option<String>,
+    command: Option<Vec<String>>,
+    message: Option<bool>,
+    limits: BTreeMap<String, Seconds>,
+}
+
+/// Seconds, decimals allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Seconds(f64);
+
+impl Eq for Seconds {}
 
 /// Which file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +217,19 @@ pub struct Said<T> {
     pub value: T,
     /// The file.
     pub origin: Origin,
+}
+
+/// Who hears of alerts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AlertOptions {
+    /// Where each change is posted. May hold a secret.
+    pub webhook: Option<Said<String>>,
+    /// What is run for each change: a program and its arguments.
+    pub command: Option<Said<Vec<String>>>,
+    /// Whether the operator gets messages.
+    pub message: Option<Said<bool>>,
+    /// Limits in seconds, by rule. Whether there is such a rule is not known here.
+    pub limits: BTreeMap<String, f64>,
 }
 
 /// What the configuration files say together.
@@ -288,6 +321,21 @@ impl Config {
                 },
             })
         })
+    }
+
+    /// Who hears of alerts, key by key.
+    pub fn alerts(&self) -> AlertOptions {
+        let mut limits = BTreeMap::new();
+        for (_, content) in self.files.iter().rev() {
+            let said = content.alerts.limits.iter();
+            limits.extend(said.map(|(rule, seconds)| (rule.clone(), seconds.0)));
+        }
+        AlertOptions {
+            webhook: self.first(|content| content.alerts.webhook.clone()),
+            command: self.first(|content| content.alerts.command.clone()),
+            message: self.first(|content| content.alerts.message),
+            limits,
+        }
     }
 
     fn first<T>(&self, get: impl Fn(&Content) -> Option<T>) -> Option<Said<T>> {

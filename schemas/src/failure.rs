@@ -13,6 +13,8 @@ vocabulary! {
     Component, "component" {
         /// The sidecar of an agent.
         Sidecar = "sidecar",
+        /// An agent, its program and its sidecar taken together.
+        Agent = "agent",
     }
 }
 
@@ -25,6 +27,12 @@ vocabulary! {
         Unreceipted = "unreceipted",
         /// A server refused a message for good that was accepted from its sender. `correlation`: the message.
         Refused = "refused",
+        /// An agent is gone, or was not heard of for too long. Written by the coordinator.
+        AgentLost = "agent_lost",
+        /// A task was given up. `correlation`: the task. Written by the coordinator.
+        TaskFailed = "task_failed",
+        /// Messages to the agent were given up. `evidence`: `letters`, how many, and `reasons`. Written by the coordinator.
+        DeadLetter = "dead_letter",
     }
 }
 
@@ -38,7 +46,8 @@ vocabulary! {
     }
 }
 
-/// A report under `<hive>.report.failure.<agent>`, kept in `WB_TASKS`.
+/// Something that failed: a report under `<hive>.report.failure.<agent>`, kept in `WB_TASKS`, and what the coordinator
+/// found or took over from there, in `data.failure` of an event `failure`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(title = "Failure")]
 pub struct Failure {

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
-//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`resources`], [`agent`], [`agent_detail`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
+//! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`resources`], [`agent`], [`agent_detail`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`alert`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -22,6 +22,7 @@
 pub mod address;
 pub mod agent;
 pub mod agent_detail;
+pub mod alert;
 pub mod api;
 mod bounds;
 pub mod bridge;

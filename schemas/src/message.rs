@@ -43,6 +43,8 @@ pub mod metadata {
     pub const TASK_ID: &str = "task_id";
     /// Number of the assignment that a notice is about.
     pub const EPOCH: &str = "epoch";
+    /// Value of [`KIND`]: a message of the coordinator to the operator about an alert.
+    pub const KIND_ALERT: &str = "alert";
 }
 
 /// A message as it is on the bus.

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::agent::Agent;
+use crate::alert::Alert;
 use crate::api::{InboxItem, Trace};
 use crate::command::Command;
 use crate::control::Control;
@@ -133,6 +134,7 @@ pub const RECORD_TYPES: &[RecordType] = &[
         "the leading coordinator",
         ACCOUNT_PAYLOAD_BYTES_MAX,
     ),
+    RecordType::new::<Alert>("alert", Place::Answer, "the coordinator", LINE_BYTES_MAX),
     RecordType::new::<Conversation>(
         "conversation",
         Place::Local,

@@ -50,6 +50,8 @@ vocabulary! {
         Explain = "explain",
         /// Where a machine stands or stood, and its events.
         Fsm = "fsm",
+        /// What a person should know of.
+        Alerts = "alerts",
     }
 }
 
@@ -275,7 +277,7 @@ impl Subject {
 
 /// Filters and wildcards, for consumers and subscriptions.
 pub mod filter {
-    use super::{AgentId, ApiMethod, Hive, Priority, RoomName};
+    use super::{AgentId, ApiMethod, Hive, Priority, ReportKind, RoomName};
 
     /// Everything in an agent's inbox at one priority; the filter of a lane.
     pub fn lane(hive: &Hive, agent: &AgentId, priority: Priority) -> String {
@@ -310,6 +312,16 @@ pub mod filter {
     /// Every command about a task, and no report.
     pub fn commands(hive: &Hive) -> String {
         format!("{hive}.task.>")
+    }
+
+    /// Every dead letter.
+    pub fn dead_letters(hive: &Hive) -> String {
+        format!("{hive}.dlq.*.*")
+    }
+
+    /// Every report of one kind.
+    pub fn reports(hive: &Hive, kind: ReportKind) -> String {
+        format!("{hive}.report.{kind}.*")
     }
 
     /// Every heartbeat.

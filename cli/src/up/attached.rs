@@ -68,6 +68,7 @@ impl Attached {
                 .chain(attachment.arguments.iter().map(String::as_str))
                 .map(Into::into)
                 .collect(),
+            environment: Vec::new(),
             log: logs::file(&self.places, &name),
             name,
         };

@@ -45,6 +45,8 @@ pub(crate) struct Program {
     pub(crate) arguments: Vec<OsString>,
     /// Where its output goes.
     pub(crate) log: PathBuf,
+    /// What its environment says beside ours.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
 }
 
 /// What happens to it.
@@ -131,6 +133,7 @@ fn spawn(program: &Program, hive: &Hive) -> io::Result<Child> {
         .args(&program.arguments)
         .env("WAGGLEBUS_HIVE", hive.as_str())
         .env("WAGGLEBUS_CONFIG", "none")
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -162,6 +165,7 @@ mod tests {
             name: "shell".into(),
             path: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            environment: Vec::new(),
             log: folder.path().join("shell.log"),
         }
     }

@@ -43,7 +43,7 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
         return status::run_own(session, output).await;
     }
     private_file::create_dir(&logs::folder(places)).map_err(|error| Failure::caused(&error))?;
-    let (mut child, logged) = spawn(options, places)?;
+    let (mut child, logged) = spawn(&options, places)?;
     let pid = child.id();
     let said = tokio::select! {
         said = timeout(READY_WITHIN, first_line(child.stdout.take())) => said.unwrap_or_default(),
@@ -61,7 +61,7 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
 }
 
 /// Starts it; its own words go to a log, whose length until now is returned.
-fn spawn(options: Options, places: &Places) -> Result<(Child, u64), Failure> {
+fn spawn(options: &Options, places: &Places) -> Result<(Child, u64), Failure> {
     let path = logs::file(places, "up");
     let cannot = |error: std::io::Error| {
         Failure::failed("the background process does not start").why(error.to_string())
@@ -86,6 +86,7 @@ fn spawn(options: Options, places: &Places) -> Result<(Child, u64), Failure> {
     let own = std::env::current_exe().map_err(cannot)?;
     let child = Command::new(own)
         .args(arguments)
+        .envs(options.alerts.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

@@ -13,7 +13,9 @@
 //! | who may end it? | [`signals`] |
 //! | how does it go into the background? | [`detach`] |
 //! | whose panes are attached? | [`attached`] |
+//! | who hears of alerts? | [`alerts`] |
 
+pub(crate) mod alerts;
 pub(crate) mod attached;
 pub(crate) mod bus_file;
 pub(crate) mod child;

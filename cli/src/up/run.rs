@@ -1,5 +1,6 @@
 //! The life of a bus: up in order, kept running, down in order.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -33,19 +34,16 @@ const COORDINATOR_WITHIN: Duration = Duration::from_secs(10);
 const SIDECAR_ENDS_MAX: u32 = 3;
 /// Distance of two looks for a file by which a program says that it is ready.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 /// The same for a coordinator that was started again.
 const COORDINATOR_LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// How the operator's sidecar is called in logs and records.
+/// How programs are called in logs and records: the operator's sidecar, the coordinator, the server.
 const OPERATOR: &str = "operator";
-/// How the coordinator is.
 const BRAIN: &str = "coordinator";
-/// How the server is.
 const SERVER: &str = "nats-server";
 
 /// What the user chose.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// The port for clients.
     pub(crate) port: Option<u16>,
@@ -53,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) durability: Durability,
     /// Whether the end of standard input ends it, too: so it never outlives who started it.
     pub(crate) bound: bool,
+    /// Variables for the coordinator.
+    pub(crate) alerts: Vec<(&'static str, OsString)>,
 }
 
 /// Runs a bus until a signal, or until its server cannot be started.
@@ -97,12 +97,14 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
                 path: brain,
                 arguments: coordinator::arguments(places).into(),
                 log: logs::file(places, BRAIN),
+                environment: options.alerts.clone(),
             },
             Program {
                 name: OPERATOR.to_owned(),
                 path: sidecar.clone(),
                 arguments: ["--agent", "operator", "http"].map(Into::into).into(),
                 log: logs::file(places, OPERATOR),
+                environment: Vec::new(),
             },
         ] {
             children.spawn(keep(
@@ -182,9 +184,8 @@ impl Bus<'_> {
         durability: Durability,
         start_children: impl FnOnce(),
     ) -> Failure {
-        match self.come_up(prepared, durability, start_children).await {
-            Ok(()) => {}
-            Err(failure) => return failure,
+        if let Err(failure) = self.come_up(prepared, durability, start_children).await {
+            return failure;
         }
         loop {
             if let Err(failure) = self.next_event().await {

@@ -2,6 +2,7 @@
 
 mod ack;
 mod agent;
+mod alerts;
 mod ask;
 mod attach;
 mod auth;
@@ -80,6 +81,7 @@ pub(crate) enum Verb {
     Pause(control::Pause),
     Resume(control::Resume),
     Halt(control::Halt),
+    Alerts(alerts::Args),
     #[command(subcommand)]
     Room(room::Verb),
     Tail(tail::Args),
@@ -160,6 +162,7 @@ pub(crate) async fn run(verb: Verb, session: &Session, output: &mut Output) -> R
         Verb::Pause(args) => control::pause(args, session, output).await,
         Verb::Resume(args) => control::resume(args, session, output).await,
         Verb::Halt(args) => control::halt(args, session, output).await,
+        Verb::Alerts(args) => alerts::run(args, session, output).await,
         Verb::Room(verb) => room::run(verb, session, output).await,
         Verb::Tail(args) => tail::run(args, session, output).await,
         Verb::Init(args) => init::run(&args, output),

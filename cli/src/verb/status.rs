@@ -18,6 +18,7 @@ use wagglebus_schemas::stream::Stream;
 use crate::attachment;
 use crate::failure::Failure;
 use crate::output::{Output, table};
+use crate::redundancy::Redundancy;
 use crate::session::Session;
 use crate::target::BusArgs;
 use crate::up::furnish::connect_as;
@@ -41,6 +42,8 @@ struct Status {
     /// `ok`, or what is wrong; absent while there is none.
     coordinator_state: Option<String>,
     trust: Trust,
+    /// Null while the streams cannot be seen.
+    redundancy: Option<Redundancy>,
     streams: Vec<Fill>,
     sidecars: Vec<Sidecar>,
 }
@@ -52,6 +55,8 @@ pub(crate) struct Fill {
     messages: u64,
     pub(crate) bytes: u64,
     pub(crate) max_bytes: i64,
+    /// How many servers hold a copy.
+    replicas: u64,
 }
 
 impl Fill {
@@ -62,6 +67,7 @@ impl Fill {
             messages: 1,
             bytes,
             max_bytes,
+            replicas: 1,
         }
     }
 
@@ -129,6 +135,7 @@ async fn look(places: &Places) -> Result<Status, Failure> {
         server_version,
         coordinator_state,
         trust: Trust::Isolated,
+        redundancy: Redundancy::of(streams.iter().map(|fill| fill.replicas)),
         streams,
         sidecars,
     })
@@ -169,6 +176,7 @@ pub(crate) async fn fills(places: &Places, url: &str) -> Result<(String, Vec<Fil
             messages: info.state.messages,
             bytes: info.state.bytes,
             max_bytes: info.config.max_bytes,
+            replicas: u64::try_from(info.config.num_replicas).unwrap_or(u64::MAX),
         })
         .collect();
     fills.sort_by_key(|fill: &Fill| ours.iter().position(|name| *name == fill.stream));
@@ -228,12 +236,20 @@ fn show(status: &Status, output: &mut Output) -> Result<(), Failure> {
     ))?;
     output.line(format!("durability  {}", durability(bus.durability)))?;
     output.line(format!("trust       {}: {}", status.trust, meaning(status.trust)))?;
+    show_redundancy(status.redundancy, output)?;
     output.line(match (&bus.coordinator, &status.coordinator_state) {
         (Some(address), Some(state)) => format!("coordinator {}: {state}", address.http),
         _ => "coordinator none; messages flow without it".to_owned(),
     })?;
     show_fills(&status.streams, output)?;
     show_sidecars(&status.sidecars, output)
+}
+
+fn show_redundancy(redundancy: Option<Redundancy>, output: &mut Output) -> Result<(), Failure> {
+    match redundancy {
+        Some(redundancy) => Ok(output.line(format!("redundancy  {}", redundancy.text()))?),
+        None => Ok(()),
+    }
 }
 
 fn show_fills(fills: &[Fill], output: &mut Output) -> Result<(), Failure> {

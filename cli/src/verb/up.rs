@@ -5,6 +5,7 @@ use wagglebus_schemas::places::Durability;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use crate::up::alerts::AlertArgs;
 use crate::up::detach::detach;
 use crate::up::run::{self, Options};
 
@@ -20,6 +21,8 @@ pub(crate) struct Args {
     /// Let the disk lag up to 2 minutes behind: faster, safe against crashes of programs, not of the machine
     #[arg(long)]
     relaxed: bool,
+    #[command(flatten)]
+    alerts: AlertArgs,
     /// Begin a session of one's own, without a terminal
     #[arg(long, hide = true)]
     session_leader: bool,
@@ -38,6 +41,7 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
         port: args.port,
         durability,
         bound: args.bound,
+        alerts: args.alerts.environment(session.config().alerts()),
     };
     if args.detach {
         return detach(options, session, output).await;

@@ -1,5 +1,6 @@
-//! Tasks: commands, and what the coordinator says of them.
+//! Tasks and alerts: commands, and what the coordinator says of them.
 
+use wagglebus_schemas::alert::{Alert, AlertsRequest};
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::id::Id;
@@ -54,6 +55,25 @@ impl Client {
             ("cursor", request.cursor.as_deref()),
             ("state", request.state.map(|state| state.as_str())),
             ("agent", request.agent.as_ref().map(|agent| agent.as_str())),
+        ] {
+            if let Some(value) = value {
+                target = target.with(name, value);
+            }
+        }
+        self.read(target).await
+    }
+
+    /// One page of the alerts there are, the latest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn alerts(&self, request: &AlertsRequest) -> Result<Answered<Page<Alert>>, ClientError> {
+        let limit = request.limit.map(|limit| limit.to_string());
+        let mut target = Target::new("/v1/alerts");
+        for (name, value) in [
+            ("limit", limit.as_deref()),
+            ("cursor", request.cursor.as_deref()),
+            ("state", request.state.map(|state| state.as_str())),
         ] {
             if let Some(value) = value {
                 target = target.with(name, value);

@@ -8,6 +8,7 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Recipient, RoomName};
 
+use crate::alerts;
 use crate::attention::Now;
 use crate::detail::detail;
 use crate::event::Request;
@@ -127,6 +128,7 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
                 Found::Recall(recall) => Ok(Outcome::Recall(recall)),
             }
         }
+        ApiMethod::Alerts => encode(&alerts::list(lead, &query(&request.body)?)?),
     }
 }
 

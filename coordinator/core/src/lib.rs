@@ -22,6 +22,8 @@
 //! notices say who lost its connection. Nothing of it is stored; a restarted coordinator knows all of it again after
 //! one listing and one heartbeat interval (ADR-0009).
 
+pub mod alert;
+mod alerts;
 pub mod api;
 pub mod assign;
 pub mod attention;

@@ -6,6 +6,7 @@ use wagglebus_schemas::AgentId;
 use wagglebus_schemas::api::RoomAnswer;
 use wagglebus_schemas::error::ErrorDetail;
 
+use crate::alert::Settings;
 use crate::api::{self, Outcome};
 use crate::attention::{Attended, Attention, Now};
 use crate::effect::{Effect, Reply};
@@ -49,6 +50,11 @@ impl Machine {
             next_wake_ms: None,
             myself,
         }
+    }
+
+    /// What the operator chose about alerts.
+    pub fn set_alerts(&mut self, settings: Settings) {
+        self.lead.set_alerts(settings);
     }
 
     /// Lets something happen. Never blocks, never panics on what comes from outside.
@@ -148,7 +154,10 @@ impl Machine {
                 self.holds.arrived(&agent, priority, at);
                 Vec::new()
             }
-            Event::Looked { look, head } => self.holds.looked(&look, head, at).into_iter().collect(),
+            Event::Looked { look, head } => {
+                self.lead.looked(&look, &head, now);
+                self.holds.looked(&look, head, at).into_iter().collect()
+            }
             Event::Untold(mail) => {
                 self.holds.untold(&mail, at);
                 Vec::new()

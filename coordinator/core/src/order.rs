@@ -58,4 +58,6 @@ pub struct Head {
     pub message_id: Id,
     /// Who sent it.
     pub sender: AgentId,
+    /// When the stream took it.
+    pub at: Timestamp,
 }

@@ -100,7 +100,7 @@ fn needs(lead: &Lead, hive: &Hive, request: &Request) -> Option<u64> {
             let TaskRequest { id } = query(&request.body).ok()?;
             Some(world.last_of(&Entity::Task(id)))
         }
-        ApiMethod::Tasks => Some(world.last()),
+        ApiMethod::Tasks | ApiMethod::Alerts => Some(world.last()),
         ApiMethod::Fsm => {
             let request: FsmRequest = query(&request.body).ok()?;
             Some(world.last_of(&entity(hive, &request).ok()?))

@@ -102,7 +102,8 @@ async fn resolve(api: &Api, from: &AgentId, draft: &mut Draft, park: bool) -> Re
     Ok(())
 }
 
-fn record(message: &Message) -> Result<Record, ErrorDetail> {
+/// A message as it is stored.
+pub(super) fn record(message: &Message) -> Result<Record, ErrorDetail> {
     let (priority, from) = (message.priority, message.from_agent.clone());
     let (subject, to) = match message.to_agent.kind() {
         RecipientKind::Agent(agent) => {

@@ -3,6 +3,7 @@
 //! A request passes the guard (who is called, from which page), then its route's access (token, ticket or neither), then
 //! its handler. Questions are answered by the one machine; commands are stored, and answered by what the log says of them.
 
+mod alerts;
 mod answer;
 mod ask;
 mod auth;

@@ -19,7 +19,7 @@ use super::auth::Caller;
 use super::control::control;
 use super::guard::guard;
 use super::state::Api;
-use super::{feed, health, history, messages, tasks, tickets};
+use super::{alerts, feed, health, history, messages, tasks, tickets};
 use crate::metrics::RouteMetrics;
 
 /// Who is let in.
@@ -125,6 +125,8 @@ fn routes() -> Vec<Route> {
         token("/v1/tasks/{id}/fail", tasks::verb(TaskVerb::Fail)),
         token("/v1/tasks/{id}/cancel", tasks::verb(TaskVerb::Cancel)),
         token("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
+        token("/v1/alerts", asks(ApiMethod::Alerts, Names::Anything)),
+        token("/v1/alerts/{id}/ack", post(alerts::acknowledge)),
         token("/v1/tickets", post(tickets::give)),
         stream("/v1/events", get(feed::events)),
         stream("/v1/ws", get(feed::socket)),

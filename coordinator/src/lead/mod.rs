@@ -1,6 +1,7 @@
 //! What leading needs of one session: the log and the commands are read, lines are appended, records published, the lease
 //! kept. Each is a worker of its own; what they tell goes to the event loop.
 
+mod alerts;
 mod append;
 mod care;
 mod lease;
@@ -15,6 +16,7 @@ use async_nats::jetstream::Context;
 use tokio::sync::mpsc::{self, Sender, UnboundedSender};
 use tokio::task::{AbortHandle, JoinSet};
 use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::alert::AlertOrder;
 use wagglebus_coordinator_core::lead::election::Errand;
 use wagglebus_coordinator_core::lead::{News, Order};
 use wagglebus_coordinator_core::log::Letter;
@@ -45,6 +47,7 @@ pub(crate) struct Leading {
     /// Which reading of the log this is.
     reading: u64,
     ears: Vec<AbortHandle>,
+    alert_ears: Vec<AbortHandle>,
     work: JoinSet<()>,
 }
 
@@ -94,6 +97,7 @@ impl Leading {
             log,
             reading,
             ears: Vec::new(),
+            alert_ears: Vec::new(),
             work,
         }
     }
@@ -143,12 +147,37 @@ impl Leading {
                     (Ear::Receipts, receipts),
                 ];
                 for (ear, after) in ears {
-                    let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
-                    self.ears
-                        .push(self.work.spawn(read::listen(js, hive, (ear, after), out)));
+                    let heard = self.listen(ear, after);
+                    self.ears.push(heard);
                 }
             }
-            Order::StopListening => self.stop_listening(),
+            Order::Alerts(AlertOrder::Listen {
+                dead_letters,
+                reports,
+            }) => {
+                for ear in self.alert_ears.drain(..) {
+                    ear.abort();
+                }
+                let heard = [
+                    self.listen(Ear::DeadLetters, dead_letters),
+                    self.listen(Ear::Reports, reports),
+                ];
+                self.alert_ears.extend(heard);
+            }
+            Order::Alerts(AlertOrder::LookAtUrgent(agent)) => {
+                let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+                self.work.spawn(alerts::look(js, hive, agent, out));
+                // Those that have ended.
+                while self.work.try_join_next().is_some() {}
+            }
+            // The sinks outlive sessions: whoever owns them has taken it.
+            Order::Alerts(AlertOrder::Deliver(_)) => {}
+            Order::StopListening => {
+                self.stop_listening();
+                for ear in self.alert_ears.drain(..) {
+                    ear.abort();
+                }
+            }
             Order::Reread => {
                 self.log.abort();
                 self.reading += 1;
@@ -178,6 +207,11 @@ impl Leading {
                 .await
                 .ok();
         });
+    }
+
+    fn listen(&mut self, ear: Ear, after: u64) -> AbortHandle {
+        let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+        self.work.spawn(read::listen(js, hive, (ear, after), out))
     }
 
     fn stop_listening(&mut self) {

@@ -8,16 +8,19 @@ use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
+use wagglebus_coordinator_core::alert::AlertNews;
 use wagglebus_coordinator_core::lead::{Announced, News, Noted, Told, Unreadable};
 use wagglebus_coordinator_core::log::World;
 use wagglebus_coordinator_core::task::Ask;
+use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::decode::Refusal;
+use wagglebus_schemas::failure::Failure;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::stream::Stream;
-use wagglebus_schemas::subject::{Subject, filter};
-use wagglebus_schemas::{AgentId, Hive, decode, headers};
+use wagglebus_schemas::subject::{ReportKind, Subject, filter};
+use wagglebus_schemas::{AgentId, Hive, Timestamp, decode, headers};
 
 use super::shelf::Shelf;
 use super::{Signs, news};
@@ -130,6 +133,8 @@ pub(super) enum Ear {
     Commands,
     Messages,
     Receipts,
+    DeadLetters,
+    Reports,
 }
 
 impl Ear {
@@ -146,6 +151,11 @@ impl Ear {
                 Stream::Receipts.name(hive),
                 vec![filter::receipts(hive, &coordinator)],
             ),
+            Self::DeadLetters => (Stream::Dlq.name(hive), vec![filter::dead_letters(hive)]),
+            Self::Reports => (
+                Stream::Tasks.name(hive),
+                vec![filter::reports(hive, ReportKind::Failure)],
+            ),
         }
     }
 
@@ -154,6 +164,8 @@ impl Ear {
             Self::Commands => Stream::Tasks,
             Self::Messages => Stream::Messages,
             Self::Receipts => Stream::Receipts,
+            Self::DeadLetters => Stream::Dlq,
+            Self::Reports => Stream::Tasks,
         }
     }
 
@@ -179,6 +191,8 @@ impl Ear {
                 vec![unreadable((DeadReason::Refused, detail)), News::Asked(ask)]
             }
             Ok(news) => vec![news],
+            // A letter about a letter would beget the next one.
+            Err(_) if matches!(self, Self::DeadLetters) => Vec::new(),
             // Each member of a room deals with a post itself.
             Err(_) if message.subject.starts_with(&format!("{hive}.room.")) => Vec::new(),
             Err(why) => vec![unreadable(why)],
@@ -223,7 +237,28 @@ impl Ear {
                     level: receipt.level,
                 }))
             }
-            (Self::Commands | Self::Receipts, _) => Err(refused("it is not for this stream".to_owned())),
+            (Self::DeadLetters, Subject::Dlq { reason, from }) => {
+                let letter: Option<DeadLetter> =
+                    decode::record("dead letter", &message.payload, LINE_BYTES_MAX).ok();
+                Ok(News::Alerts(AlertNews::Letter {
+                    seq,
+                    // Everybody speaks for itself; the coordinator for those who are not there.
+                    agent: letter
+                        .filter(|_| from == AgentId::coordinator())
+                        .map_or(from, |letter| letter.agent),
+                    reason,
+                    at: stored_at(message),
+                }))
+            }
+            (Self::Reports, Subject::Report { from, .. }) => {
+                let failure: Option<Failure> =
+                    decode::record("failure", &message.payload, LINE_BYTES_MAX).ok();
+                let failure = failure.filter(|failure| failure.agent == from).map(Box::new);
+                Ok(News::Alerts(AlertNews::Report { seq, failure }))
+            }
+            (Self::Commands | Self::Receipts | Self::DeadLetters | Self::Reports, _) => {
+                Err(refused("it is not for this stream".to_owned()))
+            }
         }
     }
 }
@@ -264,6 +299,16 @@ async fn listen_once(
         }
     }
     Err("the reading ended".into())
+}
+
+/// When the stream took a record.
+fn stored_at(message: &Message) -> Timestamp {
+    let published = message
+        .info()
+        .map(|info| info.published.unix_timestamp_nanos() / 1_000_000);
+    let ms = published.ok().and_then(|ms| i64::try_from(ms).ok());
+    ms.and_then(|ms| Timestamp::from_unix_ms(ms).ok())
+        .unwrap_or(Timestamp::EPOCH)
 }
 
 async fn read(

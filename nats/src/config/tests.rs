@@ -46,7 +46,8 @@ fn every_key_is_read() {
     let content = read(
         "hive = 'team'\n[bus]\nserver = 'nats://h:1'\ncontext = 'c'\nnkey = 'k.nk'\napi_prefix = 'X'\n\
          ca = 'ca.pem'\ncert = 'me.pem'\nkey = 'me.key'\ntls_first = true\n\
-         [sidecar]\nslots = 2\nlisten = '127.0.0.1:0'\n[coordinator]\nlisten = '[::1]:1'\n",
+         [sidecar]\nslots = 2\nlisten = '127.0.0.1:0'\n[coordinator]\nlisten = '[::1]:1'\n\
+         [alerts]\nwebhook = 'https://h/x'\ncommand = ['page', '-q']\nmessage = true\nlimits = { agent_lost = 2.5 }\n",
     )
     .unwrap();
     let config = Config {
@@ -68,6 +69,11 @@ fn every_key_is_read() {
         ("/p/me.pem".into(), "/p/me.key".into())
     );
     assert_eq!(config.sidecar_slots().unwrap().value, 2);
+    let alerts = config.alerts();
+    assert_eq!(alerts.webhook.unwrap().value, "https://h/x");
+    assert_eq!(alerts.command.unwrap().value, ["page", "-q"]);
+    assert!(alerts.message.unwrap().value);
+    assert_eq!(alerts.limits, [("agent_lost".to_owned(), 2.5)].into());
     assert!(config.coordinator_listen().unwrap().value.is_ipv6());
 }
 
@@ -164,6 +170,24 @@ fn a_file_that_a_group_may_write_is_not_trusted_and_can_be_looked_at() {
     assert_eq!(looked.bus().unwrap().origin.scope, Scope::Untrusted);
     let missing = looked.missing();
     assert_eq!((missing.len(), missing[0].1), (1, "bus.nkey"));
+}
+
+#[test]
+fn a_project_may_choose_limits_and_nobody_else_is_told_or_run_without_trust() {
+    let tree = Tree::new();
+    let file = |text: &str| {
+        tree.write("wagglebus.toml", text);
+        tree.surroundings().load()
+    };
+    let limits = file("[alerts]\nmessage = true\nlimits = { urgent_unread = 5 }\n").unwrap();
+    assert_eq!(limits.alerts().limits["urgent_unread"], 5.0);
+    for text in [
+        "[alerts]\nwebhook = 'https://h/'\n",
+        "[alerts]\ncommand = ['rm']\n",
+    ] {
+        let refused = file(text).unwrap_err();
+        assert!(matches!(refused, ConfigError::Untrusted { .. }), "{refused}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::normalise;
 use crate::agent::Agent;
 use crate::agent_detail::AgentShown;
+use crate::alert::Alert;
 use crate::api::{
     AckAnswer, AckRequest, InboxAnswer, InboxPeek, NakAnswer, NakRequest, Page, ProgressAnswer,
     ProgressRequest, ReadRequest, Readiness, Room, RoomAnswer, SendAnswer, Trace,
@@ -173,6 +174,7 @@ fn schemas() -> Value {
         "RoomAnswer": produced::<RoomAnswer>(),
         "Task": produced::<Task>(),
         "TaskPage": produced::<Page<Task>>(),
+        "AlertPage": produced::<Page<Alert>>(),
         "CommandAnswer": produced::<CommandAnswer>(),
         "Explanation": produced::<Explanation>(),
         "Fsm": produced::<Fsm>(),

@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod alerts;
 mod api;
 mod cli;
 mod commands;

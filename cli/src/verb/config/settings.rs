@@ -83,7 +83,26 @@ pub(super) fn settings(session: &Session, config: &Config) -> Result<Vec<Setting
             Some("127.0.0.1:0"),
         ),
     ]);
+    settings.extend(alerts(config));
     Ok(settings)
+}
+
+/// Who hears of alerts. An address may be a secret.
+fn alerts(config: &Config) -> [Setting; 3] {
+    let said = config.alerts();
+    let webhook = said.webhook.map(|said| Said {
+        value: "set (not shown)".to_owned(),
+        origin: said.origin,
+    });
+    let command = said.command.map(|said| Said {
+        value: said.value.join(" "),
+        origin: said.origin,
+    });
+    [
+        optional("alerts.webhook", webhook, None),
+        optional("alerts.command", command, None),
+        optional("alerts.message", said.message, Some("false")),
+    ]
 }
 
 /// The bus: the one that is named, else the running one of this user.

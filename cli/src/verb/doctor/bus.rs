@@ -18,6 +18,7 @@ use wagglebus_schemas::places::{BusFile, Durability, Places, Trust};
 
 use super::{Finding, fill};
 use crate::failure::Failure;
+use crate::redundancy::Redundancy;
 use crate::up::furnish::connect_as;
 use crate::up::kept::Kept;
 use crate::up::{lock, logs};
@@ -33,6 +34,8 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
         supervisor(places, &bus),
         health(places, &bus).await,
         durability(&bus),
+        // An own bus is one server.
+        Finding::redundancy(Redundancy::of([1])),
     ];
     findings.extend(topology(places, &bus).await);
     findings.extend(fill::look(places, &bus).await);

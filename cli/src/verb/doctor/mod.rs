@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::redundancy::{self, Redundancy};
 use crate::session::Session;
 use crate::target::BusArgs;
 
@@ -57,6 +58,20 @@ impl Finding {
             state: State::Warn,
             detail: detail.into(),
             fix: Some(fix.into()),
+        }
+    }
+
+    /// What lies on one server alone is never as it should be.
+    fn redundancy(found: Option<Redundancy>) -> Self {
+        let check = "redundancy";
+        match found {
+            Some(found) if found.state == redundancy::State::Redundant => Self::ok(check, found.text()),
+            Some(found) => Self::warn(
+                check,
+                found.text(),
+                "for copies, use a cluster of three servers: wagglebus provision --export DIR --replicas 3",
+            ),
+            None => Self::ok(check, "these credentials may not look at the streams"),
         }
     }
 

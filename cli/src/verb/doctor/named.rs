@@ -10,10 +10,12 @@ use wagglebus_nats::trust::{may_send_as_others, meaning, trust};
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::limits::ACCOUNT_PAYLOAD_BYTES_MAX;
 use wagglebus_schemas::places::{Places, Trust};
+use wagglebus_schemas::stream::Stream;
 
 use super::Finding;
 use super::bus::sidecars;
 use crate::reader::{ReadError, Reader};
+use crate::redundancy::Redundancy;
 
 /// How an administrator is told what is needed.
 const EXPORT: &str = "wagglebus provision --export DIR --agent ID, for the administrator of that account";
@@ -109,6 +111,7 @@ async fn topology(reader: &Reader, hive: &Hive, trust: Trust) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     let mut unseen = 0;
+    let mut copies = Vec::new();
     for spec in streams(hive, least) {
         let found = match reader.stream(&spec.name).await {
             Ok(found) => found,
@@ -131,6 +134,14 @@ async fn topology(reader: &Reader, hive: &Hive, trust: Trust) -> Vec<Finding> {
                 continue;
             }
         };
+        let ours = Stream::ALL.iter().any(|stream| stream.name(hive) == spec.name);
+        if let Some(found) = found.as_ref().filter(|_| ours) {
+            let replicas = found
+                .config
+                .get("num_replicas")
+                .and_then(serde_json::Value::as_u64);
+            copies.push(replicas.unwrap_or(1));
+        }
         let step = Wanted::from(&spec).plan(found.as_ref().map(|found| &found.config));
         match &step.action {
             Action::Ok => {}
@@ -150,6 +161,9 @@ async fn topology(reader: &Reader, hive: &Hive, trust: Trust) -> Vec<Finding> {
             unseen => format!("{unseen} of them may not be looked at with these credentials"),
         };
         findings.push(Finding::ok(check, detail));
+    }
+    if !copies.is_empty() {
+        findings.push(Finding::redundancy(Redundancy::of(copies)));
     }
     findings
 }

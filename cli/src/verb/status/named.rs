@@ -8,10 +8,11 @@ use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::places::Trust;
 use wagglebus_schemas::stream::Stream;
 
-use super::{Fill, Sidecar, show_fills, show_sidecars, sidecars};
+use super::{Fill, Sidecar, show_fills, show_redundancy, show_sidecars, sidecars};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::reader::Reader;
+use crate::redundancy::Redundancy;
 use crate::session::Session;
 
 /// Everything that `status` says of a named bus.
@@ -24,6 +25,8 @@ struct Status {
     trust: Trust,
     /// Whether these credentials may send under any name; null where the server does not say.
     sends_as_others: Option<bool>,
+    /// Null where these credentials may look at no stream.
+    redundancy: Option<Redundancy>,
     /// Streams that these credentials may look at.
     streams: Vec<Fill>,
     sidecars: Vec<Sidecar>,
@@ -51,6 +54,7 @@ pub(super) async fn run(settings: Settings, session: &Session, output: &mut Outp
         max_payload,
         trust,
         sends_as_others,
+        redundancy: Redundancy::of(streams.iter().map(|fill| fill.replicas)),
         streams,
         sidecars: sidecars(places).await?,
     };
@@ -76,6 +80,11 @@ async fn fills(reader: &Reader, hive: &Hive) -> Vec<Fill> {
                     .get("max_bytes")
                     .and_then(serde_json::Value::as_i64)
                     .unwrap_or(-1),
+                replicas: now
+                    .config
+                    .get("num_replicas")
+                    .and_then(serde_json::Value::as_u64)
+                    .unwrap_or(1),
             });
         }
     }
@@ -97,6 +106,7 @@ fn show(status: &Status, names_nobody: bool, output: &mut Output) -> Result<(), 
             None => "the server does not say under which names one may send",
         }
     ))?;
+    show_redundancy(status.redundancy, output)?;
     if status.streams.is_empty() {
         output.line("streams     none that these credentials may look at")?;
     } else {

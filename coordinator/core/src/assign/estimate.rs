@@ -70,6 +70,11 @@ impl Estimates {
         }
     }
 
+    /// Whether outcomes say more about the mean task than was assumed.
+    pub fn is_learned(&self) -> bool {
+        self.tasks >= 2.0 * MEAN_PRIOR
+    }
+
     /// How long the mean task takes, in milliseconds, at least 1.
     pub fn mean_task_ms(&self) -> u64 {
         (self.mean_task_ms as u64).max(1)

@@ -7,6 +7,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
+use super::alerting::Alerting;
 use super::muster::Muster;
 use super::order::{Appended, Desk, Order};
 use super::view::Views;
@@ -76,6 +77,7 @@ pub struct Coordination {
     /// What the buckets say of the log, and the last line that is known to be stored in it.
     pub(super) views: Views,
     pub(super) stored: u64,
+    pub(super) alerting: Alerting,
     sweep_ms: u64,
 }
 
@@ -101,6 +103,7 @@ impl Coordination {
             reassess: false,
             views: Views::default(),
             stored: 0,
+            alerting: Alerting::default(),
             sweep_ms: 0,
         }
     }
@@ -219,6 +222,7 @@ impl Coordination {
                     desk.orders.extend(stored.letters.into_iter().map(Order::Publish));
                     desk.orders.extend(stored.moved.map(Order::Moved));
                 }
+                self.alerts_stored(desk, last);
                 self.append(desk);
             }
             (Role::Leading { .. }, Appended::Refused) => self.reread(desk),
@@ -345,16 +349,19 @@ impl Coordination {
         self.reassess = true;
         self.sweep_ms = 0;
         self.survey(desk);
+        self.begin_alerts(desk);
         self.tick(desk);
     }
 
     /// Everything that was decided and not stored is void: the log is read anew.
     pub(super) fn reread(&mut self, desk: &mut Desk<'_>) {
         let (hive, instance) = (self.hive.clone(), std::mem::take(&mut self.instance));
+        let alerting = self.alerting.anew();
         *self = Self {
             role: Role::Taking {
                 next_ms: desk.now.boot_ms.saturating_add(RETRY_MS),
             },
+            alerting,
             ..Self::new(hive, instance)
         };
         desk.orders.push(Order::StopListening);

@@ -6,6 +6,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Id};
 
+use super::alerting;
 use super::coordination::{Coordination, Unstored};
 use super::order::{Desk, Order};
 use super::round;
@@ -47,12 +48,16 @@ impl Coordination {
         }
         let head = head(&event);
         self.views.changed(&self.world, seq, &event, desk.now.boot_ms);
+        let given_up = id.filter(|_| alerting::gives_up(&event));
         self.queue.push(event);
         if !of_task {
             return self.machine_moved(&head);
         }
         if let Some(id) = id {
             self.holders_follow(desk, &head, id, before);
+        }
+        if let Some(task) = given_up {
+            self.record_given_up(desk, task);
         }
         let Some(entry) = id.and_then(|id| self.world.task(&id)) else {
             return;
@@ -121,6 +126,7 @@ impl Coordination {
 
     /// Takes tasks from holders that are gone, or did not accept in time.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
+        self.watch_over(desk, since_ms);
         let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
         let held_back = |entry: &TaskEntry| {
             let holder = entry.task.assigned_to.as_ref();

@@ -29,6 +29,11 @@ impl Coordination {
         let completed = task
             .cloned()
             .filter(|entry| entry.task.assigned_to.as_ref() == Some(&message.from_agent));
+        if let Some(alert) = self.replied_alert(message)
+            && self.acknowledge(desk, alert, message, cause.clone())
+        {
+            return;
+        }
         match completed {
             Some(_) if reply::is_too_long(message) => {
                 let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));

@@ -3,6 +3,7 @@
 //! Leading is not held by the lease but by the log: each append names the whole log's last sequence, so that of two who
 //! think they lead only one is heard (ADR 0034). The lease only says who tries.
 
+mod alerting;
 pub mod coordination;
 mod duty;
 pub mod election;

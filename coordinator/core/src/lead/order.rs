@@ -8,6 +8,7 @@ use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 use super::election::{Revision, Written};
 use super::unreadable::Unreadable;
+use crate::alert::{AlertNews, AlertOrder};
 use crate::attention::Now;
 use crate::log::World;
 use crate::log::letter::Letter;
@@ -45,6 +46,8 @@ pub enum Order {
     Reread,
     /// Count that a machine of this kind is in this state now: it is stored.
     Moved((EventKind, String)),
+    /// Something for alerts.
+    Alerts(AlertOrder),
     /// Log something that no answer tells.
     Warn(String),
     /// Tell what the views of the log hold, as [`News::Surveyed`].
@@ -194,6 +197,8 @@ pub enum News {
         /// What it says.
         world: Box<World>,
     },
+    /// Something happened that alerts are about.
+    Alerts(AlertNews),
     /// The lease was read; `None` when that did not work.
     LeaseSeen(Option<Revision>),
     /// The lease was written, or not.

@@ -1,13 +1,15 @@
 //! Election and coordination together: what happens to either, and what they ask for.
 
-use wagglebus_schemas::{AgentId, Hive};
+use wagglebus_schemas::{AgentId, Hive, Priority};
 
 use super::coordination::Coordination;
 use super::election::{Election, Turn};
 use super::order::{Desk, News, Order};
+use crate::alert::Settings;
 use crate::attention::Now;
 use crate::effect::Effect;
 use crate::log::World;
+use crate::order::{Head, Look};
 use crate::roster::Roster;
 use crate::task::FreshIds;
 
@@ -74,8 +76,9 @@ impl Lead {
     }
 
     /// A session began.
-    pub const fn connected(&mut self, _now: Now) {
+    pub fn connected(&mut self, _now: Now) {
         self.connected = true;
+        self.coordination.alerts_reconnected();
     }
 
     /// The session is over: whatever was under way has no answer.
@@ -88,6 +91,19 @@ impl Lead {
     /// A heartbeat came from this agent, or its presence or enrolment changed.
     pub fn heard(&mut self, agent: AgentId) {
         self.coordination.heard(agent);
+    }
+
+    /// What the operator chose about alerts.
+    pub fn set_alerts(&mut self, settings: Settings) {
+        self.coordination.set_alerts(settings);
+    }
+
+    /// The head of a lane was looked at, for whatever reason.
+    pub fn looked(&mut self, look: &Look, head: &Result<Option<Head>, ()>, now: Now) {
+        if look.priority == Priority::Urgent {
+            self.coordination
+                .saw_urgent(&look.agent, head.clone(), now.boot_ms);
+        }
     }
 
     /// Somebody came, went or changed.
@@ -140,6 +156,9 @@ impl Lead {
             }),
             News::Unreadable(mail) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.unreadable(desk, &mail);
+            }),
+            News::Alerts(news) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.alert_news(desk, news);
             }),
             News::LeaseSeen(revision) => {
                 self.election.seen(now.boot_ms, revision);

@@ -86,6 +86,7 @@ fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
         | Order::StopListening
         | Order::Reread
         | Order::Moved(_)
+        | Order::Alerts(_)
         | Order::Warn(_)
         | Order::Survey
         | Order::Project(_) => None,

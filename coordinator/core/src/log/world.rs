@@ -14,6 +14,7 @@ use super::index::{Entity, Index};
 use super::letter::{self, Letter};
 use super::practice::Practice;
 use super::settings::Settings;
+use crate::alert::Alerts;
 
 /// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
 pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
@@ -60,6 +61,7 @@ pub struct World {
     crew: Crew,
     settings: Settings,
     index: Index,
+    alerts: Alerts,
     /// Tasks that are not at their end, by their state.
     open: BTreeMap<TaskState, BTreeSet<Id>>,
     /// Who waits for a task.
@@ -83,6 +85,7 @@ impl World {
             crew: Crew::default(),
             settings: Settings::default(),
             index: Index::default(),
+            alerts: Alerts::default(),
             open: BTreeMap::new(),
             dependents: BTreeMap::new(),
             last: 0,
@@ -168,6 +171,11 @@ impl World {
         entries.any(|entry| entry.task.assigned_to.as_ref() == Some(agent))
     }
 
+    /// What is known of alerts and failures.
+    pub const fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
     /// Open tasks in a state, by id.
     pub fn in_state(&self, state: TaskState) -> impl Iterator<Item = &TaskEntry> {
         let ids = self.open.get(&state).into_iter().flatten();
@@ -214,13 +222,12 @@ impl World {
             EventKind::Task => self.task_event(seq, event)?,
             EventKind::Agent | EventKind::Swarm => self.crew.apply(seq, event).map_err(unreadable)?,
             EventKind::Config => self.settings.apply(event).map_err(unreadable)?,
+            EventKind::Alert | EventKind::Failure => self.alerts.apply(seq, event).map_err(unreadable)?,
             // What later versions write about other things changes nothing here.
             EventKind::Contract
             | EventKind::Decision
             | EventKind::Outcome
-            | EventKind::Failure
             | EventKind::Compliance
-            | EventKind::Alert
             | EventKind::Conversation
             | EventKind::Migration
             | EventKind::Leader => Vec::new(),

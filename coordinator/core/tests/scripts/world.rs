@@ -96,6 +96,7 @@ impl World {
                     stream_seq: seq.parse().unwrap(),
                     message_id: "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d".parse().unwrap(),
                     sender: sender.parse().unwrap(),
+                    at: wagglebus_schemas::Timestamp::EPOCH,
                 };
                 self.looked(|look| Ok((look.priority.as_str() == *priority).then(|| head.clone())))
             }

@@ -43,6 +43,8 @@ pub(crate) struct Bus {
     pub(crate) messages: Vec<Message>,
     /// Receipts about its notices: their ids, the notices, how far they came.
     pub(crate) receipts: Vec<(Id, Id, ReceiptLevel)>,
+    /// Dead letters: whose, and when.
+    pub(crate) letters: Vec<(AgentId, u64)>,
     command_ids: BTreeMap<String, u64>,
     pub(crate) log: Vec<Line>,
     line_ids: BTreeMap<Id, (u64, u64)>,

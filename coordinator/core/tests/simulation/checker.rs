@@ -12,6 +12,7 @@ use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, CapabilityName, Id, Timestamp};
 
 use crate::account::Account;
+use crate::alerts::Episodes;
 use crate::bus::{Bus, Line};
 use crate::chance::Chance;
 use crate::judge;
@@ -50,6 +51,7 @@ pub(crate) struct Checker {
     /// The same, through snapshots again and again.
     pub(crate) again: World,
     pub(crate) entries: Vec<Option<TaskEntry>>,
+    pub(crate) episodes: Episodes,
     tally: Tally,
 }
 
@@ -96,10 +98,12 @@ impl Checker {
         self.at = Some(event.at);
         let command = self.command(bus, event)?;
         match event.entity {
-            EventKind::Task => self.task(bus, event, command),
-            EventKind::Agent | EventKind::Swarm => self.machine(bus, event, command),
-            _ => Ok(()),
+            EventKind::Task => self.task(bus, event, command)?,
+            EventKind::Agent | EventKind::Swarm => self.machine(bus, event, command)?,
+            _ => self.answer(bus, event)?,
         }
+        let follows = self.episodes.line(event)?;
+        self.register(&follows)
     }
 
     /// The command that an event decides.
@@ -370,6 +374,7 @@ impl Checker {
             && decided(world) == decided(&self.world)
             && world.at() == self.world.at()
             && (world.crew(), world.index()) == (self.world.crew(), self.world.index())
+            && world.alerts() == self.world.alerts()
             && TaskState::ALL
                 .iter()
                 .all(|state| world.in_state(*state).eq(self.world.in_state(*state)));

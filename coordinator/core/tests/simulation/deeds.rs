@@ -34,6 +34,7 @@ impl Sim {
                 }
             }
             9 => self.cancel(at),
+            14 if is_operator => self.know(),
             10..14 if is_operator => self.give(at),
             14 | 15 if is_operator => self.control(at),
             16 if self.chance.percent(30) => self.announce(at),

@@ -1,6 +1,6 @@
 //! What goes wrong in a world, and how it is mended. Each world has its own kinds of weather.
 
-use wagglebus_coordinator_core::task::{Ask, Asked};
+use wagglebus_coordinator_core::task::{Ask, Asked, FreshIds as _};
 use wagglebus_schemas::command::TaskAction;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Event, EventKind};
@@ -168,6 +168,9 @@ impl Sim {
                 _ => {}
             }
         }
+        if sabotage == Sabotage::TellsTwice {
+            crate::alerts::twice(events, || self.ids.fresh());
+        }
         if sabotage == Sabotage::DecidesTwice {
             let decided = events.iter().find(|event| event.cause.seq.is_some()).cloned();
             events.extend(decided.map(|event| again(event, &mut self.ids)));
@@ -186,7 +189,6 @@ impl Sim {
 }
 
 fn again(event: Event, ids: &mut Ids) -> Event {
-    use wagglebus_coordinator_core::task::FreshIds as _;
     Event {
         id: ids.fresh(),
         seq: event.seq + 1,

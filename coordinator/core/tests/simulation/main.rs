@@ -12,6 +12,7 @@
 
 mod account;
 mod agent;
+mod alerts;
 mod bus;
 mod chance;
 mod checker;

@@ -12,7 +12,7 @@ use wagglebus_schemas::event::Event;
 use wagglebus_schemas::{Hive, Id, Timestamp};
 
 /// Time of day at which every world begins.
-const WALL_MS: i64 = 1_767_323_045_000;
+pub(crate) const WALL_MS: i64 = 1_767_323_045_000;
 
 /// Ids that count up.
 #[derive(Debug, Default)]
@@ -88,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) log: Reader,
     /// What a leader listens to: commands, messages, receipts.
     pub(crate) streams: [Option<Reader>; 3],
+    /// The last dead letter that was read, while it leads.
+    pub(crate) letters: Option<u64>,
     /// What was asked of the server and not answered.
     pub(crate) pending: BTreeMap<u64, Request>,
     /// Which of them is about the lease.
@@ -115,6 +117,7 @@ impl Node {
                 caught_up: false,
             },
             streams: [const { None }; 3],
+            letters: None,
             pending: BTreeMap::new(),
             errand: None,
             wake_at: None,
@@ -131,6 +134,7 @@ impl Node {
             coordination: Coordination::new(Hive::default(), instance((at, self.life + 1))),
             ..Self::new()
         };
+        self.coordination.set_alerts(crate::alerts::settings());
         self.log.number = reading;
         self.attention.advance(now_ms);
         self.attention.listen(true);

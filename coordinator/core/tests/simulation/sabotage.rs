@@ -43,6 +43,8 @@ pub(crate) enum Rule {
     Wakes,
     /// In the end one leads.
     Leader,
+    /// An alert is told once for each episode, and ends when its cause is gone; in the end everybody heard of it.
+    Alerts,
     /// In the end every task is at its end, or waits for good reason.
     Tasks,
 }
@@ -96,11 +98,15 @@ pub(crate) enum Sabotage {
     RefusesLease,
     /// Agents take tasks on and never finish them.
     NobodyWorks,
+    /// An alert that is open is told as a new one.
+    TellsTwice,
+    /// Changes of alerts reach nobody.
+    TellsNobody,
 }
 
 impl Sabotage {
     /// Each with the rule that sees it.
-    pub(crate) const ALL: [(Self, Rule); 23] = [
+    pub(crate) const ALL: [(Self, Rule); 25] = [
         (Self::SkipsCommand, Rule::Decisions),
         (Self::DecidesTwice, Rule::Decisions),
         (Self::MisjudgesHolder, Rule::Judgement),
@@ -124,5 +130,7 @@ impl Sabotage {
         (Self::NeverWakes, Rule::Wakes),
         (Self::RefusesLease, Rule::Leader),
         (Self::NobodyWorks, Rule::Tasks),
+        (Self::TellsTwice, Rule::Alerts),
+        (Self::TellsNobody, Rule::Alerts),
     ];
 }

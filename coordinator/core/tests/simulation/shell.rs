@@ -72,6 +72,9 @@ impl Sim {
             What::Read { source, number } if !cut => self.read(at, source, number),
             // Read on once the way is free.
             What::ReadLog { .. } | What::Read { .. } => {}
+            What::Letters if !cut => self.read_letters(at),
+            What::Letters => self.node_in(at, 500, What::Letters),
+            What::Alerts(news) => self.alert_news(at, news),
             What::Answered { token, answer } if !cut => self.answered(at, token, answer),
             What::Answered { .. } => {}
             What::TimeOut { token } => self.time_out(at, token),
@@ -211,7 +214,11 @@ impl Sim {
                 }
             }
             Order::Heard(_) => {}
-            Order::StopListening => self.nodes[at].streams = [const { None }; 3],
+            Order::StopListening => {
+                self.nodes[at].streams = [const { None }; 3];
+                self.nodes[at].letters = None;
+            }
+            Order::Alerts(order) => self.alert_order(at, order),
             Order::Reread => {
                 self.note(|| format!("node {at} reads the log anew"));
                 let number = self.token();

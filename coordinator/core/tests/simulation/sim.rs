@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use wagglebus_coordinator_core::alert::AlertNews;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Message};
@@ -23,12 +24,28 @@ const STAYS_MS: u64 = 6_000;
 #[derive(Debug)]
 pub(crate) enum What {
     Wake,
-    ReadLog { number: u64 },
-    Read { source: Source, number: u64 },
-    ToServer { token: u64, request: Request },
-    Answered { token: u64, answer: Answer },
-    TimeOut { token: u64 },
+    ReadLog {
+        number: u64,
+    },
+    Read {
+        source: Source,
+        number: u64,
+    },
+    ToServer {
+        token: u64,
+        request: Request,
+    },
+    Answered {
+        token: u64,
+        answer: Answer,
+    },
+    TimeOut {
+        token: u64,
+    },
     Enrolments,
+    /// Dead letters may have come.
+    Letters,
+    Alerts(AlertNews),
     Beat(Box<Heartbeat>),
     Reconnect,
 }
@@ -53,6 +70,7 @@ pub(crate) enum Due {
     Command(Command),
     Message(Box<Message>),
     Receipt(Id, Id, ReceiptLevel),
+    DeadLetter,
     Fault,
     Heal,
     Look,
@@ -129,6 +147,7 @@ impl Sim {
             sim.after(after, Due::Pulse(at));
             sim.after(after, Due::Act(at));
         }
+        sim.plan_dead_letters();
         sim.after(500, Due::Fault);
         let chaos_ms = sim.chance.between(15_000, 90_000);
         sim.after(chaos_ms, Due::Heal);
@@ -214,6 +233,7 @@ impl Sim {
                 self.bus.receipts.push((id, notice, level));
                 self.wake_readers(Some(Source::Receipts));
             }
+            Due::DeadLetter => self.dead_letter(),
             Due::Fault if self.calm => {}
             Due::Fault => {
                 self.fault();
@@ -286,6 +306,7 @@ impl Sim {
         self.leaders() == 1
             && nodes.all(|node| node.world().last() == self.bus.last())
             && self.unrest().is_none()
+            && self.alert_unrest().is_none()
             && self.checker.unpublished(&self.bus).is_none()
             && self.checker.unshown(&self.bus).is_none()
     }
@@ -310,6 +331,9 @@ impl Sim {
         }
         if let Some(what) = self.unrest() {
             return self.checker.broken(Rule::Tasks, what);
+        }
+        if let Some(what) = self.alert_unrest() {
+            return self.checker.broken(Rule::Alerts, what);
         }
         if let Some(what) = self.checker.unpublished(&self.bus) {
             return self.checker.broken(Rule::Published, what);

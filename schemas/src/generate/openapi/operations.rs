@@ -1,5 +1,6 @@
 //! The table of the local API: each path with its parameters, bodies and errors.
 
+mod alerts;
 mod control;
 mod fsm;
 mod tasks;
@@ -221,8 +222,7 @@ pub(super) fn operations() -> Vec<Operation> {
         conversation,
     ];
     operations.extend(tasks::tasks());
-    operations.extend(control::control());
-    operations.extend(fsm::machines());
+    operations.extend(alerts::coordinators());
     operations.extend([
         settle(
             "/v1/inbox/{id}/ack",

@@ -14,6 +14,7 @@
 //! | [`tasks`] | commands about tasks, and what the coordinator says of them |
 //! | [`roster`], [`health`] | everything else |
 
+mod alerts;
 mod answer;
 mod body;
 mod control;

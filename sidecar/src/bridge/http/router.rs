@@ -15,7 +15,7 @@ use wagglebus_schemas::error::ErrorCode;
 use super::answer::Refusal;
 use super::state::ApiState;
 use super::{
-    control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks, ws,
+    alerts, control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks, ws,
 };
 use crate::metrics::RouteMetrics;
 
@@ -32,7 +32,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         .with_state(api)
 }
 
-fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 40] {
+fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 41] {
     // A HEAD would take messages and throw them away.
     let inbox = get(inbox::take).head(no_method);
     let stream = get(stream::open).head(no_method);
@@ -76,6 +76,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 40] {
         ("/v1/tasks/{id}/assign", tasks::verb(TaskVerb::Assign)),
         ("/v1/fsm/{entity}/{id}", get(fsm::state)),
         ("/v1/fsm/{entity}/{id}/history", get(fsm::history)),
+        ("/v1/alerts", get(alerts::list)),
         ("/livez", get(health::livez)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),

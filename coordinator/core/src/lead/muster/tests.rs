@@ -89,6 +89,7 @@ impl Stage {
                     | Order::Listen { .. }
                     | Order::StopListening
                     | Order::Reread
+                    | Order::Alerts(_)
                     | Order::Survey
                     | Order::Project(_)
                     | Order::Moved(_)

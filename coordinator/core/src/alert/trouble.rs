@@ -1,0 +1,161 @@
+//! Failures of an agent: those that the leader found and did not write down yet, and what the log says of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use wagglebus_schemas::failure::{Component, Failure, FailureClass, Severity};
+use wagglebus_schemas::reason::DeadReason;
+use wagglebus_schemas::{AgentId, Id, Timestamp};
+
+/// What the log says of the failures of one class at one agent, since the last alert about them was over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Whose.
+    pub agent: AgentId,
+    /// What failed.
+    pub class: String,
+    /// Whether a person is called.
+    pub escalates: bool,
+    /// How many.
+    pub count: u64,
+    /// The first.
+    pub since: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// What was said of the last.
+    pub detail: String,
+}
+
+/// How far the streams that tell of failures were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Read {
+    /// Sequence of the last dead letter in `WB_DLQ`.
+    pub dead_letters: u64,
+    /// Sequence of the last report in `WB_TASKS`.
+    pub reports: u64,
+}
+
+/// What was found and is not written down. A thousand dead letters of one agent within one sweep are one line.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    letters: BTreeMap<AgentId, Letters>,
+    reports: Vec<Failure>,
+    /// How far was read.
+    pub read: Read,
+}
+
+/// Dead letters of one agent.
+#[derive(Debug, Clone, PartialEq)]
+struct Letters {
+    count: u64,
+    reasons: BTreeMap<&'static str, u64>,
+    first: Timestamp,
+}
+
+impl Found {
+    /// A dead letter.
+    pub fn letter(&mut self, seq: u64, agent: AgentId, reason: DeadReason, at: Timestamp) {
+        if seq <= self.read.dead_letters {
+            return;
+        }
+        self.read.dead_letters = seq;
+        // What the operator says about letters, and what nobody is to have: nothing was lost by these.
+        if matches!(reason, DeadReason::Operator | DeadReason::Superseded) {
+            return;
+        }
+        let letters = self.letters.entry(agent).or_insert_with(|| Letters {
+            count: 0,
+            reasons: BTreeMap::new(),
+            first: at,
+        });
+        letters.count += 1;
+        *letters.reasons.entry(reason.as_str()).or_default() += 1;
+    }
+
+    /// A report.
+    pub fn report(&mut self, seq: u64, failure: Option<Failure>) {
+        if seq <= self.read.reports {
+            return;
+        }
+        self.read.reports = seq;
+        self.reports.extend(failure);
+    }
+
+    /// The failures that are to be written down, and nothing is left.
+    pub fn take(&mut self, mut fresh: impl FnMut() -> Id, at: Timestamp) -> Vec<Failure> {
+        let letters = std::mem::take(&mut self.letters);
+        let letters = letters
+            .into_iter()
+            .map(|(agent, letters)| letters.failure(agent, fresh(), at));
+        let mut failures: Vec<Failure> = letters.collect();
+        failures.append(&mut self.reports);
+        failures
+    }
+}
+
+impl Letters {
+    fn failure(self, agent: AgentId, id: Id, at: Timestamp) -> Failure {
+        let count = self.count;
+        let messages = if count == 1 { "message" } else { "messages" };
+        let reasons: Vec<&str> = self.reasons.keys().copied().collect();
+        let evidence = [
+            ("letters", json!(count)),
+            ("reasons", json!(self.reasons)),
+            ("first_at", json!(self.first)),
+        ];
+        Failure {
+            id,
+            component: Component::Agent,
+            class: FailureClass::DeadLetter,
+            severity: Severity::Error,
+            detail: format!(
+                "{count} {messages} to {agent} became dead letters: {}",
+                reasons.join(", ")
+            ),
+            agent,
+            evidence: evidence
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect(),
+            correlation: None,
+            at,
+        }
+    }
+}
+
+/// An agent that is lost.
+pub fn lost(
+    agent: &AgentId,
+    summary: &str,
+    evidence: &serde_json::Map<String, Value>,
+    id: Id,
+    at: Timestamp,
+) -> Failure {
+    Failure {
+        id,
+        agent: agent.clone(),
+        component: Component::Agent,
+        class: FailureClass::AgentLost,
+        severity: Severity::Error,
+        detail: summary.to_owned(),
+        evidence: evidence.clone(),
+        correlation: None,
+        at,
+    }
+}
+
+/// A task that was given up by, or taken from, this agent at the last attempt.
+pub fn given_up(task: Id, agent: &AgentId, why: &str, id: Id, at: Timestamp) -> Failure {
+    Failure {
+        id,
+        agent: agent.clone(),
+        component: Component::Agent,
+        class: FailureClass::TaskFailed,
+        severity: Severity::Error,
+        detail: why.to_owned(),
+        evidence: serde_json::Map::new(),
+        correlation: Some(task),
+        at,
+    }
+}

@@ -1,0 +1,191 @@
+//! A webhook: each change is posted as JSON. Over https, or over http to this machine.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::client::conn::http1::handshake;
+use hyper::{Method, Request, StatusCode, Uri, header};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::notice::Notice;
+use super::{Untold, tls};
+
+/// How long one attempt may take.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// Where to post. Its path may be a secret and is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Webhook {
+    uri: Uri,
+    host: String,
+    port: u16,
+    encrypted: bool,
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Webhook({}:{})", self.host, self.port)
+    }
+}
+
+/// Why an address is none of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadWebhook {
+    #[error("the webhook's address is no URL: give one such as https://hooks.example.com/x")]
+    Url,
+    #[error("the webhook's address begins with neither https:// nor http://")]
+    Scheme,
+    #[error("the webhook is another machine: only https:// is safe there")]
+    Plain,
+    #[error("the webhook's address holds a user or a password: put a token into the path")]
+    User,
+}
+
+impl FromStr for Webhook {
+    type Err = BadWebhook;
+
+    fn from_str(text: &str) -> Result<Self, BadWebhook> {
+        let uri: Uri = text.parse().map_err(|_| BadWebhook::Url)?;
+        let authority = uri.authority().ok_or(BadWebhook::Url)?;
+        if authority.as_str().contains('@') {
+            return Err(BadWebhook::User);
+        }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let encrypted = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            Some(_) | None => return Err(BadWebhook::Scheme),
+        };
+        let here = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !encrypted && !here && !host.eq_ignore_ascii_case("localhost") {
+            return Err(BadWebhook::Plain);
+        }
+        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        Ok(Self {
+            host,
+            port,
+            encrypted,
+            uri,
+        })
+    }
+}
+
+impl Webhook {
+    /// Posts a change once.
+    pub(super) async fn tell(&self, notice: &Notice) -> Result<(), Untold> {
+        match timeout(WITHIN, self.post(notice)).await {
+            Ok(answered) => judge(answered?),
+            Err(_) => Err(Untold::Again(format!("no answer within {} s", WITHIN.as_secs()))),
+        }
+    }
+
+    async fn post(&self, notice: &Notice) -> Result<StatusCode, Untold> {
+        let again = |error: std::io::Error| Untold::Again(error.to_string());
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(again)?;
+        if self.encrypted {
+            let stream = tls::connect(&self.host, stream).await.map_err(again)?;
+            self.exchange(stream, notice).await
+        } else {
+            self.exchange(stream, notice).await
+        }
+    }
+
+    async fn exchange<S>(&self, stream: S, notice: &Notice) -> Result<StatusCode, Untold>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let again = |error: hyper::Error| Untold::Again(error.to_string());
+        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(again)?;
+        let path = self.uri.path_and_query().map_or("/", |path| path.as_str());
+        let host = self.uri.authority().map_or("", |authority| authority.as_str());
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(
+                header::USER_AGENT,
+                concat!("wagglebus/", env!("CARGO_PKG_VERSION")),
+            )
+            .header("Idempotency-Key", notice.id.to_string())
+            .body(Body::from(notice.json()))
+            .map_err(|error| Untold::Never(error.to_string()))?;
+        tokio::select! {
+            answer = sender.send_request(request) => Ok(answer.map_err(again)?.status()),
+            ended = connection => Err(Untold::Again(
+                ended.err().map_or_else(|| "the connection ended".to_owned(), |error| error.to_string()),
+            )),
+        }
+    }
+}
+
+/// What an answer means. Nothing is followed: whoever moved must be told so.
+fn judge(status: StatusCode) -> Result<(), Untold> {
+    let said = || format!("it answered {}", status.as_u16());
+    if status.is_success() {
+        Ok(())
+    } else if status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        )
+    {
+        Err(Untold::Again(said()))
+    } else {
+        Err(Untold::Never(said()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_told_in_plain_text() {
+        let read = |text: &str| text.parse::<Webhook>();
+        for good in [
+            "http://127.0.0.1:9/x",
+            "http://[::1]:9",
+            "http://LocalHost/x?y=z",
+            "https://hooks.example.com/T/B",
+        ] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://hooks.example.com/", BadWebhook::Plain),
+            ("http://10.0.0.1/", BadWebhook::Plain),
+            ("http://127.0.0.1.example.com/", BadWebhook::Plain),
+            ("ftp://127.0.0.1/", BadWebhook::Scheme),
+            ("/x", BadWebhook::Url),
+            ("", BadWebhook::Url),
+            ("https://me:hush@h/", BadWebhook::User),
+        ] {
+            assert_eq!(read(bad), Err(why), "{bad}");
+        }
+        let shown = format!("{:?}", read("https://h.example.com/hush").unwrap());
+        assert_eq!(shown, "Webhook(h.example.com:443)");
+    }
+
+    #[test]
+    fn what_may_do_later_is_tried_again() {
+        for (code, again) in [
+            (500, true),
+            (503, true),
+            (429, true),
+            (408, true),
+            (404, false),
+            (301, false),
+        ] {
+            let untold = judge(StatusCode::from_u16(code).unwrap()).unwrap_err();
+            assert_eq!(matches!(untold, Untold::Again(_)), again, "{code}");
+        }
+        assert!(judge(StatusCode::NO_CONTENT).is_ok());
+    }
+}
