@@ -67,5 +67,5 @@ async fn a_full_stream_of_commands_refuses_and_the_sidecar_keeps_them() {
     );
     assert_eq!(tasks(&fleet).await.len(), 0);
     bound(&fleet, "WB_TASKS", |config| config.max_bytes = 1 << 20).await;
-    crate::tasks::until(&fleet, id, TaskState::Pending).await;
+    crate::tasks::until(&fleet, id, TaskState::Assigned).await;
 }
