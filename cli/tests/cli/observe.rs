@@ -84,7 +84,7 @@ fn provision_and_doctor_find_nothing_to_do_on_a_new_bus() {
     let plan: Value = serde_json::from_str(&stdout).unwrap();
     let steps = plan["steps"].as_array().unwrap();
     assert!(
-        code == 0 && steps.len() == 8 && steps.iter().all(|step| step["action"] == "ok"),
+        code == 0 && steps.len() == 12 && steps.iter().all(|step| step["action"] == "ok"),
         "{plan}"
     );
     let (code, stdout, _) = home.run(&["provision"]);

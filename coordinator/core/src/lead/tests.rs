@@ -256,8 +256,10 @@ fn after_days_of_silence_nothing_old_is_published_again() {
     for (silence_ms, expected) in [(39 * HOUR_MS, 2), (41 * HOUR_MS, 0)] {
         let mut stage = Stage::new();
         let (_, first) = stage.take();
-        stage.read(1, &first[0]);
+        let (_, led) = appended(stage.read(1, &first[0]));
+        stage.act(|c, desk| c.appended(desk, 1, Appended::Stored(LED)));
         let (_, decided) = stage.submit();
+        let decided: Vec<Event> = led.into_iter().chain(decided).collect();
         let mut successor = Stage::new();
         successor.now = now(1_000 + silence_ms);
         successor.read(1, &first[0]);

@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{self, Content, Operation};
 use super::{paths, produced, schemas};
+use crate::alert::Alert;
 use crate::api::Ticket;
 use crate::error::ErrorCode::{
     self, BusUnreachable, CoordinatorUnavailable, Forbidden, ForbiddenHost, ForbiddenOrigin,
-    IdempotencyConflict, InvalidQuery, RateLimited, SenderMismatch, Unauthorized, UnknownAgent,
+    IdempotencyConflict, InvalidQuery, NotFound, RateLimited, SenderMismatch, Unauthorized, UnknownAgent,
     UnknownCapability,
 };
 use crate::feed::FeedKind;
@@ -23,13 +24,14 @@ const ALWAYS: &[ErrorCode] = &[
     CoordinatorUnavailable,
 ];
 /// Paths of a sidecar that the coordinator serves with the same meaning, for the whole fleet.
-const SHARED: [&str; 28] = [
+const SHARED: [&str; 29] = [
     "/v1/agents",
     "/v1/agents/{id}",
     "/v1/agents/{id}/pause",
     "/v1/fsm/{entity}/{id}",
     "/v1/fsm/{entity}/{id}/history",
     "/v1/agents/{id}/resume",
+    "/v1/alerts",
     "/v1/swarm/halt",
     "/v1/swarm/resume",
     "/v1/messages/{id}",
@@ -150,6 +152,23 @@ fn every() -> Vec<Operation> {
     });
     all.extend(streams());
     all.push(Operation {
+        path: "/v1/alerts/{id}/ack",
+        method: "post",
+        id: "acknowledge",
+        summary: "Say that an alert is known; by the operator",
+        parameters: Vec::new(),
+        body: None,
+        answers: vec![
+            (200, "The alert as it is then.", Content::Json("Alert")),
+            (
+                202,
+                "Stored; the leader takes note of it later.",
+                Content::Json("CommandAnswer"),
+            ),
+        ],
+        errors: &[NotFound, InvalidQuery],
+    });
+    all.push(Operation {
         path: "/v1/swarm",
         method: "get",
         id: "swarm",
@@ -251,6 +270,7 @@ fn used(paths: &Map<String, Value>) -> Map<String, Value> {
         // It is one.
         return Map::new();
     };
+    all.insert("Alert".to_owned(), produced::<Alert>());
     all.insert("Ticket".to_owned(), produced::<Ticket>());
     all.retain(|name, _| text.contains(&format!("schemas/{name}\"")));
     all

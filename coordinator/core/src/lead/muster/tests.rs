@@ -76,7 +76,9 @@ impl Stage {
                 match order {
                     Order::Append { after, events } => {
                         assert_eq!(after, self.log.len() as u64);
-                        let machines = events.iter().filter(|event| event.entity.as_str() != "task");
+                        let machines = events
+                            .iter()
+                            .filter(|event| ["agent", "swarm"].contains(&event.entity.as_str()));
                         said.extend(
                             machines.map(|event| format!("{} {}>{}", event.entity_id, event.event, event.to)),
                         );
