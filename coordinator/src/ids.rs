@@ -1,4 +1,4 @@
-//! Fresh ids.
+//! Fresh ids for records: they rise with time.
 
 use wagglebus_coordinator_core::FreshIds;
 use wagglebus_schemas::Id;

@@ -175,10 +175,7 @@ impl Coordinator {
             }
             connect::Event::Retrying { error } => tracing::debug!(%error, "not connected yet"),
             connect::Event::PermissionDenied { subject } => {
-                tracing::error!(
-                    subject,
-                    "the server refuses this subject: use the coordinator's credentials"
-                );
+                tracing::error!(subject, "refused: use the coordinator's credentials");
             }
             connect::Event::SlowConsumer => tracing::warn!("messages were lost: too many at once"),
             connect::Event::LameDuck => tracing::info!("the server is about to stop"),
@@ -224,9 +221,7 @@ impl Coordinator {
                 inbound::request(&self.hive, &message.subject, reply, &message.payload).map(Some)
             }
             Some(Arrival::Discovery(message)) => {
-                if let Some(reply) = message.reply {
-                    self.discovered(&message.subject, &reply).await;
-                }
+                self.discovered(&message.subject, message.reply.as_deref()).await;
                 return Ok(());
             }
             Some(Arrival::Enrolment(Change::Event(event))) => {
@@ -269,10 +264,10 @@ impl Coordinator {
         }
     }
 
-    async fn discovered(&mut self, subject: &str, reply: &str) {
+    async fn discovered(&mut self, subject: &str, reply: Option<&str>) {
         // Standbys know the same agents, and each instance is to be found once.
         let leads = self.machine.lead().leads();
-        let Some(arrivals) = self.arrivals.as_ref().filter(|_| leads) else {
+        let (Some(arrivals), Some(reply)) = (self.arrivals.as_ref().filter(|_| leads), reply) else {
             return;
         };
         for answer in self.service.discover(subject, self.machine.roster()) {

@@ -106,7 +106,7 @@ impl Permissions {
         ]);
         publish.extend(projections(hive));
         publish.extend(snapshots(hive, &events));
-        for stream in [messages, receipts, tasks, events] {
+        for stream in [messages, receipts, tasks, events, Stream::Dlq.name(hive)] {
             // Readers that keep their own place have no name.
             publish.push(format!("{api}.CONSUMER.CREATE.{stream}"));
             publish.push(format!("{api}.CONSUMER.MSG.NEXT.{stream}.*"));

@@ -51,7 +51,8 @@ Agents: {agents}. Written by `wagglebus provision --export`; there is nothing se
 
 nats-server 2.14 or newer (2.11 works, with a warning), JetStream with {gibibytes} GiB of file storage (the replicas included), {replicas}
 server(s) for each stream, at least {consumers} consumers for these agents, and `max_payload` of 512 KiB or more. All subjects begin with
-`{hive}.`, `$KV.{upper}_`, `$O.{upper}_` or `_INBOX_`; streams of others must not store `{hive}.>`.
+`{hive}.`, `$KV.{upper}_`, `$O.{upper}_` or `_INBOX_`; streams of others must not store `{hive}.>`. In operator mode the
+server also needs `max_control_line: 16KB`: the coordinator's JWT holds its list of permissions, and is longer than 4 KiB.
 
 ## What to do, in this order
 

@@ -1,3 +1,5 @@
+//! Fleet files: what is read, and every mistake at once.
+
 use std::path::Path;
 
 use super::super::{Fleet, Run};

@@ -69,7 +69,7 @@ async fn agents_log_in_with_jwts() {
     );
     let server = TestServer::with_config(|paths| {
         format!(
-            "operator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload {{\n  {}: {}\n  {}: {}\n}}\njetstream {{ store_dir: {:?}, max_file: 4G }}\n",
+            "max_control_line: 16KB\noperator: {}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload {{\n  {}: {}\n  {}: {}\n}}\njetstream {{ store_dir: {:?}, max_file: 4G }}\n",
             jwt(&operator, &operator, "operator", &json!({"type": "operator", "version": 2})),
             system.public_key(),
             system.public_key(),

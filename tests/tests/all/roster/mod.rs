@@ -148,6 +148,7 @@ async fn services_are_found_as_stock_tools_look_for_them() {
     let expected = [
         ("agent", "wb.api.agent.*"),
         ("agents", "wb.api.agents.*"),
+        ("alerts", "wb.api.alerts.*"),
         ("explain", "wb.api.explain.*"),
         ("fsm", "wb.api.fsm.*"),
         ("join", "wb.api.join.*"),
@@ -219,7 +220,7 @@ async fn health_tells_whether_the_roster_can_be_trusted() {
     let mut coordinator = Coordinator::start(&bus).await;
     assert_eq!(coordinator.get("/livez", "127.0.0.1:1").await.0, 200);
     let (status, body) = coordinator.get("/readyz", "localhost").await;
-    let checks = json!({"ready": true, "checks": {"bus": "ok", "enrolments": "ok"}});
+    let checks = json!({"ready": true, "checks": {"bus": "ok", "enrolments": "ok", "log": "ok"}});
     assert_eq!(
         (status, serde_json::from_str::<Value>(&body).unwrap()),
         (200, checks)
