@@ -147,7 +147,8 @@ fn unread(scene: Scene<'_>, member: &Member, senses: &mut Senses, seen: &mut See
             unread_holds(scene, member, (since, None), seen);
             return false;
         }
-        if beat.inbox.urgent.pending == 0 {
+        // Who holds something back without fetching it need not know how much waits.
+        if beat.inbox.urgent.pending == 0 && beat.hold.is_none() {
             senses.nothing_waits(agent);
             return false;
         }
