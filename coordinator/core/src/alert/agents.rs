@@ -161,7 +161,8 @@ fn unread(scene: Scene<'_>, member: &Member, senses: &mut Senses, seen: &mut See
             seen.unclear(Rule::UrgentUnread, agent);
             beat.is_some()
         }
-        Some((None, _)) => beat.is_some(),
+        // What comes for who holds is looked at when it comes; of the others their sidecars say how much waits.
+        Some((None, _)) => beat.is_some_and(|beat| beat.inbox.urgent.pending > 0),
         Some((Some(head), _)) if !is_old(head) => false,
         // That a lost agent has not read what became of its tasks is no news.
         Some((Some(head), _)) if !living && head.sender == AgentId::coordinator() => false,
