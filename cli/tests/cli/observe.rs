@@ -106,7 +106,11 @@ fn provision_and_doctor_find_nothing_to_do_on_a_new_bus() {
     };
     assert_eq!(
         (code, of("fail"), of("warn")),
-        (1, vec!["sidecar"], vec!["durability", "coordinator", "roster"]),
+        (
+            1,
+            vec!["sidecar"],
+            vec!["durability", "redundancy", "coordinator", "roster"]
+        ),
         "{report}"
     );
     assert!(
