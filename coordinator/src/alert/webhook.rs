@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -117,12 +118,14 @@ impl Webhook {
             .header("Idempotency-Key", notice.id.to_string())
             .body(Body::from(notice.json()))
             .map_err(|error| Untold::Never(error.to_string()))?;
+        let mut answer = pin!(sender.send_request(request));
+        // Who answers and hangs up at once has answered: the end of the connection decides nothing by itself.
         tokio::select! {
-            answer = sender.send_request(request) => Ok(answer.map_err(again)?.status()),
-            ended = connection => Err(Untold::Again(
-                ended.err().map_or_else(|| "the connection ended".to_owned(), |error| error.to_string()),
-            )),
+            answer = &mut answer => return Ok(answer.map_err(again)?.status()),
+            // An error of the connection is told by the answer, too, if there was none.
+            _ = connection => {}
         }
+        Ok(answer.await.map_err(again)?.status())
     }
 }
 
@@ -187,5 +190,22 @@ mod tests {
             assert_eq!(matches!(untold, Untold::Again(_)), again, "{code}");
         }
         assert!(judge(StatusCode::NO_CONTENT).is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_answers_and_hangs_up_was_told() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let alert = include_str!("../../../schemas/fixtures/v1/alert/full.json");
+        let notice = Notice::of(&"wb".parse().unwrap(), serde_json::from_str(alert).unwrap());
+        let webhook: Webhook = "http://127.0.0.1:9/x".parse().unwrap();
+        for (said, told) in [("HTTP/1.1 204 No Content\r\n\r\n", true), ("", false)] {
+            let (near, mut far) = tokio::io::duplex(65_536);
+            let server = async move {
+                far.read_buf(&mut Vec::with_capacity(65_536)).await.unwrap();
+                far.write_all(said.as_bytes()).await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(webhook.exchange(near, &notice), server);
+            assert_eq!(answer.is_ok(), told, "{answer:?}");
+        }
     }
 }

@@ -51,24 +51,26 @@ impl Sink {
     /// The first change of this kind, once it was posted.
     pub(super) async fn next(&self, rule: &str, transition: &str) -> Value {
         let is_it = |told: &Value| told["alert"]["rule"] == rule && told["transition"] == transition;
-        wait(|| self.all().into_iter().find(is_it)).await
+        let found = wait(|| self.all().into_iter().find(is_it)).await;
+        found.unwrap_or_else(|| panic!("{rule} is not told to be {transition}: {:?}", self.all()))
     }
 
     /// What a command wrote, once it has so many lines.
     pub(super) async fn lines(&self, file: &Path, count: usize) -> Vec<Value> {
-        wait(|| {
+        let found = wait(|| {
             let text = std::fs::read_to_string(file).ok()?;
             let lines: Vec<Value> = text
                 .lines()
                 .filter_map(|line| serde_json::from_str(line).ok())
                 .collect();
             (lines.len() >= count).then_some(lines)
-        })
-        .await
+        });
+        let found = found.await;
+        found.unwrap_or_else(|| panic!("no {count} lines: {:?}", std::fs::read_to_string(file)))
     }
 }
 
-async fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
+async fn wait<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let found = async {
         loop {
@@ -78,9 +80,7 @@ async fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
             }
         }
     };
-    tokio::time::timeout(WITHIN, found)
-        .await
-        .expect("it was told in time")
+    tokio::time::timeout(WITHIN, found).await.ok()
 }
 
 /// Reads one request; its body as JSON.
