@@ -3,7 +3,10 @@
 mod choice;
 mod fresh;
 mod machines;
+mod resolve;
 mod tasks;
+
+pub(crate) use resolve::Resolved;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -17,13 +20,12 @@ use serde_json::{Value, json};
 use wagglebus_nats::bus::Bus;
 use wagglebus_nats::error::RequestError;
 use wagglebus_nats::jetstream::JetStream;
-use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorBody, ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::subject::{ApiMethod, Subject};
-use wagglebus_schemas::{AgentId, Hive, Level, Recipient, RoomName, decode};
+use wagglebus_schemas::{AgentId, Hive, RoomName, decode};
 
 /// How long a sender waits for an answer about an unknown recipient (DESIGN 4).
 const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
@@ -31,8 +33,6 @@ const RESOLVE_WITHIN: Duration = Duration::from_millis(250);
 const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long a change of rooms may take: the agent's lanes are changed one after the other.
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
-/// How long a send believes that an agent that it knows still exists: somebody may have removed it.
-const BELIEVED: Duration = Duration::from_secs(60);
 /// How long a send does not ask again after nobody answered: each one would wait for nothing.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How long a room counts as peopled after the coordinator said so.
@@ -41,38 +41,6 @@ const PEOPLED_FOR: Duration = Duration::from_secs(3);
 const UNAVAILABLE: u16 = 503;
 /// Most agents remembered.
 const REMEMBERED_MAX: usize = 10_000;
-
-/// What is known of a recipient.
-pub(crate) enum Resolved {
-    /// An agent that exists: the one that was named, or that has the capability.
-    Agent(AgentId),
-    /// The one that seems best for a capability, by what is remembered: nobody could be asked.
-    Stale(AgentId),
-    /// A room that others are in, or that the sender did not want to be asked about.
-    Room,
-    /// Nobody could be asked whether there is one.
-    Unverified,
-    /// The sender said that nobody need know it.
-    Parked,
-}
-
-/// Refuses to wait for a level that none of an agent's bridges proves.
-fn check_provable(agent: &Agent, wait: Level) -> Result<(), ErrorDetail> {
-    // Without any bridge the agent is away; what it will prove when it is back is not known.
-    let Some(highest) = agent.bridges.iter().map(|bridge| bridge.proves).max() else {
-        return Ok(());
-    };
-    if wait <= highest {
-        return Ok(());
-    }
-    let message = format!(
-        "{} proves at most {highest}, so {wait} would never be reached",
-        agent.agent
-    );
-    Err(ErrorDetail::new(ErrorCode::LevelNotProvable, message)
-        .hint(format!("wait for {highest} instead"))
-        .details(json!({ "highest": highest })))
-}
 
 /// The roster as seen from one sidecar. Cheap to clone.
 #[derive(Clone)]
@@ -116,88 +84,6 @@ impl Roster {
         &self.me
     }
 
-    /// Finds out whether a recipient exists. Agents that are known come from memory, others are asked for within 250 ms.
-    /// Whoever waits for a level that depends on the recipient's bridges wants fresh news of them.
-    ///
-    /// # Errors
-    /// When the coordinator knows nobody of that name or capability, or the level would never be reached.
-    pub(crate) async fn resolve(
-        &self,
-        to: &Recipient,
-        park: bool,
-        wait: Option<Level>,
-    ) -> Result<Resolved, ErrorDetail> {
-        let beyond_fetched = wait.filter(|wait| *wait > Level::Fetched);
-        let known = match to.kind() {
-            RecipientKind::Room(room) => return self.resolve_room(room, park).await,
-            RecipientKind::Agent(agent) => self.remembered(agent),
-            RecipientKind::Capability(name) if self.is_silent() => return self.remembered_for(name),
-            RecipientKind::Capability(_) => None,
-        };
-        if let Some(known) = &known
-            && ((beyond_fetched.is_none() && known.at.elapsed() < BELIEVED) || self.is_silent())
-        {
-            return Ok(Resolved::Agent(known.agent.agent.clone()));
-        }
-        if matches!(to.kind(), RecipientKind::Agent(_)) && known.is_none() {
-            if park {
-                return Ok(Resolved::Parked);
-            }
-            if self.is_silent() {
-                return Ok(Resolved::Unverified);
-            }
-        }
-        let query = json!({ "to": to });
-        match self.request(ApiMethod::Resolve, &query, RESOLVE_WITHIN).await {
-            Ok(value) => {
-                let agent: Agent = read(value.get("agent").unwrap_or(&Value::Null))?;
-                beyond_fetched.map_or(Ok(()), |wait| check_provable(&agent, wait))?;
-                let name = agent.agent.clone();
-                self.remember(agent);
-                Ok(Resolved::Agent(name))
-            }
-            Err(Refused::Answer(error)) => {
-                if let (ErrorCode::UnknownAgent, Some(known)) = (error.code, &known) {
-                    self.lock().known.remove(&known.agent.agent);
-                }
-                Err(error)
-            }
-            Err(Refused::NoAnswer) => {
-                self.lock().silent_until = Instant::now().checked_add(SILENCE);
-                if let RecipientKind::Capability(name) = to.kind() {
-                    return self.remembered_for(name);
-                }
-                Ok(known.map_or(Resolved::Unverified, |known| {
-                    // Believed once more for as long: not every send shall wait for nobody.
-                    self.remember(Arc::unwrap_or_clone(known.agent.clone()));
-                    Resolved::Agent(known.agent.agent.clone())
-                }))
-            }
-        }
-    }
-
-    /// Finds out whether anybody else is in a room: a post that nobody gets, also not who joins later, is a mistake.
-    async fn resolve_room(&self, room: &RoomName, park: bool) -> Result<Resolved, ErrorDetail> {
-        if park || self.is_peopled(room) {
-            return Ok(Resolved::Room);
-        }
-        if self.is_silent() {
-            return Ok(Resolved::Unverified);
-        }
-        let query = json!({ "to": format!("room:{room}") });
-        match self.request(ApiMethod::Resolve, &query, RESOLVE_WITHIN).await {
-            Ok(_) => {
-                self.remember_room(room);
-                Ok(Resolved::Room)
-            }
-            Err(Refused::Answer(error)) => Err(error),
-            Err(Refused::NoAnswer) => {
-                self.lock().silent_until = Instant::now().checked_add(SILENCE);
-                Ok(Resolved::Unverified)
-            }
-        }
-    }
-
     /// A page of the roster: at most `limit` agents behind `cursor`, by name.
     ///
     /// # Errors
@@ -239,7 +125,7 @@ impl Roster {
         if !self.is_silent() {
             let query = json!({ "agent": agent });
             match self.request(ApiMethod::Agent, &query, RESOLVE_WITHIN).await {
-                Ok(value) => return read(&value).ok(),
+                Ok(agent) => return Some(agent),
                 Err(Refused::Answer(_)) => return None,
                 Err(Refused::NoAnswer) => self.lock().silent_until = Instant::now().checked_add(SILENCE),
             }
@@ -303,7 +189,12 @@ impl Roster {
         Some(Page { items, next_cursor })
     }
 
-    async fn request(&self, method: ApiMethod, body: &Value, within: Duration) -> Result<Value, Refused> {
+    async fn request<T: DeserializeOwned>(
+        &self,
+        method: ApiMethod,
+        body: &Value,
+        within: Duration,
+    ) -> Result<T, Refused> {
         let subject = Subject::Api {
             method,
             from: self.me.clone(),

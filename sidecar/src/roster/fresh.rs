@@ -8,7 +8,7 @@ use wagglebus_schemas::agent::Agent;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::subject::ApiMethod;
 
-use super::{ASK_WITHIN, Refused, Roster, read};
+use super::{ASK_WITHIN, Roster};
 
 /// Waits between the first looks: a fleet that is just started comes up within this time.
 const FIRST: [Duration; 4] = [
@@ -22,8 +22,8 @@ const EVERY: Duration = Duration::from_secs(60);
 /// What each agent of the fleet adds to that: everybody looks at everybody, and all together shall ask for some thousand
 /// records a second at most.
 const PER_AGENT: Duration = Duration::from_millis(500);
-/// Agents that are asked for at once.
-const PAGE: usize = 500;
+/// Agents that are asked for at once. Every sidecar keeps the memory that its largest answer took.
+const PAGE: usize = 50;
 
 impl Roster {
     /// Looks at the whole roster, now and then and as long as it is polled. Who is not enrolled any more is forgotten.
@@ -53,11 +53,10 @@ impl Roster {
         let mut there = BTreeSet::new();
         loop {
             let query = serde_json::json!({ "limit": PAGE, "cursor": cursor });
-            let page = match self.request(ApiMethod::Agents, &query, ASK_WITHIN).await {
-                Ok(value) => read::<Page<Agent>>(&value).ok(),
-                Err(Refused::Answer(_) | Refused::NoAnswer) => None,
-            };
-            let Some(page) = page else { return };
+            let page = self
+                .request::<Page<Agent>>(ApiMethod::Agents, &query, ASK_WITHIN)
+                .await;
+            let Ok(page) = page else { return };
             for agent in page.items {
                 there.insert(agent.agent.clone());
                 self.remember(agent);
