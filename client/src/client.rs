@@ -5,6 +5,7 @@ mod dial;
 mod machines;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -327,6 +328,22 @@ impl Client {
             value,
             body: reply.body,
         })
+    }
+
+    /// The checks of any program's `/readyz`, ready or not: `ok` or a reason, by their names.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn checks(&self) -> Result<BTreeMap<String, String>, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Said {
+            checks: BTreeMap<String, String>,
+        }
+        let call = Call::get(Target::new("/readyz"), ANSWER_WITHIN);
+        let reply = self.exchange.reply(&call).await?;
+        let said: Said = serde_json::from_slice(&reply.body)
+            .map_err(|error| self.exchange.unexpected(&call, error.to_string()))?;
+        Ok(said.checks)
     }
 
     /// Its metrics in the text format of Prometheus.

@@ -113,6 +113,10 @@ pub(crate) enum Verb {
 ///
 /// The buckets WB_tasks, WB_agents and WB_fsm are views of the log WB_EVENTS, which alone counts. Differences are told one a
 /// line; how far it came is told on stderr. A coordinator may run meanwhile. Exit 0: they say the same, 1: they do not.
+///
+/// Where lines of the log are gone that no readable snapshot tells of, no coordinator leads, and nothing is compared. First
+/// try a coordinator of the release that wrote the snapshots, or restore WB_snapshots. With --accept-loss what those lines
+/// said is given up: a snapshot of the rest is stored. Records of the buckets that only they told of stay as they are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rebuild {
     /// Only compare; the default
@@ -121,6 +125,9 @@ pub(crate) struct Rebuild {
     /// Write what differs as the log says it
     #[arg(long)]
     pub(crate) write: bool,
+    /// Go on without lines of the log that are gone and that no snapshot tells of: the coordinators lead again
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
 }
 
 /// The limit of an alert rule.

@@ -12,6 +12,9 @@ use wagglebus_nats::private_file::PrivateFileError;
 use wagglebus_schemas::places::NoPlace;
 use wagglebus_schemas::time::TimestampError;
 
+use crate::lead::signs::ACCEPT_LOSS;
+use crate::lead::story::Incomplete;
+
 /// Everything that ends the program.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -48,6 +51,11 @@ pub(crate) enum Failure {
     Clock(#[source] TimestampError),
     #[error("the log and the buckets cannot be compared")]
     Rebuild(#[source] Box<dyn Error + Send + Sync>),
+    #[error(
+        "{0}; no coordinator leads before one can read them: use the release that wrote the snapshots, or go on without \
+         those lines with {ACCEPT_LOSS}"
+    )]
+    Incomplete(Incomplete),
     #[error("{0} records of the buckets are not what the log says")]
     Differs(usize),
     #[error("some records could not be written, or somebody else writes them")]
@@ -65,6 +73,7 @@ impl Failure {
             Self::Connect(_) | Self::Context(_) | Self::Config(_) | Self::Alerts(_) => 6,
             Self::Interrupted => 130,
             Self::Rebuild(_)
+            | Self::Incomplete(_)
             | Self::Differs(_)
             | Self::NotMended
             | Self::BusFile { .. }

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::health::Health;
 use crate::lead::Signs;
 use crate::lead::shelf::{Shelf, ShelfError};
-use crate::lead::story::Story;
+use crate::lead::story::{Incomplete, Story};
 use crate::lead::views::{VIEWS, Views};
 use crate::metrics::Metrics;
 
@@ -52,12 +52,19 @@ pub(crate) async fn run(config: Config, args: &Rebuild) -> Result<(), Failure> {
         js,
         hive,
     };
-    let done = rebuilding.run(args.write).await;
+    let done = rebuilding.run(args).await;
     connection.close().await;
-    match done.map_err(Failure::Rebuild)? {
+    match done.map_err(failure)? {
         0 => Ok(()),
         _ if args.write => Err(Failure::NotMended),
         differences => Err(Failure::Differs(differences)),
+    }
+}
+
+fn failure(error: Error) -> Failure {
+    match error.downcast::<Incomplete>() {
+        Ok(incomplete) => Failure::Incomplete(*incomplete),
+        Err(error) => Failure::Rebuild(error),
     }
 }
 
@@ -76,10 +83,13 @@ struct Difference {
 
 impl Rebuilding {
     /// How many differences there are in the end.
-    async fn run(&mut self, write: bool) -> Result<usize, Error> {
+    async fn run(&mut self, args: &Rebuild) -> Result<usize, Error> {
         let shelf = Shelf::open(&self.js, &self.hive).await?;
         self.snapshots(&shelf).await?;
         let mut story = Story::begin(&shelf, &self.signs).await?;
+        if args.accept_loss {
+            self.accept_loss(&shelf, &mut story).await?;
+        }
         say(&format!("log        read from line {}", story.world.last() + 1));
         let mut found = self.differences(&mut story).await?;
         for _ in 1..LOOKS {
@@ -107,7 +117,7 @@ impl Rebuilding {
         if found.len() > TOLD_MAX {
             say(&format!("differs    … and {} more", found.len() - TOLD_MAX));
         }
-        if !write || found.is_empty() {
+        if !args.write || found.is_empty() {
             say(&summary(found.len()));
             return Ok(found.len());
         }
@@ -119,6 +129,21 @@ impl Rebuilding {
             mended.saturating_sub(left)
         ));
         Ok(left)
+    }
+
+    /// Stores a snapshot that goes on behind the lines that are gone: every coordinator reads it by itself.
+    async fn accept_loss(&self, shelf: &Shelf, story: &mut Story) -> Result<(), Error> {
+        let Some(Incomplete { first, last }) = story.accept_loss(&self.js, &self.hive).await? else {
+            say("complete   no line is missing: nothing is given up");
+            return Ok(());
+        };
+        story.read_on(&self.js, &self.hive, |_, _| {}).await?;
+        let head = shelf.put(story.world.clone(), story.last_id.clone()).await?;
+        say(&format!(
+            "given up   lines {first} to {last}; a snapshot of what is left up to line {} is stored",
+            head.seq
+        ));
+        Ok(())
     }
 
     async fn snapshots(&self, shelf: &Shelf) -> Result<(), Error> {
@@ -149,7 +174,7 @@ impl Rebuilding {
                 eprintln!("line {seq} of {last}");
             }
         };
-        story.read_on(&self.js, &self.hive, &self.signs, tell).await?;
+        story.read_on(&self.js, &self.hive, tell).await?;
         let mut found = Vec::new();
         let (mut told, mut compared) = (Instant::now(), 0_u64);
         for (place, seq) in view::all(&story.world, &self.hive) {
@@ -168,11 +193,11 @@ impl Rebuilding {
                 what,
             }));
         }
-        let surplus = there.into_keys().map(|place| Difference {
+        let surplus = there.into_iter().filter(|(_, seq)| !story.world.is_lost(*seq));
+        found.extend(surplus.map(|(place, _)| Difference {
             row: view::row(&story.world, place, true),
             what: "the log knows nothing of it".to_owned(),
-        });
-        found.extend(surplus);
+        }));
         Ok(found)
     }
 

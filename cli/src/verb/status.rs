@@ -190,11 +190,22 @@ pub(crate) async fn coordinator(address: &CoordinatorAddress) -> String {
     let token = std::fs::read_to_string(&address.token_file).unwrap_or_default();
     let endpoint = Token::new(&token).and_then(|token| Endpoint::tcp(&address.http, token));
     match endpoint.map(Client::new) {
-        Ok(client) => match client.get("/readyz").await {
-            Ok(_) => "ok".to_owned(),
+        Ok(client) => match client.checks().await {
+            Ok(checks) => failing(&checks),
             Err(error) => error.to_string(),
         },
         Err(error) => error.to_string(),
+    }
+}
+
+/// Those of the checks that fail, in one line; `ok` when none does.
+fn failing(checks: &BTreeMap<String, String>) -> String {
+    let failing = checks.iter().filter(|(_, state)| *state != "ok");
+    let failing: Vec<String> = failing.map(|(check, state)| format!("{check} {state}")).collect();
+    if failing.is_empty() {
+        "ok".to_owned()
+    } else {
+        failing.join("; ")
     }
 }
 

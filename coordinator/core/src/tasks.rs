@@ -82,6 +82,17 @@ pub(crate) fn ready(lead: &Lead) -> Result<(), ErrorDetail> {
     if lead.is_caught_up() {
         return Ok(());
     }
+    if let Some((first, last)) = lead.missing() {
+        let message = format!(
+            "lines {first} to {last} of the hive's log are gone, and no snapshot that this coordinator can read tells of \
+             them: it neither leads nor answers about tasks"
+        );
+        let error = ErrorDetail::new(ErrorCode::CoordinatorUnavailable, message);
+        return Err(error.hint(
+            "a coordinator of the release that wrote the snapshots can read them; to go on without those lines: \
+             `wagglebus coordinator rebuild --accept-loss`",
+        ));
+    }
     let error = ErrorDetail::new(
         ErrorCode::CoordinatorUnavailable,
         "the coordinator is still reading its log",

@@ -105,9 +105,7 @@ impl Keeper {
     async fn snapshot(&self) -> Result<(), Error> {
         let shelf = Shelf::open(&self.js, &self.hive).await?;
         let mut story = Story::begin(&shelf, &self.signs).await?;
-        story
-            .read_on(&self.js, &self.hive, &self.signs, |_, _| {})
-            .await?;
+        story.read_on(&self.js, &self.hive, |_, _| {}).await?;
         let head = shelf.put(story.world, story.last_id).await?;
         tracing::info!(seq = head.seq, "a snapshot of the log is stored");
         Ok(())

@@ -8,7 +8,7 @@ mod lease;
 mod publish;
 mod read;
 pub(crate) mod shelf;
-mod signs;
+pub(crate) mod signs;
 pub(crate) mod story;
 pub(crate) mod views;
 

@@ -28,6 +28,9 @@ use super::{Signs, news};
 /// Pause before a reading that ended is begun anew.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
+/// Pause before snapshots are looked at again, while lines are gone that none tells of.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 type ReadError = Box<dyn Error + Send + Sync>;
 
 /// Reads the log after `last`, and tells when its end was reached. What is in a snapshot is not read as lines.
@@ -77,10 +80,18 @@ async fn log_once(
             }
         }
         if last.saturating_add(1) < state.first_sequence {
-            signs.log_incomplete(*last + 1, state.first_sequence - 1);
-            *last = state.first_sequence - 1;
+            let (first, last) = (*last + 1, state.first_sequence - 1);
+            signs.log_incomplete(first, last);
+            let incomplete = News::Incomplete { reading, first, last };
+            if out.send(news(incomplete)).await.is_err() {
+                return Ok(());
+            }
+            // A snapshot that tells of them may come: from another coordinator, or from the operator.
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+            return Err("lines are gone".into());
         }
     }
+    signs.log_complete();
     // Lines that are purged are nobody's to read; a reader that waits for them would wait for ever.
     if *last >= state.last_sequence || state.messages == 0 {
         let end = News::CaughtUp {

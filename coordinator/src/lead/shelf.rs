@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use futures::{StreamExt, TryStreamExt};
 use tokio::io::AsyncReadExt;
 use wagglebus_coordinator_core::log::World;
-use wagglebus_coordinator_core::log::snapshot::{self, Head, KEPT};
+use wagglebus_coordinator_core::log::snapshot::{self, Head, SnapshotError};
 use wagglebus_schemas::Hive;
 use wagglebus_schemas::headers;
 use wagglebus_schemas::stream::{ObjectStore, Stream};
@@ -55,6 +55,8 @@ pub(crate) struct Kept {
     pub(crate) seq: u64,
     /// When that line was decided, in milliseconds of Unix time.
     pub(crate) at_ms: i64,
+    /// See [`snapshot::VERSION`].
+    version: u32,
     /// Which chunks are its.
     nuid: String,
 }
@@ -154,6 +156,10 @@ impl Shelf {
                 kept.seq
             ));
         }
+        // It need not be fetched for that.
+        if !snapshot::is_readable(kept.version) {
+            return unusable(SnapshotError::Version(kept.version).to_string());
+        }
         let (head, world) = self.load(&kept.name).await?;
         if head.seq != kept.seq {
             return unusable(format!("it covers the log up to {}, not {}", head.seq, kept.seq));
@@ -176,7 +182,7 @@ impl Shelf {
         Ok((head, world))
     }
 
-    /// Writes one, reads it back, and lets go what is older than the last three. `last_id` is the id of the last line.
+    /// Writes one, reads it back, and lets go what is not needed any more. `last_id` is the id of the last line.
     pub(crate) async fn put(&self, world: World, last_id: Option<String>) -> Result<Head, Error> {
         let packed = tokio::task::spawn_blocking(move || pack(&world, last_id)).await?;
         let (head, packed) = packed?;
@@ -185,7 +191,7 @@ impl Shelf {
         let name = name(head.seq, &before);
         if let Err(error) = self.write(&name, &head, &packed).await {
             // The store may be full: two are enough to go on with.
-            let Some(oldest) = before.last().filter(|_| before.len() >= KEPT) else {
+            let Some(oldest) = snapshot::spare(&before, Kept::shelved) else {
                 return Err(error);
             };
             tracing::warn!(
@@ -201,7 +207,9 @@ impl Shelf {
         if read != head {
             return Err("what was stored is not what was written".into());
         }
-        for old in self.kept().await?.iter().skip(KEPT) {
+        let log = self.js.get_stream(Stream::Events.name(&self.hive)).await?;
+        let first = log.cached_info().state.first_sequence;
+        for old in snapshot::outdated(&self.kept().await?, Kept::shelved, first) {
             self.drop(old).await?;
         }
         Ok(head)
@@ -263,6 +271,15 @@ impl Shelf {
     }
 }
 
+impl Kept {
+    fn shelved(&self) -> snapshot::Shelved {
+        snapshot::Shelved {
+            seq: self.seq,
+            readable: snapshot::is_readable(self.version),
+        }
+    }
+}
+
 fn bus(error: impl Into<Error>) -> ShelfError {
     ShelfError::Bus(error.into())
 }
@@ -272,6 +289,10 @@ fn describe(object: ObjectInfo) -> Option<Kept> {
     Some(Kept {
         seq: u64::try_from(number("seq")?).ok()?,
         at_ms: number("at_ms")?,
+        // What says nothing of it says it inside.
+        version: number("version")
+            .and_then(|version| u32::try_from(version).ok())
+            .unwrap_or(snapshot::VERSION),
         nuid: object.nuid,
         name: object.name,
     })
@@ -307,7 +328,10 @@ fn pack(world: &World, last_id: Option<String>) -> Result<(Head, Vec<u8>), Error
 
 fn unpack(packed: &[u8]) -> Result<(Head, World), Error> {
     let mut bytes = Vec::new();
-    GzDecoder::new(packed).take(BYTES_MAX).read_to_end(&mut bytes)?;
+    let length = GzDecoder::new(packed).take(BYTES_MAX).read_to_end(&mut bytes)?;
+    if length as u64 >= BYTES_MAX {
+        return Err(format!("it is longer than {BYTES_MAX} bytes").into());
+    }
     Ok(snapshot::decode(&bytes)?)
 }
 
@@ -332,6 +356,7 @@ mod tests {
             name: name.to_owned(),
             seq,
             at_ms: 0,
+            version: snapshot::VERSION,
             nuid: String::new(),
         };
         let first = name(9, &[]);

@@ -8,6 +8,9 @@ use crate::health::{Health, OK};
 use crate::metrics::Metrics;
 
 const FULL: &str = "full";
+const INCOMPLETE: &str = "incomplete";
+/// What makes a coordinator go on without lines that nobody can tell of.
+pub(crate) const ACCEPT_LOSS: &str = "`wagglebus coordinator rebuild --accept-loss`";
 
 /// Where workers tell it.
 #[derive(Debug, Clone)]
@@ -36,15 +39,21 @@ impl Signs {
         });
     }
 
-    /// Lines are gone that no snapshot covers.
+    /// Lines are gone that no snapshot covers. It is said once.
     pub(crate) fn log_incomplete(&self, first: u64, last: u64) {
-        tracing::error!(
-            first,
-            last,
-            "lines of the log are gone and no snapshot tells of them: what they said is lost"
+        let said = format!(
+            "{INCOMPLETE}: lines {first} to {last} are gone, and no snapshot that this release can read tells of them; \
+             {ACCEPT_LOSS} goes on without them"
         );
+        if self.health.send_if_modified(|health| health.log(&said)) {
+            tracing::error!("the log is {said}; until then this coordinator does not lead");
+        }
+    }
+
+    /// No line is missing, or not any more.
+    pub(crate) fn log_complete(&self) {
         self.health
-            .send_if_modified(|health| health.log("incomplete: lines are gone that no snapshot covers"));
+            .send_if_modified(|health| health.checks.log.starts_with(INCOMPLETE) && health.log(OK));
     }
 
     /// A snapshot cannot be used.

@@ -17,6 +17,16 @@ const TURN: u64 = 64;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Lines of the log are gone, and nothing that can be read tells of them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "lines {first} to {last} of the log are gone, and no snapshot that this release can read tells of them"
+)]
+pub(crate) struct Incomplete {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
 /// What the log says, and the id of the last line.
 #[derive(Debug)]
 pub(crate) struct Story {
@@ -39,20 +49,43 @@ impl Story {
         })
     }
 
+    /// Goes on behind the lines that are gone and that nothing tells of, if there are such: which ones.
+    pub(crate) async fn accept_loss(
+        &mut self,
+        js: &Context,
+        hive: &Hive,
+    ) -> Result<Option<Incomplete>, Error> {
+        let stream = js.get_stream(Stream::Events.name(hive)).await?;
+        let incomplete = self.gap(stream.cached_info().state.first_sequence);
+        if let Some(Incomplete { last, .. }) = incomplete {
+            self.world.lose(last);
+            self.last_id = None;
+        }
+        Ok(incomplete)
+    }
+
+    fn gap(&self, oldest: u64) -> Option<Incomplete> {
+        let first = self.world.last().saturating_add(1);
+        (first < oldest).then(|| Incomplete {
+            first,
+            last: oldest - 1,
+        })
+    }
+
     /// Reads on to the present end. `tell` hears how far it came, and where the end is.
+    ///
+    /// # Errors
+    /// [`Incomplete`] where lines are gone; else what the bus says.
     pub(crate) async fn read_on(
         &mut self,
         js: &Context,
         hive: &Hive,
-        signs: &Signs,
         mut tell: impl FnMut(u64, u64),
     ) -> Result<(), Error> {
         let stream = js.get_stream(Stream::Events.name(hive)).await?;
         let state = stream.cached_info().state.clone();
-        if self.world.last().saturating_add(1) < state.first_sequence {
-            let gone = self.world.last() + 1;
-            signs.log_incomplete(gone, state.first_sequence - 1);
-            self.world.skip(state.first_sequence - 1);
+        if let Some(incomplete) = self.gap(state.first_sequence) {
+            return Err(incomplete.into());
         }
         if self.world.last() >= state.last_sequence {
             return Ok(());

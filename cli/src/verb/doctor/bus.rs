@@ -24,6 +24,11 @@ use crate::up::kept::Kept;
 use crate::up::{lock, logs};
 use crate::verb::status;
 
+/// How a coordinator's `/readyz` begins to tell that lines of its log are gone.
+const INCOMPLETE: &str = "log incomplete:";
+const INCOMPLETE_FIX: &str = "run a coordinator of the release that wrote the snapshots; or go on without what those lines \
+                              said: wagglebus coordinator rebuild --accept-loss";
+
 /// Every check of this kind; one only when no bus runs.
 pub(super) async fn look(places: &Places) -> Vec<Finding> {
     let bus = match discovery::bus(places) {
@@ -237,6 +242,9 @@ async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
         None => Finding::warn(check, "it is not ready", fix),
         Some(address) => match status::coordinator(address).await.as_str() {
             "ok" => Finding::ok(check, format!("{} is ready", address.http)),
+            state if state.contains(INCOMPLETE) => {
+                Finding::fail(check, format!("{}: {state}", address.http), INCOMPLETE_FIX)
+            }
             state => Finding::warn(check, format!("{}: {state}", address.http), fix),
         },
     }

@@ -52,7 +52,9 @@ pub struct Coordination {
     pub(super) world: World,
     pub(super) role: Role,
     /// The log was read to its end.
-    caught_up: bool,
+    pub(super) caught_up: bool,
+    /// The lines of the log that nobody can tell of, the first and the last.
+    pub(super) missing: Option<(u64, u64)>,
     /// What was decided and is not stored yet, in order.
     pub(super) unstored: VecDeque<Unstored>,
     /// The sequence up to which the log is being appended to.
@@ -90,6 +92,7 @@ impl Coordination {
             world: World::new(),
             role: Role::Standby,
             caught_up: false,
+            missing: None,
             unstored: VecDeque::new(),
             appending: None,
             first_line: None,
@@ -172,6 +175,7 @@ impl Coordination {
             self.world.skip(last);
         }
         self.caught_up = true;
+        self.missing = None;
         self.tick(desk);
     }
 

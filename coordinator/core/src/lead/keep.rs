@@ -32,7 +32,28 @@ impl Coordination {
             }
             Role::Leading { .. } => return self.reread(desk),
         }
+        self.missing = None;
         self.world = world;
+    }
+
+    /// Lines of the log are gone, and no snapshot that can be read tells of them. What was decided in them is still in the
+    /// views, in snapshots of another release or in the memory of another coordinator: whoever led now would decide
+    /// without it, and overwrite all that.
+    pub fn incomplete(&mut self, (first, last): (u64, u64)) {
+        // A leader knows what it wrote; if somebody else wrote them, its next line is refused, and it reads anew.
+        if last <= self.world.last() || self.leads() {
+            return;
+        }
+        self.role = Role::Standby;
+        self.appending = None;
+        self.first_line = None;
+        self.caught_up = false;
+        self.missing = Some((first, last));
+    }
+
+    /// The lines of the log that nobody can tell of, the first and the last.
+    pub const fn missing(&self) -> Option<(u64, u64)> {
+        self.missing
     }
 
     /// Some of what the views hold was read.

@@ -8,6 +8,8 @@ pub mod coordination;
 mod duty;
 pub mod election;
 mod heard;
+#[cfg(test)]
+mod incomplete_tests;
 mod keep;
 mod muster;
 pub mod order;

@@ -197,6 +197,15 @@ pub enum News {
         /// What it says.
         world: Box<World>,
     },
+    /// Lines of the log are gone, and no snapshot that can be read tells of them.
+    Incomplete {
+        /// In which reading of the log.
+        reading: u64,
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
     /// Something happened that alerts are about.
     Alerts(AlertNews),
     /// The lease was read; `None` when that did not work.

@@ -71,8 +71,19 @@ impl Lead {
         if !self.connected {
             return None;
         }
-        let both = [self.election.next_ms(), self.coordination.next_ms()];
-        both.into_iter().flatten().min()
+        let election = self
+            .election
+            .next_ms()
+            .filter(|_| self.coordination.missing().is_none());
+        [election, self.coordination.next_ms()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The lines of the log that nobody can tell of, the first and the last: without them we do not lead.
+    pub const fn missing(&self) -> Option<(u64, u64)> {
+        self.coordination.missing()
     }
 
     /// A session began.
@@ -117,6 +128,7 @@ impl Lead {
             // Whatever an earlier reading told is told again by this one.
             News::Logged { reading, .. }
             | News::CaughtUp { reading, .. }
+            | News::Incomplete { reading, .. }
             | News::Restored { reading, .. }
             | News::Surveyed { reading, .. }
             | News::Projected { reading, .. }
@@ -133,6 +145,14 @@ impl Lead {
             News::Restored { world, .. } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.restored(desk, *world);
             }),
+            News::Incomplete { first, last, .. } => {
+                self.coordination.incomplete((first, last));
+                // Somebody else may know them: the lease is not ours to keep.
+                if self.coordination.missing().is_some() && self.election.holds() {
+                    self.election.step_down(now.boot_ms);
+                }
+                Vec::new()
+            }
             News::Surveyed { found, ended, .. } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.surveyed(desk, found, ended);
             }),
@@ -185,7 +205,9 @@ impl Lead {
                 coordination.tick(desk);
             }
         });
-        effects.extend(self.election.due(now.boot_ms).map(Effect::Lease));
+        if self.coordination.missing().is_none() {
+            effects.extend(self.election.due(now.boot_ms).map(Effect::Lease));
+        }
         effects
     }
 

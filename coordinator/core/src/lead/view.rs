@@ -137,8 +137,11 @@ impl Views {
                 Some(_) | None => self.change(place, seq, false),
             }
         }
-        for place in found.into_keys() {
-            self.change(place, proof, true);
+        for (place, there) in found {
+            // The record of a line that is lost is all that is left of it.
+            if !world.is_lost(there) {
+                self.change(place, proof, true);
+            }
         }
     }
 

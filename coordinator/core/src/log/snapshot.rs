@@ -7,8 +7,10 @@ use wagglebus_schemas::Timestamp;
 
 use super::world::World;
 
-/// Version of what a snapshot holds. It rises when a fold means something else than before: a snapshot of another version is
-/// not read, and the log is folded from an older one or from its beginning.
+/// Version of what a snapshot holds. It rises when a fold means something else than before, and not for a field that is new:
+/// that one has a default for snapshots that lack it. A release reads the version before its own as well: what it cannot
+/// read is lost to it once the log is purged. `tests/simulation/released` keeps
+/// one of each form that there was.
 pub const VERSION: u32 = 1;
 /// How many snapshots are kept (TASKS 5).
 pub const KEPT: usize = 3;
@@ -25,6 +27,44 @@ const NARROW_PERCENT: u64 = 95;
 /// Age of the oldest line that no snapshot covers at which one is due, in milliseconds: 20 days. Each of the three that are
 /// kept is then younger than the 90 days for which the log keeps its lines, so that each can still be completed.
 const COVERED_WITHIN_MS: i64 = 20 * 86_400_000;
+
+/// Whether this release reads snapshots of this version.
+pub const fn is_readable(version: u32) -> bool {
+    version == VERSION
+}
+
+/// A snapshot that is there, as far as letting it go is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shelved {
+    /// Sequence of the last line that it covers.
+    pub seq: u64,
+    /// Whether this release reads it.
+    pub readable: bool,
+}
+
+/// Those of all snapshots, the newest first, that are not needed any more; the oldest line of the log is `first`. Those of
+/// another release do not give way to newer ones of ours: with them that release goes on, as long as the log continues them.
+pub fn outdated<T>(all: &[T], of: impl Fn(&T) -> Shelved, first: u64) -> Vec<&T> {
+    let mut ours = 0;
+    all.iter()
+        .filter(|one| {
+            let Shelved { seq, readable } = of(one);
+            ours += usize::from(readable);
+            if readable {
+                ours > KEPT
+            } else {
+                seq.saturating_add(1) < first
+            }
+        })
+        .collect()
+}
+
+/// The one that goes where there is no room for another one: none that is needed beside the new one to purge the log.
+pub fn spare<T>(all: &[T], of: impl Fn(&T) -> Shelved) -> Option<&T> {
+    let ours = all.iter().filter(|one| of(one).readable).count();
+    let oldest = |readable: bool| all.iter().rev().find(|one| of(one).readable == readable);
+    oldest(true).filter(|_| ours >= KEPT).or_else(|| oldest(false))
+}
 
 /// What a snapshot says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +137,7 @@ pub fn encode(world: &World, last_id: Option<String>) -> Result<(Head, Vec<u8>),
 pub fn decode(bytes: &[u8]) -> Result<(Head, World), SnapshotError> {
     // What a later version holds need not be readable here, but for its head.
     let head: Head = serde_json::from_slice(bytes)?;
-    if head.version != VERSION {
+    if !is_readable(head.version) {
         return Err(SnapshotError::Version(head.version));
     }
     let Read { head, world } = serde_json::from_slice(bytes)?;
@@ -250,5 +290,41 @@ mod tests {
         assert_eq!(full.care(&at([100, 100])), Care::Purge(100));
         assert_eq!(log(101, 100, 0).care(&at([100, 100])), Care::Rest);
         assert_eq!(log(100, 100, 100).care(&at([99, 99])), Care::Snapshot);
+    }
+
+    fn shelved<const N: usize>(all: [(u64, bool); N]) -> [Shelved; N] {
+        all.map(|(seq, readable)| Shelved { seq, readable })
+    }
+
+    fn seqs(all: &[&Shelved]) -> Vec<u64> {
+        all.iter().map(|one| one.seq).collect()
+    }
+
+    #[test]
+    fn three_of_ours_are_kept_and_those_of_another_release_while_the_log_continues_them() {
+        let all = shelved([
+            (90, true),
+            (80, true),
+            (70, true),
+            (60, true),
+            (50, false),
+            (40, false),
+        ]);
+        assert_eq!(seqs(&outdated(&all, |one| *one, 1)), [60]);
+        assert_eq!(seqs(&outdated(&all, |one| *one, 51)), [60, 40]);
+        assert_eq!(seqs(&outdated(&all, |one| *one, 61)), [60, 50, 40]);
+    }
+
+    #[test]
+    fn where_there_is_no_room_the_oldest_goes_that_is_not_needed() {
+        let spared = |all: &[Shelved]| spare(all, |one| *one).map(|one| one.seq);
+        let others = shelved([(60, false), (50, false)]);
+        assert_eq!(spared(&others), Some(50));
+        assert_eq!(spared(&shelved([(90, true), (80, true)])), None);
+        assert_eq!(
+            spared(&shelved([(90, true), (80, true), (70, true), (60, false)])),
+            Some(70)
+        );
+        assert_eq!(spared(&shelved([(90, true), (80, true), (60, false)])), Some(60));
     }
 }

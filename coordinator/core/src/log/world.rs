@@ -74,6 +74,9 @@ pub struct World {
     at: Timestamp,
     follows: VecDeque<(Timestamp, Letter)>,
     follows_bytes: usize,
+    /// The last line whose loss the operator accepted.
+    #[serde(default)]
+    lost: u64,
 }
 
 impl World {
@@ -93,6 +96,7 @@ impl World {
             at: Timestamp::EPOCH,
             follows: VecDeque::new(),
             follows_bytes: 0,
+            lost: 0,
         }
     }
 
@@ -203,6 +207,17 @@ impl World {
     /// Passes over a line that cannot be read, or the end of a log whose lines are all purged.
     pub fn skip(&mut self, seq: u64) {
         self.last = self.last.max(seq);
+    }
+
+    /// Goes on behind lines that are lost, the last of which has this sequence: the operator accepted it.
+    pub fn lose(&mut self, seq: u64) {
+        self.skip(seq);
+        self.lost = self.lost.max(seq);
+    }
+
+    /// Whether the line with this sequence is lost: what views hold of it is told nowhere else.
+    pub const fn is_lost(&self, seq: u64) -> bool {
+        self.lost > 0 && seq <= self.lost
     }
 
     /// Lets the event with this sequence happen, and says what follows from it.

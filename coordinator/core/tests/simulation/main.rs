@@ -21,6 +21,7 @@ mod faults;
 mod judge;
 mod machines;
 mod node;
+mod released;
 mod requests;
 mod sabotage;
 mod shell;

@@ -4,9 +4,9 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 use wagglebus_harness::fleet::Fleet;
 
-use super::{bound, rebuild, tasks, until};
+use super::{bound, readyz, rebuild, tasks, until};
 use crate::tasks::commands::Commander;
-use crate::tasks::hive;
+use crate::tasks::{ask, hive};
 
 /// A log so small that it is purged soon.
 const LOG_BYTES: i64 = 256 * 1024;
@@ -86,6 +86,58 @@ async fn a_log_that_was_purged_is_still_known_and_a_damaged_snapshot_is_told_of(
     let after = alice.submit(json!({"title": "after"})).await;
     assert_eq!(tasks(&fleet).await.len(), before.len() + 1);
     assert_eq!(after.title.as_str(), "after");
+    without_any(&mut fleet).await;
+}
+
+/// Nothing tells of the lines that were purged: nobody leads, and nothing that tells of them is overwritten.
+async fn without_any(fleet: &mut Fleet) {
+    let viewed = views(fleet).await;
+    let last = fleet.coordinators().len() - 1;
+    fleet.kill_coordinator(last).await.unwrap();
+    let js = fleet.bus().admin().clone();
+    for (_, parts) in snapshots(fleet).await {
+        let damage = js.publish(format!("$O.WB_snapshots.C.{parts}"), "garbage".into());
+        damage.await.unwrap().await.unwrap();
+    }
+    let shelf = snapshots(fleet).await;
+    fleet.start_coordinator().await.unwrap();
+    let said = until(async || {
+        let said = readyz(fleet, last + 1).await;
+        (said["checks"]["log"] != "ok").then_some(said)
+    })
+    .await;
+    let reason = said["checks"]["log"].as_str().unwrap();
+    assert!(
+        reason.starts_with("incomplete") && reason.contains("rebuild --accept-loss"),
+        "{said}"
+    );
+    let refused = ask(fleet, "tasks", json!({})).await;
+    assert!(refused.to_string().contains("--accept-loss"), "{refused}");
+    let (code, told) = rebuild(fleet, "--write").await;
+    assert!(code == Some(1) && told.contains("--accept-loss"), "{told}");
+    assert_eq!(
+        (views(fleet).await, snapshots(fleet).await),
+        (viewed.clone(), shelf)
+    );
+
+    let (_, told) = rebuild(fleet, "--accept-loss").await;
+    assert!(told.contains("given up   lines 1 to"), "{told}");
+    until(async || (readyz(fleet, last + 1).await["ready"] == true).then_some(())).await;
+    Commander::of(fleet, "alice")
+        .submit(json!({"title": "anew"}))
+        .await;
+    // What was decided in them is only there now.
+    until(async || (rebuild(fleet, "--check").await.0 == Some(0)).then_some(())).await;
+    let kept = views(fleet).await;
+    assert!(viewed.iter().all(|key| kept.contains(key)), "{viewed:?} {kept:?}");
+}
+
+/// The tasks of which there is a record in the view.
+async fn views(fleet: &Fleet) -> Vec<String> {
+    let view = fleet.bus().admin().get_key_value("WB_tasks").await.unwrap();
+    let mut keys: Vec<String> = view.keys().await.unwrap().try_collect().await.unwrap();
+    keys.sort();
+    keys
 }
 
 #[tokio::test]
