@@ -172,11 +172,15 @@ impl Coordination {
     /// Begins to listen once it is known who is there and can do what: a submission would be refused only because nobody
     /// was heard yet. Who stood by for longer than a heartbeat knows it at once, whoever of those enrolled is silent.
     pub(super) fn listen(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
+        // Asked at each event for as long as we lead: who listens already asks nobody.
+        if self.listening || self.queue.len() >= WAITING_MAX {
+            return;
+        }
         let silent = |member: &Member| member.presence() == Presence::Never;
         let all_heard = desk.roster.is_listed() && !desk.roster.members().any(silent);
         let heard = desk.roster.is_listed() && desk.roster.heard_for_ms(desk.now) >= HEARD_WITHIN_MS;
         let waited = heard || desk.now.boot_ms.saturating_sub(since_ms) >= HEARD_WITHIN_MS;
-        if self.listening || self.queue.len() >= WAITING_MAX || !(all_heard || waited) {
+        if !(all_heard || waited) {
             return;
         }
         self.listening = true;

@@ -13,6 +13,8 @@ use crate::roster::Roster;
 use crate::task::Ask;
 use crate::task::rig::{Ids, now, roster};
 
+mod load;
+
 /// The last line once somebody leads: its first, and two of `alice`.
 const LED: u64 = 3;
 
