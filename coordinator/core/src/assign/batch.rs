@@ -9,6 +9,7 @@ use super::desk::Desk;
 use super::filter;
 use super::job::Job;
 use super::lsap;
+use super::params::Params;
 use super::score::View;
 
 /// Slots of one agent that are planned at once: those that are free first. More would make the problem large and say
@@ -77,19 +78,20 @@ struct Offer {
     fitness: Vec<Option<Fitness>>,
 }
 
+/// How many jobs are planned at once for one agent.
+pub(super) fn room(desk: &Desk<'_>, params: &Params) -> usize {
+    let slots = if desk.who.health == Health::Ready {
+        desk.slots()
+    } else {
+        0
+    };
+    slots.min(SLOTS_MAX).saturating_mul(params.window.max(1))
+}
+
 /// The most urgent jobs that somebody may take, so many for each slot. Each is counted to that agent among those who may
 /// take it that has the fewest: a crowd that waits for one agent leaves room for what others could do.
 fn window(jobs: &[&Job], desks: &[Desk<'_>], view: View<'_>) -> Vec<Offer> {
-    let depth = view.params.window.max(1);
-    let room = |desk: &Desk<'_>| {
-        let slots = if desk.who.health == Health::Ready {
-            desk.slots()
-        } else {
-            0
-        };
-        slots.min(SLOTS_MAX).saturating_mul(depth)
-    };
-    let mut room: Vec<usize> = desks.iter().map(room).collect();
+    let mut room: Vec<usize> = desks.iter().map(|desk| room(desk, view.params)).collect();
     // Many jobs need the same: what each agent makes of it is looked up once.
     let mut known: BTreeMap<&BTreeSet<CapabilityName>, Vec<Fitness>> = BTreeMap::new();
     let mut chosen = Vec::new();

@@ -16,6 +16,7 @@
 //! No strategy sends work to an agent that has no free slot: a waiting task stays where a better agent can still take it,
 //! and an assignment would only time out before it is accepted. Same input, same answer; ties go to the lower id.
 
+pub mod backlog;
 mod batch;
 pub mod candidate;
 mod desk;
@@ -29,6 +30,7 @@ mod score;
 mod skill;
 mod urgency;
 
+pub use backlog::Backlog;
 pub use candidate::{Ability, Candidate, Health, Resource};
 pub use estimate::{Estimates, Outcome};
 pub use filter::WhyNot;

@@ -29,7 +29,12 @@ pub struct Placement {
 /// `now_ms` is in milliseconds since 1970. The order of `jobs` and `candidates` does not matter; each id must occur once.
 /// Tasks whose strategy looks at one task at a time are placed in order of urgency; all tasks of `intelligent` are
 /// planned together when the first of them has its turn.
-pub fn assign(now_ms: i64, jobs: &[Job], candidates: &[Candidate], params: &Params) -> Vec<Placement> {
+pub fn assign<'j>(
+    now_ms: i64,
+    jobs: impl IntoIterator<Item = &'j Job>,
+    candidates: &[Candidate],
+    params: &Params,
+) -> Vec<Placement> {
     let mut round = Round::new(now_ms, candidates, params);
     let jobs = urgency::sorted(jobs, now_ms, params);
     let (together, _): (Vec<&Job>, Vec<&Job>) = jobs

@@ -31,6 +31,11 @@ impl Urgency {
         }
     }
 
+    /// Whether a job still has this place at another moment.
+    pub(super) fn is_of(&self, now_ms: i64, params: &Params, job: Option<&Job>) -> bool {
+        job.is_some_and(|job| self.tier == Self::tier(job, now_ms, params))
+    }
+
     fn tier(job: &Job, now_ms: i64, params: &Params) -> i64 {
         let age = params.in_mean_tasks(job.age_ms(now_ms) as f64);
         // A step of nothing or less means that nothing ages. The cast is bounded: tiers are few.
@@ -44,6 +49,22 @@ impl Urgency {
     }
 }
 
+/// Since when a job must be ready to have come so many priorities higher at this moment, one after the other, in
+/// milliseconds since 1970. More steps than there are priorities change nothing.
+pub(super) fn steps(now_ms: i64, params: &Params) -> [i64; Priority::COUNT] {
+    let step_ms = params.ageing * params.mean_task_ms.max(1) as f64;
+    let mut count = 0.0;
+    [(); Priority::COUNT].map(|()| {
+        count += 1.0;
+        if params.ageing > 0.0 {
+            // The cast saturates.
+            now_ms.saturating_sub((count * step_ms) as i64)
+        } else {
+            i64::MIN
+        }
+    })
+}
+
 /// The priority that a job has come to by waiting.
 pub(super) fn aged(job: &Job, now_ms: i64, params: &Params) -> Priority {
     let tier = usize::try_from(Urgency::tier(job, now_ms, params)).unwrap_or(0);
@@ -51,9 +72,13 @@ pub(super) fn aged(job: &Job, now_ms: i64, params: &Params) -> Priority {
 }
 
 /// The jobs, the most urgent first.
-pub(super) fn sorted<'j>(jobs: &'j [Job], now_ms: i64, params: &Params) -> Vec<&'j Job> {
+pub(super) fn sorted<'j>(
+    jobs: impl IntoIterator<Item = &'j Job>,
+    now_ms: i64,
+    params: &Params,
+) -> Vec<&'j Job> {
     let mut sorted: Vec<(Urgency, &Job)> = jobs
-        .iter()
+        .into_iter()
         .map(|job| (Urgency::of(job, now_ms, params), job))
         .collect();
     sorted.sort_by_key(|(urgency, _)| *urgency);

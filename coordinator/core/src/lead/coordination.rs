@@ -10,7 +10,9 @@ use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 use super::alerting::Alerting;
 use super::muster::Muster;
 use super::order::{Appended, Desk, Order};
+use super::round;
 use super::view::Views;
+use crate::assign::Backlog;
 use crate::attention::Now;
 use crate::fsm;
 use crate::log::World;
@@ -74,8 +76,12 @@ pub struct Coordination {
     pub(super) marked_ms: u64,
     /// Who is to be looked at.
     pub(super) muster: Muster,
+    /// What waits for an agent.
+    pub(super) backlog: Backlog,
     /// Something changed that may let a task be assigned.
     pub(super) reassess: bool,
+    /// Nobody could begin anything when that was looked at last, and nothing but tasks came since.
+    pub(super) all_busy: bool,
     /// What the buckets say of the log, and the last line that is known to be stored in it.
     pub(super) views: Views,
     pub(super) stored: u64,
@@ -103,7 +109,9 @@ impl Coordination {
             read_messages: 0,
             marked_ms: 0,
             muster: Muster::default(),
+            backlog: Backlog::default(),
             reassess: false,
+            all_busy: false,
             views: Views::default(),
             stored: 0,
             alerting: Alerting::default(),
@@ -260,6 +268,7 @@ impl Coordination {
     /// Somebody came, went or changed.
     pub fn roster_changed(&mut self, desk: &mut Desk<'_>) {
         self.reassess = true;
+        self.all_busy = false;
         self.sweep_ms = 0;
         self.tick(desk);
     }
@@ -350,6 +359,9 @@ impl Coordination {
         let waiting = self.world.in_state(TaskState::WaitingDependency);
         self.unsettled = waiting.map(|entry| entry.task.id).collect();
         self.muster = Muster::everybody();
+        let pending = self.world.in_state(TaskState::Pending);
+        self.backlog = Backlog::default();
+        pending.for_each(|entry| self.backlog.put(round::job(entry)));
         self.reassess = true;
         self.sweep_ms = 0;
         self.survey(desk);

@@ -33,6 +33,7 @@ impl Coordination {
         let id: Option<Id> = event.entity_id.parse().ok().filter(|_| of_task);
         let held = id.and_then(|id| self.world.task(&id));
         let before = held.and_then(|entry| Some((entry.task.assigned_to.clone()?, entry.task.state)));
+        let was_held = before.is_some();
         match self.world.apply(seq, &event) {
             Ok(letters) => self.unstored.push_back(Unstored {
                 seq,
@@ -63,6 +64,11 @@ impl Coordination {
             return;
         };
         let (id, task) = (entry.task.id, &entry.task);
+        if task.state == TaskState::Pending {
+            self.backlog.put(round::job(entry));
+        } else {
+            self.backlog.remove(&id);
+        }
         match task.state {
             TaskState::Assigned => {
                 let epoch = task.epoch;
@@ -72,7 +78,9 @@ impl Coordination {
             }
             TaskState::Pending => {
                 self.assigned.remove(&id);
-                self.reassess = true;
+                // Who let it go may begin another one; what is only new finds nobody where nobody was free.
+                self.all_busy &= !was_held;
+                self.reassess |= !self.all_busy;
             }
             TaskState::WaitingDependency => {
                 self.unsettled.insert(id);
@@ -85,6 +93,7 @@ impl Coordination {
                 let dependents = self.world.dependents(&id).map(|entry| entry.task.id);
                 self.unsettled.extend(dependents);
                 // Its holder is free.
+                self.all_busy = false;
                 self.reassess = true;
             }
         }
@@ -166,7 +175,7 @@ impl Coordination {
         self.announcement_ends(desk);
         self.mark(desk);
         // Deadlines come nearer, and who waits grows older.
-        self.reassess |= self.world.in_state(TaskState::Pending).next().is_some();
+        self.reassess |= !self.backlog.is_empty();
     }
 
     /// Begins to listen once it is known who is there and can do what: a submission would be refused only because nobody
@@ -230,7 +239,11 @@ impl Coordination {
     }
 
     pub(super) fn assign(&mut self, desk: &mut Desk<'_>) {
-        let placements = round::placements(&self.world, desk.roster, desk.now);
+        self.all_busy = !round::is_somebody_free(&self.world, desk.roster);
+        if self.all_busy {
+            return;
+        }
+        let placements = round::placements(&self.world, desk.roster, desk.now, &mut self.backlog);
         for placement in placements {
             let explanation = serde_json::to_value(&placement.explanation).ok();
             self.by_itself(desk, |world, scribe| {

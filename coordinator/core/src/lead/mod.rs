@@ -26,5 +26,5 @@ pub use order::{Announced, Appended, Desk, News, Noted, Order, Place, Row, Told}
 pub use part::Lead;
 pub(crate) use round::health;
 #[cfg(test)]
-pub(crate) use round::placements;
+pub(crate) use round::{job, placements};
 pub use unreadable::Unreadable;

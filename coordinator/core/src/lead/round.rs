@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use wagglebus_schemas::state::{AgentState, Presence, SessionState};
-use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::task_api::Explanation;
 use wagglebus_schemas::{AgentId, Timestamp};
 
-use crate::assign::{self, Candidate, Health, Job, Params, Placement, estimate};
+use crate::assign::{self, Backlog, Candidate, Health, Job, Params, Placement, estimate};
 use crate::attention::Now;
 use crate::log::{Crew, TaskEntry, World};
 use crate::reserve::{self, Reserved};
@@ -17,20 +16,36 @@ use crate::roster::{Member, Roster};
 /// Most agents that a stored explanation tells of, the best first.
 const EXPLAINED_MAX: usize = 16;
 
-/// The assignments of this moment.
-pub(crate) fn placements(world: &World, roster: &Roster, now: Now) -> Vec<Placement> {
-    let now_ms = now.wall.max(world.at()).unix_ms();
-    let jobs: Vec<Job> = world.in_state(TaskState::Pending).map(job).collect();
-    if jobs.is_empty() || world.crew().is_halted() {
+/// The assignments of this moment, of what waits in `backlog`.
+pub(crate) fn placements(world: &World, roster: &Roster, now: Now, backlog: &mut Backlog) -> Vec<Placement> {
+    if backlog.is_empty() {
         return Vec::new();
     }
+    let now_ms = now.wall.max(world.at()).unix_ms();
     let params = params(world);
     let candidates = candidates(world, roster, now_ms, &params);
-    let mut placements = assign::assign(now_ms, &jobs, &candidates, &params);
+    let jobs = backlog.urgent(now_ms, &candidates, &params);
+    let mut placements = assign::assign(now_ms, jobs, &candidates, &params);
     for placement in &mut placements {
         placement.explanation.candidates.truncate(EXPLAINED_MAX);
     }
     placements
+}
+
+/// Whether somebody could begin something now, whatever it is.
+pub(crate) fn is_somebody_free(world: &World, roster: &Roster) -> bool {
+    let mut held: BTreeMap<&AgentId, u32> = BTreeMap::new();
+    for holder in reserve::held(world).filter_map(|entry| entry.task.assigned_to.as_ref()) {
+        *held.entry(holder).or_default() += 1;
+    }
+    let has_room = |member: &Member| held.get(member.agent()).copied().unwrap_or(0) < member.slots();
+    workers(roster).any(|member| has_room(member) && health(member, world.crew()) == Health::Ready)
+}
+
+/// Whoever gets tasks. A person is asked, and not assigned to.
+fn workers(roster: &Roster) -> impl Iterator<Item = &Member> {
+    let operator = AgentId::operator();
+    roster.members().filter(move |member| *member.agent() != operator)
 }
 
 /// How everybody looks at this moment for a task that nobody holds.
@@ -56,7 +71,8 @@ pub(crate) fn overridden(
     serde_json::to_value(assign::overridden(explanation, by.clone(), agent.clone())).ok()
 }
 
-fn job(entry: &TaskEntry) -> Job {
+/// A task that waits, as the router sees it.
+pub(crate) fn job(entry: &TaskEntry) -> Job {
     let (refused, failed) = (entry.refused_by.clone(), entry.failed_on.clone());
     Job::of(&entry.task, entry.ready_at.unix_ms(), refused, failed)
 }
@@ -69,7 +85,7 @@ fn params(world: &World) -> Params {
     }
 }
 
-/// Everybody who may be given a task. A person is asked, and not assigned to.
+/// Everybody who may be given a task.
 fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> Vec<Candidate> {
     let mut held: BTreeMap<&AgentId, Vec<u64>> = BTreeMap::new();
     for entry in reserve::held(world) {
@@ -80,9 +96,7 @@ fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> V
         }
     }
     let reserved = Reserved::of(world);
-    let operator = AgentId::operator();
-    let members = roster.members().filter(|member| *member.agent() != operator);
-    members
+    workers(roster)
         .map(|member| {
             let (agent, estimates) = (member.agent(), world.practice().estimates());
             let given = world.practice().given(agent);

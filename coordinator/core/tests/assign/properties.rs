@@ -39,7 +39,7 @@ fn jobs() -> impl Strategy<Value = Vec<Job>> {
     })
 }
 
-fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+pub(crate) fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     let any = (
         0..4_u32,
         vec(0..3_000_u64, 0..3),

@@ -65,6 +65,8 @@ impl Coordination {
     pub fn heard(&mut self, agent: AgentId) {
         if self.leads() {
             self.muster.changed.insert(agent);
+            // It may have more slots now, or be ready.
+            self.all_busy = false;
         }
     }
 
@@ -213,7 +215,9 @@ impl Coordination {
             EventKind::Swarm => {
                 self.muster.moved = true;
                 // All waited for the end of a halt.
-                self.reassess |= event.from.as_deref() == Some(SwarmState::Halt.as_str());
+                let goes_on = event.from.as_deref() == Some(SwarmState::Halt.as_str());
+                self.reassess |= goes_on;
+                self.all_busy &= !goes_on;
                 return;
             }
             EventKind::Task
@@ -238,7 +242,9 @@ impl Coordination {
         // Whoever works again may get what waits; that one takes work on or ends it changes nothing.
         let before = event.from.as_deref().and_then(|state| state.parse().ok());
         let away = before.is_none_or(|state| !may_work(state));
-        self.reassess |= away && event.to.parse().is_ok_and(may_work);
+        let back = away && event.to.parse().is_ok_and(may_work);
+        self.reassess |= back;
+        self.all_busy &= !back;
         self.muster.changed.insert(agent);
     }
 

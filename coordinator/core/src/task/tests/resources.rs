@@ -8,10 +8,10 @@ use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::task::TaskState;
 
-use crate::assign::Health;
+use crate::assign::{Backlog, Health};
 use crate::attention::Attended;
 use crate::detail::detail;
-use crate::lead::{health, placements};
+use crate::lead::{health, job, placements};
 use crate::liveness::{DECLARED_MS, LOST_MS};
 use crate::reserve::{Reserved, held};
 use crate::steady::{FREE_MARKS, HOLD_FIRST_MS};
@@ -73,11 +73,11 @@ fn free(rig: &Rig, agent: &str) -> f64 {
 
 /// One round of the leader.
 fn assign(rig: &mut Rig) -> Vec<Id> {
-    let placed = placements(
-        &rig.world,
-        &rig.roster,
-        now(u64::try_from(rig.now_ms % 1_000_000).unwrap()),
-    );
+    let mut backlog = Backlog::default();
+    let pending = rig.world.in_state(TaskState::Pending);
+    pending.for_each(|entry| backlog.put(job(entry)));
+    let now = now(u64::try_from(rig.now_ms % 1_000_000).unwrap());
+    let placed = placements(&rig.world, &rig.roster, now, &mut backlog);
     for placement in &placed {
         let explanation = serde_json::to_value(&placement.explanation).ok();
         rig.by_leader(|world, scribe| {
