@@ -7,19 +7,18 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use tokio::time::timeout;
+use wagglebus_http::{Answered, IdempotencyKey, NoParams, Params, PathId, json};
 use wagglebus_schemas::alert::{Alert, AlertState};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::message::metadata;
 use wagglebus_schemas::task_api::CommandAnswer;
 use wagglebus_schemas::{AgentId, Draft, Id, Level, Timestamp};
 
-use super::answer::{Answered, json};
 use super::ask::reachable;
 use super::auth::Caller;
 use super::messages;
-use super::query::{NoParams, Params, PathId};
 use super::state::{Api, Shared};
-use super::store::{IdempotencyKey, identify, store};
+use super::store::{identify, store};
 use crate::clock;
 
 /// How long is waited until the leader has taken note.

@@ -7,12 +7,12 @@ use axum::extract::{Query, RawPathParams, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::{MethodRouter, get, post};
 use serde_json::Value;
+use wagglebus_http::{Answered, Refusal, raw_json};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::fsm_api::FsmEntity;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Id, RoomName};
 
-use super::answer::{Answered, Refusal, raw_json};
 use super::auth::Caller;
 use super::query::fields;
 use super::state::{Api, Shared};

@@ -5,18 +5,16 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{RawPathParams, State};
 use axum::routing::{MethodRouter, post};
+use wagglebus_http::{IdempotencyKey, MaybeJsonBody, NoParams, Params, Refusal};
 use wagglebus_schemas::command::{ControlAction, TaskVerb};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::NameError;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 use wagglebus_schemas::{AgentId, Command, Priority, decode};
 
-use super::answer::Refusal;
 use super::auth::Caller;
-use super::body::MaybeJsonBody;
-use super::query::{NoParams, Params};
 use super::state::{Api, Shared};
-use super::store::{IdempotencyKey, encode, identify};
+use super::store::{encode, identify};
 use super::tasks::{Asked, command};
 
 /// A path that lets this be done to the agent that it names, or without one to the hive. The body may be left out; an `id`

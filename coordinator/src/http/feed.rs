@@ -7,10 +7,10 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use wagglebus_coordinator_core::feed::{Ask, View};
+use wagglebus_http::{Answered, Refusal};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 
-use super::answer::{Answered, Refusal};
 use super::auth::Caller;
 use super::state::Shared;
 use super::ws;

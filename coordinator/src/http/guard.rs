@@ -4,9 +4,9 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use wagglebus_http::Refusal;
+use wagglebus_http::head::host;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-
-use super::answer::Refusal;
 
 /// Lets requests through that mean us.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
@@ -17,12 +17,7 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
 }
 
 fn check(headers: &HeaderMap) -> Result<(), ErrorDetail> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = hosts.next().filter(|_| hosts.next().is_none());
-    let host = host
-        .and_then(|host| host.to_str().ok())
-        .filter(|host| is_loopback_host(host));
-    let Some(host) = host else {
+    let Some(host) = host(headers).filter(|host| is_loopback_host(host)) else {
         // A page whose name was made to resolve to this machine is stopped here.
         return Err(
             ErrorDetail::new(ErrorCode::ForbiddenHost, "this host name is not ours")

@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use wagglebus_http::{Answered, json, raw_json, typed};
 use wagglebus_schemas::generate;
 
-use super::answer::{Answered, json, raw_json, typed};
 use super::state::Shared;
 
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

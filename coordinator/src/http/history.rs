@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::{Value, json as value};
 use tokio::time::timeout;
+use wagglebus_http::{Answered, NoParams, Params, PathId, json};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
@@ -16,10 +17,8 @@ use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Id, Level, decode};
 
-use super::answer::{Answered, json};
 use super::ask::reachable;
 use super::auth::Caller;
-use super::query::{NoParams, Params, PathId};
 use super::scan::{Begin, Scan, Stored, scan};
 use super::state::{Api, Shared};
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
+use wagglebus_http::{Answered, IdempotencyKey, JsonBody, Params, Refusal, json};
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::api::SendAnswer;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
@@ -13,13 +14,10 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::{ApiMethod, Subject};
 use wagglebus_schemas::{AgentId, Draft, Level, Message, Timestamp, decode};
 
-use super::answer::{Answered, Refusal, json};
 use super::ask::reachable;
 use super::auth::Caller;
-use super::body::JsonBody;
-use super::query::Params;
 use super::state::{Api, Shared};
-use super::store::{IdempotencyKey, Record, conflict, encode, identify, store, stored_before};
+use super::store::{Record, conflict, encode, identify, store, stored_before};
 use crate::clock;
 
 #[derive(Debug, Deserialize)]

@@ -4,10 +4,8 @@
 //! its handler. Questions are answered by the one machine; commands are stored, and answered by what the log says of them.
 
 mod alerts;
-mod answer;
 mod ask;
 mod auth;
-mod body;
 mod control;
 mod feed;
 mod guard;

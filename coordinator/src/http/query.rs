@@ -1,54 +1,11 @@
-//! Query parameters and paths: each known, given once and within its bounds, or refused.
+//! Query parameters as the fields of a question.
 
-use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::request::Parts;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use wagglebus_schemas::Id;
+use wagglebus_http::Refusal;
 use wagglebus_schemas::error::ErrorCode;
-
-use super::answer::Refusal;
 
 /// Parameters that are numbers.
 const NUMBERS: [&str; 1] = ["limit"];
-
-/// The parameters of a request. `T` must deny unknown fields.
-#[derive(Debug)]
-pub(crate) struct Params<T>(pub(crate) T);
-
-impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let Query(params) = Query::try_from_uri(&parts.uri)
-            .map_err(|rejection| Refusal::new(ErrorCode::InvalidQuery, rejection.body_text()))?;
-        Ok(Self(params))
-    }
-}
-
-/// A path that takes no parameters.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NoParams {}
-
-/// The task or message that the path names.
-#[derive(Debug)]
-pub(super) struct PathId(pub(super) Id);
-
-impl<S: Send + Sync> FromRequestParts<S> for PathId {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let not_found = |why: String| Refusal::new(ErrorCode::NotFound, why);
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| not_found(rejection.body_text()))?;
-        text.parse()
-            .map(Self)
-            .map_err(|error: wagglebus_schemas::id::IdError| not_found(error.to_string()))
-    }
-}
 
 /// Parameters as the fields of a question: numbers are numbers, all else is text. Which ones are known is for whoever
 /// answers the question to say.

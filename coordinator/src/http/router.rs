@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use wagglebus_http::Refusal;
+use wagglebus_http::fallback::with_fallbacks;
 use wagglebus_schemas::command::{ControlAction, TaskVerb};
-use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
+use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::subject::ApiMethod;
 
-use super::answer::Refusal;
 use super::ask::{Also, Names, asks, asks_also, does};
 use super::auth::Caller;
 use super::control::control;
@@ -61,9 +62,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
         router = router.route(path, methods.layer(observed));
     }
-    router
-        .method_not_allowed_fallback(no_method)
-        .fallback(no_path)
+    with_fallbacks(router)
         .with_state(api)
         .layer(middleware::from_fn(guard))
 }
@@ -176,18 +175,6 @@ async fn observe(State(metrics): State<RouteMetrics>, request: Request, next: Ne
     let response = next.run(request).await;
     metrics.answered(response.status().as_u16(), begun.elapsed());
     response
-}
-
-async fn no_path(uri: Uri) -> Refusal {
-    let path: String = uri.path().chars().take(80).collect();
-    Refusal::new(ErrorCode::NotFound, format!("nothing is at {path}"))
-        .hint("the paths are in GET /openapi.json")
-}
-
-async fn no_method(method: Method) -> Refusal {
-    Refusal::new(ErrorCode::NotFound, format!("this path has no {method}"))
-        .hint("the header Allow names the methods of this path")
-        .status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Records of the API's callers, stored in their streams: nothing is answered as done before the server has it.
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
+use wagglebus_http::IdempotencyKey;
 use wagglebus_nats::bus::{Bus, Outgoing, Stored};
 use wagglebus_nats::error::{NoAnswer, PublishError, PublishFault, Retry};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
@@ -13,11 +12,7 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Id, Timestamp, headers};
 
-use super::answer::Refusal;
 use super::state::Api;
-
-/// Longest idempotency key in bytes.
-const KEY_BYTES_MAX: usize = 255;
 
 /// A record that is to be stored.
 #[derive(Debug)]
@@ -151,28 +146,5 @@ pub(super) fn identify(
             ErrorCode::InvalidMessage,
             "give either an id or an Idempotency-Key",
         )),
-    }
-}
-
-/// The caller's name for what it sends: a repeat under it is the same.
-#[derive(Debug)]
-pub(super) struct IdempotencyKey(pub(super) Option<String>);
-
-impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let mut keys = parts.headers.get_all("idempotency-key").iter();
-        let Some(key) = keys.next() else {
-            return Ok(Self(None));
-        };
-        let usable = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len());
-        match key.to_str().ok().filter(usable).filter(|_| keys.next().is_none()) {
-            Some(key) => Ok(Self(Some(key.to_owned()))),
-            None => Err(Refusal::new(
-                ErrorCode::InvalidMessage,
-                format!("send Idempotency-Key once, with 1 to {KEY_BYTES_MAX} visible ASCII characters"),
-            )),
-        }
     }
 }

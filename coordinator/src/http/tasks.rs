@@ -12,6 +12,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::time::timeout;
 use wagglebus_coordinator_core::Machine;
+use wagglebus_http::{
+    Answered, IdempotencyKey, JsonBody, MaybeJsonBody, NoParams, Params, PathId, Refusal, json,
+};
 use wagglebus_schemas::command::{TaskAction, TaskVerb};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
@@ -20,12 +23,9 @@ use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::task_api::CommandAnswer;
 use wagglebus_schemas::{AgentId, Command, Id, Level, Priority, Task, TaskDraft, Timestamp, TooLong, decode};
 
-use super::answer::{Answered, Refusal, json};
 use super::auth::Caller;
-use super::body::{JsonBody, MaybeJsonBody};
-use super::query::{NoParams, Params, PathId};
 use super::state::{Api, Shared};
-use super::store::{IdempotencyKey, Record, conflict, encode, identify, store, stored_before};
+use super::store::{Record, conflict, encode, identify, store, stored_before};
 use crate::clock;
 use crate::verdicts::{self, Verdict};
 

@@ -3,13 +3,12 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
+use wagglebus_http::{Answered, NoParams, Params, json};
 use wagglebus_schemas::Timestamp;
 use wagglebus_schemas::api::Ticket;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 
-use super::answer::{Answered, json};
 use super::auth::{Caller, TICKET_LIVES};
-use super::query::{NoParams, Params};
 use super::state::Shared;
 use crate::clock;
 

@@ -9,12 +9,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use wagglebus_coordinator_core::feed::{Ask, Op, Position, Request, frame};
+use wagglebus_http::{Answered, IdempotencyKey};
 use wagglebus_schemas::error::ErrorDetail;
 
-use super::answer::Answered;
 use super::auth::Caller;
 use super::state::Api;
-use super::store::IdempotencyKey;
 use super::{messages, tasks};
 use crate::feed::{Happening, Reader, Shown};
 
@@ -129,7 +128,7 @@ fn subscribed(reader: &mut Reader, ask: Option<Ask>) -> Value {
 
 /// What an answer of the API says.
 async fn fields(answered: Answered) -> Result<Value, ErrorDetail> {
-    let response = answered.map_err(super::answer::Refusal::into_error)?;
+    let response = answered.map_err(wagglebus_http::Refusal::into_error)?;
     let body = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
     Ok(serde_json::from_slice(&body.unwrap_or_else(|_| Bytes::new())).unwrap_or_default())
 }

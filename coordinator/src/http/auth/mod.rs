@@ -8,7 +8,8 @@ mod ticket;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
+use wagglebus_http::head::bearer;
 use wagglebus_nats::api_tokens::{TokenFiles, digest};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{AgentId, Id};
@@ -107,14 +108,6 @@ impl Auth {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.split_once(' '))?;
-    let token = token.trim_start_matches(' ');
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
 fn unauthorized(why: &str) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::Unauthorized, why).hint(
         "send Authorization: Bearer with the text of token_file in <run folder>/<hive>/bus.json, \
@@ -125,23 +118,4 @@ fn unauthorized(why: &str) -> ErrorDetail {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing is left half done in there.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_read_from_the_header_of_its_scheme() {
-        let of = |value: &str| {
-            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            bearer(&headers).map(str::to_owned)
-        };
-        assert_eq!(of("Bearer abc"), Some("abc".to_owned()));
-        assert_eq!(of("bearer  abc"), Some("abc".to_owned()));
-        for bad in ["", "Bearer", "Bearer ", "Basic abc"] {
-            assert_eq!(of(bad), None, "{bad}");
-        }
-        assert_eq!(bearer(&HeaderMap::new()), None);
-    }
 }

@@ -3,10 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use wagglebus_http::{Answered, PAGE_LIMITS, PAGE_SIZE, Params, json, number};
 use wagglebus_schemas::alert::{AlertFilter, AlertsRequest};
 
-use super::answer::{Answered, json};
-use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, number};
 use super::state::Shared;
 
 #[derive(Debug, Deserialize)]

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::routing::{MethodRouter, post};
+use wagglebus_http::{Answered, IdempotencyKey, NoParams, Params, Refusal};
 use wagglebus_schemas::command::{ControlAction, TaskVerb};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::NameError;
 use wagglebus_schemas::{AgentId, Command};
 use wagglebus_sidecar_core::command::TaskCommand;
 
-use super::answer::{Answered, Refusal};
-use super::messages::IdempotencyKey;
-use super::query::{NoParams, Params};
 use super::state::{ApiState, Shared};
 use super::tasks::command;
 

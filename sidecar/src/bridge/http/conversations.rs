@@ -5,15 +5,14 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use wagglebus_http::{Answered, PAGE_LIMITS, PAGE_SIZE, Params, PathId, Refusal, json, number};
 use wagglebus_schemas::Recipient;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_sidecar_core::conversation::{Line, PageOf, Place, conversations, page};
 use wagglebus_sidecar_core::ledger::Direction;
 
-use super::answer::{Answered, Refusal, json};
 use super::item::{acknowledged, raw};
-use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, PathId, number};
 use super::state::{ApiState, Shared};
 use super::walk::{Choice, Walk};
 

@@ -3,13 +3,12 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use wagglebus_http::{Answered, PAGE_LIMITS, PAGE_SIZE, Params, Refusal, json, number};
 use wagglebus_schemas::Timestamp;
 use wagglebus_schemas::UnknownWord;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::fsm_api::{FsmEntity, FsmRequest};
 
-use super::answer::{Answered, Refusal, json};
-use super::query::{PAGE_LIMITS, PAGE_SIZE, Params, number};
 use super::state::Shared;
 
 #[derive(Debug, Deserialize)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
+use wagglebus_http::head::host;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 
 use super::token::Token;
@@ -39,12 +40,7 @@ impl TcpGuard {
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), ErrorDetail> {
-        let mut hosts = headers.get_all(header::HOST).iter();
-        let host = hosts
-            .next()
-            .filter(|_| hosts.next().is_none())
-            .and_then(|host| host.to_str().ok());
-        if !host.is_some_and(|host| self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))) {
+        if !host(headers).is_some_and(|host| self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))) {
             // A page whose name was made to resolve to this machine is stopped here.
             return Err(
                 ErrorDetail::new(ErrorCode::ForbiddenHost, "this host name is not ours")

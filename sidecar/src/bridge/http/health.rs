@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
+use wagglebus_http::{Answered, json, raw_json, typed};
 use wagglebus_schemas::api::{Readiness, ReadinessChecks};
 use wagglebus_schemas::generate;
 use wagglebus_sidecar_core::machine::View;
 
-use super::answer::{Answered, json, raw_json, typed};
 use super::state::Shared;
 use crate::gate::Inspection;
 use crate::metrics;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json as value};
+use wagglebus_http::{Answered, NoParams, Params, PathId, Refusal, json, raw_json};
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::api::TraceStep;
 use wagglebus_schemas::decode;
@@ -19,9 +20,7 @@ use wagglebus_sidecar_core::journal::Location;
 use wagglebus_sidecar_core::ledger::InEntry;
 use wagglebus_sidecar_core::record::{Closed, Outcome};
 
-use super::answer::{Answered, Refusal, json, raw_json};
 use super::item::{acknowledged, raw};
-use super::query::{NoParams, Params, PathId};
 use super::state::{ApiState, Shared};
 use crate::gate::Inspection;
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use wagglebus_http::{Answered, JsonBody, NoParams, Params, PathId, Refusal, json, number};
 use wagglebus_schemas::api::{
     AckRequest, MessageKey, NakRequest, PendingCounts, ProgressRequest, ReadRequest,
 };
@@ -13,10 +14,8 @@ use wagglebus_schemas::limits::{LINE_BYTES_MAX, NAK_DELAY_MS_MAX, NAK_REASON_BYT
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::inbox::Hand;
 
-use super::answer::{Answered, Refusal, json};
-use super::body::JsonBody;
 use super::item::Item;
-use super::query::{NoParams, Params, PathId, Seconds, number, time};
+use super::seconds::{Seconds, time};
 use super::state::Shared;
 
 /// Most messages that one request takes.

@@ -4,11 +4,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use wagglebus_http::Refusal;
 use wagglebus_schemas::Timestamp;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_sidecar_core::effect::Handed;
-
-use super::answer::Refusal;
 
 /// A message in the agent's hands, as [`InboxItem`](wagglebus_schemas::api::InboxItem) describes it.
 #[derive(Debug, Serialize)]

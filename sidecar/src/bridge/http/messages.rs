@@ -2,26 +2,23 @@
 
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use serde::Deserialize;
 use serde_json::Value;
+use wagglebus_http::query::Flag;
+use wagglebus_http::{Answered, IdempotencyKey, JsonBody, Params, Refusal, json};
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::{Level, decode};
 
-use super::answer::{Answered, Refusal, json};
-use super::body::JsonBody;
 use super::history;
-use super::query::{Flag, Params, Seconds, time};
+use super::seconds::{Seconds, time};
 use super::state::{ApiState, Shared};
 
 /// How long a sender waits unless it says otherwise, in seconds: as long as one publish may take.
 const WAIT_DEFAULT: u64 = 5;
 /// How long a sender may wait, in seconds.
 const WAIT_MAX: u64 = 3_600;
-/// Longest idempotency key in bytes.
-const KEY_BYTES_MAX: usize = 255;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,57 +70,4 @@ async fn held(api: &ApiState, mut error: ErrorDetail) -> Refusal {
         error.hint = Some(format!("{said}; {hint}"));
     }
     error.into()
-}
-
-/// The caller's name for a message or a command: a repeat under it is the same message.
-#[derive(Debug)]
-pub(super) struct IdempotencyKey(pub(super) Option<String>);
-
-impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        let mut keys = parts.headers.get_all("idempotency-key").iter();
-        let Some(key) = keys.next() else {
-            return Ok(Self(None));
-        };
-        let usable = |key: &&str| (1..=KEY_BYTES_MAX).contains(&key.len());
-        match key.to_str().ok().filter(usable).filter(|_| keys.next().is_none()) {
-            Some(key) => Ok(Self(Some(key.to_owned()))),
-            None => Err(Refusal::new(
-                ErrorCode::InvalidMessage,
-                format!(
-                    "Idempotency-Key is not usable: send it once, with 1 to {KEY_BYTES_MAX} visible ASCII characters"
-                ),
-            )),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::{HeaderValue, Request};
-
-    async fn key(values: &[&[u8]]) -> Result<Option<String>, ErrorCode> {
-        let mut request = Request::post("/v1/messages").body(()).unwrap();
-        for value in values {
-            request
-                .headers_mut()
-                .append("Idempotency-Key", HeaderValue::from_bytes(value).unwrap());
-        }
-        let key = IdempotencyKey::from_request_parts(&mut request.into_parts().0, &()).await;
-        key.map(|IdempotencyKey(key)| key)
-            .map_err(|refusal| refusal.code())
-    }
-
-    #[tokio::test]
-    async fn an_idempotency_key_is_short_visible_and_single() {
-        assert_eq!(key(&[]).await, Ok(None));
-        assert_eq!(key(&[b"order 7/a"]).await, Ok(Some("order 7/a".to_owned())));
-        let long = vec![b'x'; KEY_BYTES_MAX + 1];
-        for bad in [&[&b""[..]][..], &[b"a\tb\x80"], &[&long], &[b"a", b"b"]] {
-            assert_eq!(key(bad).await, Err(ErrorCode::InvalidMessage), "{bad:?}");
-        }
-    }
 }

@@ -3,12 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use wagglebus_http::{Answered, NoParams, PAGE_LIMITS, PAGE_SIZE, Params, Refusal, json as answer, number};
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::id::NameError;
 
-use super::answer::{Answered, Refusal, json as answer};
-use super::query::{NoParams, PAGE_LIMITS, PAGE_SIZE, Params, number};
 use super::state::Shared;
 
 #[derive(Debug, Deserialize)]

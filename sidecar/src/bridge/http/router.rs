@@ -5,14 +5,12 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
+use wagglebus_http::fallback::{no_method, with_fallbacks};
 use wagglebus_schemas::command::{ControlAction, TaskVerb};
-use wagglebus_schemas::error::ErrorCode;
 
-use super::answer::Refusal;
 use super::state::ApiState;
 use super::{
     alerts, control, conversations, fsm, health, history, inbox, messages, rooms, roster, stream, tasks, ws,
@@ -26,10 +24,7 @@ pub(super) fn router(api: Arc<ApiState>) -> Router {
         let observed = middleware::from_fn_with_state(api.metrics.route(path), observe);
         router = router.route(path, methods.layer(observed));
     }
-    router
-        .method_not_allowed_fallback(no_method)
-        .fallback(no_path)
-        .with_state(api)
+    with_fallbacks(router).with_state(api)
 }
 
 fn routes() -> [(&'static str, MethodRouter<Arc<ApiState>>); 41] {
@@ -89,18 +84,6 @@ async fn observe(State(metrics): State<RouteMetrics>, request: Request, next: Ne
     let response = next.run(request).await;
     metrics.answered(response.status().as_u16(), begun.elapsed());
     response
-}
-
-async fn no_path(uri: Uri) -> Refusal {
-    let path: String = uri.path().chars().take(80).collect();
-    Refusal::new(ErrorCode::NotFound, format!("nothing is at {path}"))
-        .hint("the paths are in GET /openapi.json")
-}
-
-async fn no_method(method: Method) -> Refusal {
-    Refusal::new(ErrorCode::NotFound, format!("this path has no {method}"))
-        .hint("the header Allow names the methods of this path")
-        .status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 #[cfg(test)]

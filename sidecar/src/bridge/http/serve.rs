@@ -16,8 +16,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use wagglebus_http::Refusal;
 
-use super::answer::Refusal;
 use super::flush::Flushed;
 use super::guard::Guard;
 use super::listen::{Listen, Port, Socket};

@@ -6,6 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, post};
 use serde::Deserialize;
+use wagglebus_http::{
+    Answered, IdempotencyKey, JsonBody, MaybeJsonBody, NoParams, PAGE_LIMITS, PAGE_SIZE, Params, PathId,
+    Refusal, json, number,
+};
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
@@ -14,10 +18,6 @@ use wagglebus_schemas::task_api::TasksRequest;
 use wagglebus_schemas::{AgentId, Command, Id, TaskDraft, decode};
 use wagglebus_sidecar_core::command::TaskCommand;
 
-use super::answer::{Answered, Refusal, json};
-use super::body::{JsonBody, MaybeJsonBody};
-use super::messages::IdempotencyKey;
-use super::query::{NoParams, PAGE_LIMITS, PAGE_SIZE, Params, PathId, number};
 use super::state::{ApiState, Shared};
 use crate::gate::{TaskOutcome, VERDICT_WITHIN};
 

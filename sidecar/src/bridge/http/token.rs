@@ -4,7 +4,8 @@ use std::fmt;
 use std::hint::black_box;
 use std::path::Path;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
+use wagglebus_http::head::bearer;
 use wagglebus_nats::private_file::{self, PrivateFileError};
 
 /// A token: whoever can read its file may use the API.
@@ -25,18 +26,14 @@ impl Token {
 
     /// Whether a request carries the token. Takes the same time wherever two tokens differ.
     pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
-        let Some((scheme, given)) = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok()?.split_once(' '))
-        else {
+        let Some(given) = bearer(headers) else {
             return false;
         };
-        let given = given.trim_start_matches(' ');
         let pairs = self.0.bytes().zip(given.bytes());
         let difference = pairs.fold(0, |difference, (ours, theirs)| {
             black_box(difference | (ours ^ theirs))
         });
-        scheme.eq_ignore_ascii_case("bearer") && given.len() == self.0.len() && difference == 0
+        given.len() == self.0.len() && difference == 0
     }
 }
 
@@ -49,6 +46,7 @@ impl fmt::Debug for Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::header;
 
     #[test]
     fn only_the_whole_token_counts() {

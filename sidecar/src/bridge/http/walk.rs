@@ -1,13 +1,13 @@
 //! A walk through what was sent and received: the event loop is lent for a stretch at a time, and bodies are read outside.
 
 use bytes::Bytes;
+use wagglebus_http::Refusal;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::{AgentId, Id, Message, Recipient, decode};
 use wagglebus_sidecar_core::conversation::Place;
 use wagglebus_sidecar_core::ledger::{Direction, Side, Stretch, Told};
 use wagglebus_sidecar_core::record::OutKind;
 
-use super::answer::Refusal;
 use super::state::ApiState;
 use crate::storage::SpoolReader;
 

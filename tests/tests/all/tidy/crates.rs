@@ -10,21 +10,28 @@ use serde_json::Value;
 use super::tree::{programs, root};
 
 /// Our crates and which of ours each may depend on (ARCHITECTURE.md). Test-only dependencies are free.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("wagglebus-schemas", &[]),
     ("wagglebus-sidecar-core", &["wagglebus-schemas"]),
     ("wagglebus-coordinator-core", &["wagglebus-schemas"]),
     ("wagglebus-nats", &["wagglebus-schemas"]),
+    ("wagglebus-http", &["wagglebus-schemas"]),
     ("wagglebus-client", &["wagglebus-schemas"]),
     (
         "wagglebus-sidecar",
-        &["wagglebus-schemas", "wagglebus-nats", "wagglebus-sidecar-core"],
+        &[
+            "wagglebus-schemas",
+            "wagglebus-nats",
+            "wagglebus-http",
+            "wagglebus-sidecar-core",
+        ],
     ),
     (
         "wagglebus-coordinator",
         &[
             "wagglebus-schemas",
             "wagglebus-nats",
+            "wagglebus-http",
             "wagglebus-coordinator-core",
         ],
     ),

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
+use wagglebus_http::Refusal;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_sidecar_core::effect::Handed;
 use wagglebus_sidecar_core::record::Key;
 
 use super::event::{EventId, PING, event};
-use crate::bridge::http::answer::Refusal;
 use crate::bridge::http::item::Item;
 
 /// Something to be written to the reader.

@@ -16,11 +16,11 @@ use axum::response::Response;
 use futures::stream;
 use serde::Deserialize;
 use tokio::sync::{Mutex, mpsc};
+use wagglebus_http::query::Flag;
+use wagglebus_http::{Answered, Params, Refusal, number};
 use wagglebus_schemas::error::ErrorDetail;
 
-use super::answer::{Answered, Refusal};
 use super::flush::Flushes;
-use super::query::{Flag, Params, number};
 use super::state::{ApiState, Shared};
 pub(super) use dialect::{Dialect, with_fields};
 use event::EventId;

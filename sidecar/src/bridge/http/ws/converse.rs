@@ -9,6 +9,7 @@ use futures::stream::FuturesUnordered;
 use futures::{SinkExt, StreamExt};
 use serde::Serialize;
 use serde_json::{Value, json};
+use wagglebus_http::Refusal;
 use wagglebus_schemas::error::{ErrorBody, ErrorCode, ErrorDetail};
 
 use super::super::state::ApiState;
@@ -104,7 +105,7 @@ async fn subscribe(api: &Arc<ApiState>, attached: &mut Attached, slots: usize) -
             .streams
             .attach(api, wanted)
             .await
-            .map_err(|refusal| refusal.detail())?;
+            .map_err(Refusal::into_error)?;
     }
     Ok(json!({ "slots": slots }))
 }

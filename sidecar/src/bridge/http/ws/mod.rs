@@ -8,11 +8,11 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use wagglebus_http::query::Flag;
+use wagglebus_http::{Answered, Params, Refusal, number};
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 
-use super::answer::{Answered, Refusal};
-use super::query::{Flag, Params, number};
 use super::state::Shared;
 use super::stream::{After, Dialect, SLOTS_MAX, Wanted};
 use converse::converse;

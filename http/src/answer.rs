@@ -10,41 +10,41 @@ use wagglebus_schemas::error::{ErrorBody, ErrorCode, ErrorDetail};
 
 /// A refusal, as it is shown.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     status: StatusCode,
     error: Box<ErrorDetail>,
     close: bool,
 }
 
 /// What a handler answers.
-pub(super) type Answered = Result<Response, Refusal>;
+pub type Answered = Result<Response, Refusal>;
 
 impl Refusal {
     /// A refusal with an error of its own status.
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         ErrorDetail::new(code, message).into()
     }
 
     /// Says how to fix it.
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.error.hint = Some(hint.into());
         self
     }
 
     /// Uses a status that the error's code does not have.
-    pub(super) const fn status(mut self, status: StatusCode) -> Self {
+    pub const fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
     /// Ends the connection after the answer: the rest of the request was not read.
-    pub(super) const fn close(mut self) -> Self {
+    pub const fn close(mut self) -> Self {
         self.close = true;
         self
     }
 
     /// Why bytes are not the record that they should be.
-    pub(super) fn of_decoding(error: &DecodeError) -> Self {
+    pub fn of_decoding(error: &DecodeError) -> Self {
         let code = match error {
             DecodeError::TooLarge { .. } => ErrorCode::TooLarge,
             DecodeError::Json(_) => ErrorCode::InvalidJson,
@@ -54,12 +54,12 @@ impl Refusal {
     }
 
     /// The error alone, as it is shown where there is no status.
-    pub(super) fn detail(self) -> ErrorDetail {
+    pub fn into_error(self) -> ErrorDetail {
         *self.error
     }
 
-    #[cfg(test)]
-    pub(super) const fn code(&self) -> ErrorCode {
+    /// Which error it is.
+    pub const fn code(&self) -> ErrorCode {
         self.error.code
     }
 }
@@ -105,7 +105,7 @@ impl IntoResponse for Refusal {
 }
 
 /// A JSON answer.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => raw_json(status, bytes.into()),
         // Our answers are structs and maps with text keys, which JSON can always hold.
@@ -114,12 +114,12 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 }
 
 /// An answer that is JSON already.
-pub(super) fn raw_json(status: StatusCode, bytes: Bytes) -> Response {
+pub fn raw_json(status: StatusCode, bytes: Bytes) -> Response {
     typed(status, "application/json", bytes)
 }
 
 /// An answer of a content type.
-pub(super) fn typed(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
+pub fn typed(status: StatusCode, content_type: &'static str, bytes: Bytes) -> Response {
     let mut response = Response::new(bytes.into());
     *response.status_mut() = status;
     response

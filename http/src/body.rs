@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 
-use super::answer::Refusal;
+use crate::answer::Refusal;
 
 /// Most bytes that are read of a body that is refused for its size, so that its connection can go on.
 const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -19,7 +19,7 @@ const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 /// The bytes of a JSON body, at most [`LINE_BYTES_MAX`].
 #[derive(Debug)]
-pub(super) struct JsonBody(pub(super) Bytes);
+pub struct JsonBody(pub Bytes);
 
 impl<S: Sync> FromRequest<S> for JsonBody {
     type Rejection = Refusal;
@@ -37,7 +37,7 @@ impl<S: Sync> FromRequest<S> for JsonBody {
 
 /// The bytes of a JSON body that may be left out where no field of it is needed.
 #[derive(Debug)]
-pub(super) struct MaybeJsonBody(pub(super) Bytes);
+pub struct MaybeJsonBody(pub Bytes);
 
 impl<S: Sync> FromRequest<S> for MaybeJsonBody {
     type Rejection = Refusal;
