@@ -11,6 +11,7 @@ use crate::api::Known;
 use crate::attention::Now;
 use crate::lead::health;
 use crate::log::TaskEntry;
+use crate::log::packed::Packed;
 use crate::{resolve, tasks};
 
 /// What an agent does, how it is, and what was decided about it last.
@@ -116,7 +117,7 @@ pub(crate) fn status(known: Known<'_>, agent: &AgentId, now: Now) -> Result<Coor
             task_id: entry.task.id,
             epoch: entry.task.epoch,
             at: entry.held_since,
-            explanation: entry.explanation.clone(),
+            explanation: entry.explanation.as_ref().map(Packed::value),
         }),
         event_seq: world.last(),
     })

@@ -53,9 +53,9 @@ pub(crate) fn explanation(known: Known<'_>, query: &TaskRequest, now: Now) -> Re
         entry.task.state,
         TaskState::Pending | TaskState::WaitingDependency
     );
-    let stored = entry.explanation.clone().filter(|_| !waits);
+    let stored = entry.explanation.as_ref().filter(|_| !waits);
     if let Some(stored) = stored {
-        return Ok(stored);
+        return Ok(stored.value());
     }
     let world = lead.world();
     let mut explanation = if waits {

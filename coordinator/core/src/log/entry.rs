@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::number::Fraction;
 use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
 use super::data::{TaskData, present};
+use super::packed::Packed;
 
 /// A task with what only the leader needs to know of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,14 +32,14 @@ pub struct TaskEntry {
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
-    pub explanation: Option<Value>,
+    pub explanation: Option<Packed>,
     /// What shows that it is done.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "present"
     )]
-    pub evidence: Option<Value>,
+    pub evidence: Option<Packed>,
     /// When it became ready for the first time.
     pub ready_at: Timestamp,
     /// When its latest assignment was decided.
@@ -91,7 +91,7 @@ impl TaskEntry {
             task.epoch = epoch;
             self.held_since = event.at;
             self.notice = None;
-            self.explanation.clone_from(&data.explanation);
+            self.explanation = data.explanation.as_ref().map(Packed::from);
         }
         if let Some(attempt) = data.attempt {
             task.attempt = attempt;
@@ -120,8 +120,8 @@ impl TaskEntry {
         if let Some(failure) = &data.failure {
             task.error = Some(failure.clone());
         }
-        if data.evidence.is_some() {
-            self.evidence.clone_from(&data.evidence);
+        if let Some(evidence) = &data.evidence {
+            self.evidence = Some(Packed::from(evidence));
         }
         self.refused_by.extend(data.refused_by.clone());
         self.failed_on.extend(data.failed_on.clone());

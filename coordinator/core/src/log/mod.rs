@@ -9,6 +9,7 @@ pub mod entry;
 pub mod index;
 mod kept;
 pub mod letter;
+pub mod packed;
 pub mod practice;
 pub mod settings;
 pub mod snapshot;

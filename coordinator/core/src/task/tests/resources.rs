@@ -115,7 +115,7 @@ fn the_router_gives_nobody_more_than_it_has_and_says_what_is_missing() {
     assert_eq!(free(&rig, holder.as_str()), 1_000.0);
     let placed = assign(&mut rig);
     let [next] = placed[..] else { panic!("{placed:?}") };
-    let why = rig.task(&next).explanation.clone().unwrap();
+    let why = rig.task(&next).explanation.as_ref().unwrap().value();
     let candidates = why["candidates"].as_array().unwrap();
     let other = candidates
         .iter()
@@ -270,7 +270,7 @@ fn the_operator_chooses_the_strategy_of_tasks_that_name_none() {
     let own = json!({"title": "work", "capabilities": ["rust"], "strategy": "least_connections"});
     let own = rig.submit(&own);
     assert_eq!(assign(&mut rig).len(), 2);
-    let strategy = |rig: &Rig, id| rig.task(id).explanation.clone().unwrap()["strategy"].clone();
+    let strategy = |rig: &Rig, id| rig.task(id).explanation.as_ref().unwrap().value()["strategy"].clone();
     assert_eq!(strategy(&rig, &plain), "round_robin");
     assert_eq!(strategy(&rig, &own), "least_connections");
 }
