@@ -103,8 +103,8 @@ fn flat(part: &'static str, value: &Value) -> Result<(), TooLong> {
     Ok(())
 }
 
-/// How deeply a value is nested. It was read within a bound, so this ends.
-fn depth(value: &Value) -> usize {
+/// How deeply a value is nested: 0 for one that holds no others. It was read within a bound, so this ends.
+pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),

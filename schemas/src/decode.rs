@@ -11,6 +11,10 @@ use crate::shape;
 use crate::strict_json::{self, StrictJsonError};
 use crate::subject::Subject;
 
+/// Longest reason why a record is none, in characters. Serde quotes a value that it does not like in full, and whoever sent it
+/// must not make the refusal longer than a record may be.
+const REASON_CHARS_MAX: usize = 500;
+
 /// Why bytes are not the record that they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -81,8 +85,16 @@ pub fn record<T: DeserializeOwned>(
     let value = strict_json::parse(bytes)?;
     shape::read(value).map_err(|e| DecodeError::Record {
         record,
-        reason: e.to_string(),
+        reason: shortened(e.to_string()),
     })
+}
+
+fn shortened(mut reason: String) -> String {
+    if let Some((end, _)) = reason.char_indices().nth(REASON_CHARS_MAX) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
 }
 
 /// Decodes a draft from an agent, including the byte bound of its content.
@@ -230,6 +242,20 @@ mod tests {
         ] {
             let refusal = decode("wb.msg.bob.high.alice", Some(ID), bytes).unwrap_err();
             assert_eq!(refusal.dead_reason(), DeadReason::Undecodable);
+        }
+    }
+
+    #[test]
+    fn a_refusal_quotes_no_more_than_a_little() {
+        for text in ["a", "\u{7f}", "€"] {
+            let error = record::<u64>(
+                "number",
+                &serde_json::to_vec(&text.repeat(100_000)).unwrap(),
+                1 << 20,
+            );
+            let why = error.unwrap_err().to_string();
+            assert!(why.starts_with("not a number: ") && why.ends_with('…'), "{why}");
+            assert!(why.chars().count() < REASON_CHARS_MAX + 20, "{}", why.len());
         }
     }
 

@@ -70,7 +70,7 @@ pub mod time;
 mod vocabulary;
 
 pub use address::Recipient;
-pub use bounds::TooLong;
+pub use bounds::{TooLong, depth};
 pub use command::Command;
 pub use draft::Draft;
 pub use error::{ErrorBody, ErrorCode};

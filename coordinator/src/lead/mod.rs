@@ -195,6 +195,8 @@ impl Leading {
             Order::Heard(_) => {}
             // It is counted before it comes here.
             Order::Moved(_) => {}
+            // It is given up before it comes here, and runs out.
+            Order::Resign => tracing::error!("the log does not take what we write: we lead no more"),
             Order::Warn(what) => tracing::warn!("{what}"),
         }
     }

@@ -11,6 +11,7 @@ const FULL: &str = "full";
 const INCOMPLETE: &str = "incomplete";
 /// What makes a coordinator go on without lines that nobody can tell of.
 pub(crate) const ACCEPT_LOSS: &str = "`wagglebus coordinator rebuild --accept-loss`";
+const REFUSED: &str = "refuses what this coordinator writes";
 
 /// Where workers tell it.
 #[derive(Debug, Clone)]
@@ -35,6 +36,17 @@ impl Signs {
                 health.log(FULL)
             } else {
                 health.checks.log == FULL && health.log(OK)
+            }
+        });
+    }
+
+    /// The log takes no line of ours, and will not; or it took one.
+    pub(crate) fn log_refuses(&self, refuses: bool) {
+        self.health.send_if_modified(|health| {
+            if refuses {
+                health.log(REFUSED)
+            } else {
+                health.checks.log == REFUSED && health.log(OK)
             }
         });
     }

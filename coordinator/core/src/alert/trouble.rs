@@ -5,8 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wagglebus_schemas::failure::{Component, Failure, FailureClass, Severity};
+use wagglebus_schemas::limits::TASK_DEPTH_MAX;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::{AgentId, Id, Timestamp};
+
+/// Longest detail of a failure that is written down, in characters.
+const DETAIL_CHARS_MAX: usize = 1_000;
+/// Longest evidence of one, as encoded.
+const EVIDENCE_BYTES_MAX: usize = 16 * 1024;
 
 /// What the log says of the failures of one class at one agent, since the last alert about them was over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +85,7 @@ impl Found {
             return;
         }
         self.read.reports = seq;
-        self.reports.extend(failure);
+        self.reports.extend(failure.map(bounded));
     }
 
     /// The failures that are to be written down, and nothing is left.
@@ -124,6 +130,35 @@ impl Letters {
     }
 }
 
+/// A failure as it may stand in the log: what an agent says of itself must make no line that the log does not take, or that
+/// nobody can read. Evidence is for programs, and half of it is none.
+fn bounded(failure: Failure) -> Failure {
+    let bytes = serde_json::to_vec(&failure.evidence).map_or(usize::MAX, |bytes| bytes.len());
+    let depth = failure.evidence.values().map(wagglebus_schemas::depth).max();
+    let fits = bytes <= EVIDENCE_BYTES_MAX && depth.is_none_or(|depth| depth < TASK_DEPTH_MAX);
+    let evidence = if fits {
+        failure.evidence
+    } else {
+        [("left_out_bytes".to_owned(), json!(bytes))]
+            .into_iter()
+            .collect()
+    };
+    Failure {
+        detail: shortened(&failure.detail),
+        evidence,
+        ..failure
+    }
+}
+
+fn shortened(detail: &str) -> String {
+    let mut chars = detail.chars();
+    let mut short: String = chars.by_ref().take(DETAIL_CHARS_MAX).collect();
+    if chars.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
 /// An agent that is lost.
 pub fn lost(
     agent: &AgentId,
@@ -153,7 +188,7 @@ pub fn given_up(task: Id, agent: &AgentId, why: &str, id: Id, at: Timestamp) -> 
         component: Component::Agent,
         class: FailureClass::TaskFailed,
         severity: Severity::Error,
-        detail: why.to_owned(),
+        detail: shortened(why),
         evidence: serde_json::Map::new(),
         correlation: Some(task),
         at,

@@ -238,6 +238,10 @@ impl Coordination {
                 self.append(desk);
             }
             (Role::Leading { .. }, Appended::Refused) => self.reread(desk),
+            (Role::Leading { .. } | Role::Taking { .. }, Appended::Impossible) => {
+                self.deposed(desk);
+                desk.orders.push(Order::Resign);
+            }
             (Role::Standby, _) => {}
         }
     }

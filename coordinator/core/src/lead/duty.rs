@@ -11,7 +11,6 @@ use super::coordination::{Coordination, Unstored};
 use super::order::{Desk, Order};
 use super::round;
 use crate::log::data::ReleaseReason;
-use crate::log::world::FoldError;
 use crate::log::{TaskEntry, World};
 use crate::roster::{Member, Roster};
 use crate::task::{Scribe, timer};
@@ -26,27 +25,31 @@ const WAITING_MAX: usize = 4_096;
 const MARK_MS: u64 = 10_000;
 
 impl Coordination {
-    /// Takes a decided event for said, and has it appended.
-    pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) {
+    /// Takes a decided event for said, and has it appended. False when it cannot be a line of the log: what it says has not
+    /// happened then, and a command that asked for it is refused.
+    pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) -> bool {
+        let decided = event.id;
         let seq = self.world.last() + 1;
-        let of_task = event.entity == EventKind::Task;
-        let id: Option<Id> = event.entity_id.parse().ok().filter(|_| of_task);
+        let id = task_of(&event);
         let held = id.and_then(|id| self.world.task(&id));
         let before = held.and_then(|entry| Some((entry.task.assigned_to.clone()?, entry.task.state)));
-        let was_held = before.is_some();
-        match self.world.apply(seq, &event) {
-            Ok(letters) => self.unstored.push_back(Unstored {
-                seq,
-                letters,
-                moved: moved(&event),
-            }),
-            Err(FoldError::Order { .. } | FoldError::Unreadable { .. }) => {
-                desk.orders.push(Order::Warn(
-                    "an event of our own cannot be read; please report this".to_owned(),
-                ));
-                return;
-            }
-        }
+        let Some((event, letters)) = self.fold(desk, seq, event) else {
+            return false;
+        };
+        self.unstored.push_back(Unstored {
+            seq,
+            letters,
+            moved: moved(&event),
+        });
+        let said = event.id == decided;
+        self.said(desk, seq, event, before);
+        said
+    }
+
+    /// What comes of an event that has just happened. `before` is who held its task, and in which state that was.
+    fn said(&mut self, desk: &mut Desk<'_>, seq: u64, event: Event, before: Option<(AgentId, TaskState)>) {
+        let id = task_of(&event);
+        let (of_task, was_held) = (event.entity == EventKind::Task, before.is_some());
         let head = head(&event);
         self.views.changed(&self.world, seq, &event, desk.now.boot_ms);
         let given_up = id.filter(|_| alerting::gives_up(&event));
@@ -117,20 +120,18 @@ impl Coordination {
         });
     }
 
-    /// An event that the leader decides by itself.
+    /// An event that the leader decides by itself. False when there is none, or it cannot be written.
     pub(super) fn by_itself(
         &mut self,
         desk: &mut Desk<'_>,
         decide: impl FnOnce(&World, &mut Scribe<'_>) -> Option<Event>,
-    ) {
+    ) -> bool {
         let mut scribe = Scribe {
             hive: &self.hive,
             at: self.stamp(desk.now),
             ids: desk.ids,
         };
-        if let Some(event) = decide(&self.world, &mut scribe) {
-            self.write(desk, event);
-        }
+        decide(&self.world, &mut scribe).is_some_and(|event| self.write(desk, event))
     }
 
     /// Takes tasks from holders that are gone, or did not accept in time.
@@ -258,6 +259,12 @@ impl Coordination {
         // What was just written changes nothing about who is free.
         self.reassess = false;
     }
+}
+
+/// The task that an event is about.
+fn task_of(event: &Event) -> Option<Id> {
+    let of_task = event.entity == EventKind::Task;
+    event.entity_id.parse().ok().filter(|_| of_task)
 }
 
 /// An event without its data, which may be long.

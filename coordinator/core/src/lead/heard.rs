@@ -1,5 +1,6 @@
 //! What the leader reads beside commands: replies, receipts, and what is said to everybody.
 
+use wagglebus_schemas::Message;
 use wagglebus_schemas::event::{Cause, CauseType};
 use wagglebus_schemas::state::SwarmState;
 use wagglebus_schemas::stream::Stream;
@@ -35,12 +36,12 @@ impl Coordination {
             return;
         }
         match completed {
-            Some(_) if reply::is_too_long(message) => {
-                let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
-                desk.orders.extend(refusal.map(Order::Publish));
-            }
+            Some(_) if reply::is_too_long(message) => self.refuse_reply(desk, message),
             Some(entry) => {
-                self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
+                let done = self.by_itself(desk, |_, scribe| reply::completed(&entry, message, cause, scribe));
+                if !done {
+                    self.refuse_reply(desk, message);
+                }
                 self.tick(desk);
             }
             // It is read, and nothing follows from it.
@@ -48,6 +49,11 @@ impl Coordination {
                 .orders
                 .extend(reply::read(message, desk.ids.fresh(), self.stamp(desk.now)).map(Order::Publish)),
         }
+    }
+
+    fn refuse_reply(&self, desk: &mut Desk<'_>, message: &Message) {
+        let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
+        desk.orders.extend(refusal.map(Order::Publish));
     }
 
     /// A receipt about a notice was read: who saw its assignment has accepted it.

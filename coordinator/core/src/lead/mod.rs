@@ -4,10 +4,13 @@
 //! think they lead only one is heard (ADR 0034). The lease only says who tries.
 
 mod alerting;
+mod bound;
 pub mod coordination;
 mod duty;
 pub mod election;
 mod heard;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod incomplete_tests;
 mod keep;

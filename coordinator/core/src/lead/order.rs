@@ -44,6 +44,8 @@ pub enum Order {
     StopListening,
     /// Read the log from its beginning: what was thought of it was not stored.
     Reread,
+    /// Give up the lease: somebody else may be able to write the log. Whoever runs the election does it.
+    Resign,
     /// Count that a machine of this kind is in this state now: it is stored.
     Moved((EventKind, String)),
     /// Something for alerts.
@@ -79,6 +81,8 @@ pub enum Appended {
     Stored(u64),
     /// The log's last sequence is another one: somebody else wrote.
     Refused,
+    /// The server will never take them.
+    Impossible,
 }
 
 /// What a step may use.

@@ -229,6 +229,9 @@ impl Lead {
         act(&mut self.coordination, &mut desk);
         let rereads = orders.iter().filter(|order| **order == Order::Reread).count();
         self.reading += u64::try_from(rereads).unwrap_or(u64::MAX);
+        if orders.contains(&Order::Resign) {
+            self.election.step_down(now.boot_ms);
+        }
         let leads = self.coordination.leads();
         let turn = (led != leads).then_some(Effect::Leads(leads));
         orders.into_iter().map(Effect::Tasks).chain(turn).collect()

@@ -16,17 +16,17 @@ use crate::task::rig::{Ids, now, roster};
 mod load;
 
 /// The last line once somebody leads: its first, and two of `alice`.
-const LED: u64 = 3;
+pub(super) const LED: u64 = 3;
 
-struct Stage {
-    coordination: Coordination,
+pub(super) struct Stage {
+    pub(super) coordination: Coordination,
     roster: Roster,
     ids: Ids,
-    now: Now,
+    pub(super) now: Now,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             coordination: Coordination::new(Hive::default(), "a".to_owned()),
             roster: roster(&[("alice", &[])]),
@@ -35,7 +35,7 @@ impl Stage {
         }
     }
 
-    fn act(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> Vec<Order> {
+    pub(super) fn act(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> Vec<Order> {
         let mut orders = Vec::new();
         act(
             &mut self.coordination,
@@ -50,18 +50,18 @@ impl Stage {
     }
 
     /// Reads an empty log and asks to lead: the append of its first line.
-    fn take(&mut self) -> (u64, Vec<Event>) {
+    pub(super) fn take(&mut self) -> (u64, Vec<Event>) {
         self.act(|c, desk| c.caught_up(desk, 0));
         appended(self.act(Coordination::elected))
     }
 
-    fn read(&mut self, seq: u64, event: &Event) -> Vec<Order> {
+    pub(super) fn read(&mut self, seq: u64, event: &Event) -> Vec<Order> {
         let event = event.clone();
         self.act(|c, desk| c.logged(desk, seq, Ok(event)))
     }
 
     /// Reads its first line and stores what it has to say of who is there: `alice` is enrolled, and active.
-    fn lead(&mut self) -> (Vec<Event>, Vec<Event>) {
+    pub(super) fn lead(&mut self) -> (Vec<Event>, Vec<Event>) {
         let (_, first) = self.take();
         let (after, machines) = appended(self.read(1, &first[0]));
         let words: Vec<&str> = machines.iter().map(|event| event.event.as_str()).collect();
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Somebody submits a task; what is appended of it.
-    fn submit(&mut self) -> (u64, Vec<Event>) {
+    pub(super) fn submit(&mut self) -> (u64, Vec<Event>) {
         let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
         let body = serde_json::to_vec(&json!({"title": "work"})).unwrap();
         let ask = Ask::read(TaskVerb::Submit, "sue".parse().unwrap(), 1, Some(id), &body);
@@ -79,7 +79,7 @@ impl Stage {
     }
 }
 
-fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
+pub(super) fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
     let mut appends = orders.into_iter().filter_map(|order| match order {
         Order::Append { after, events } => Some((after, events)),
         Order::Publish(_)
@@ -90,6 +90,7 @@ fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
         | Order::Moved(_)
         | Order::Alerts(_)
         | Order::Warn(_)
+        | Order::Resign
         | Order::Survey
         | Order::Project(_) => None,
     });

@@ -208,6 +208,9 @@ impl Sim {
 
     /// Somebody else's task, an epoch that never was, fields that are missing or wrong, bytes that are nothing.
     fn lie(&mut self, at: usize) {
+        if self.chance.percent(3) {
+            return self.overdo(at);
+        }
         if self.chance.percent(10) && !self.bus.mail.is_empty() {
             let letter = self.chance.below(self.bus.mail.len());
             let (from, notice) = (self.agents[at].name.clone(), self.bus.mail[letter].id);
@@ -244,7 +247,7 @@ impl Sim {
         self.say(at, verb, id, &body);
     }
 
-    fn tell(&mut self, at: usize, verb: TaskVerb, body: Value) {
+    pub(crate) fn tell(&mut self, at: usize, verb: TaskVerb, body: Value) {
         let id = self.ids.fresh();
         self.say(at, verb, id, &body);
     }

@@ -31,6 +31,8 @@ pub(crate) struct Weather {
     pub(crate) aborts: bool,
     /// Snapshots are taken, and lines go that they cover.
     pub(crate) purges: bool,
+    /// Coordinators may not write for a while.
+    bars: bool,
 }
 
 impl Weather {
@@ -48,6 +50,7 @@ impl Weather {
             floods: maybe(30),
             aborts: maybe(50),
             purges: maybe(60),
+            bars: maybe(40),
         }
     }
 }
@@ -55,7 +58,7 @@ impl Weather {
 impl Sim {
     pub(crate) fn fault(&mut self) {
         let (at, weather) = (self.chance.below(self.nodes.len()), self.weather);
-        match self.chance.below(10) {
+        match self.chance.below(11) {
             0 | 1 if weather.crashes => self.crash(at),
             2 | 3 if weather.cuts => self.cut(at),
             4 | 5 => self.mend(at),
@@ -73,6 +76,7 @@ impl Sim {
                 let agent = self.chance.below(self.agents.len());
                 self.strike(agent);
             }
+            10 if weather.bars => self.bar(at),
             _ => {}
         }
     }
@@ -119,6 +123,7 @@ impl Sim {
         self.calm = true;
         for at in 0..self.nodes.len() {
             self.nodes[at].frozen_until = 0;
+            self.nodes[at].barred_until = 0;
             self.restart(at);
             self.mend(at);
         }

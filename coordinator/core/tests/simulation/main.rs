@@ -19,6 +19,7 @@ mod checker;
 mod deeds;
 mod faults;
 mod judge;
+mod limits;
 mod machines;
 mod node;
 mod released;

@@ -79,6 +79,8 @@ pub(crate) struct Node {
     /// It was told that it is cut off.
     pub(crate) told: bool,
     pub(crate) frozen_until: u64,
+    /// Until then the server refuses for good what it writes.
+    pub(crate) barred_until: u64,
     /// By how much its time of day is wrong.
     pub(crate) skew_ms: i64,
     pub(crate) attention: Attention,
@@ -106,6 +108,7 @@ impl Node {
             cut: false,
             told: false,
             frozen_until: 0,
+            barred_until: 0,
             skew_ms: 0,
             attention: Attention::default(),
             roster: Roster::default(),
@@ -130,6 +133,7 @@ impl Node {
             life: self.life + 1,
             up: true,
             cut: self.cut,
+            barred_until: self.barred_until,
             skew_ms: self.skew_ms,
             coordination: Coordination::new(Hive::default(), instance((at, self.life + 1))),
             ..Self::new()

@@ -33,6 +33,10 @@ impl Sim {
     pub(crate) fn serve(&mut self, (at, life): (usize, u64), token: u64, request: Request) {
         let now_ms = self.now_ms;
         let answer = match request {
+            Request::Append { after, events } if self.is_refused(at, &events) => Answer::Appended {
+                after,
+                outcome: Appended::Impossible,
+            },
             Request::Append { after, mut events } => {
                 let before = self.bus.last();
                 let ends_early = self.ends_early((at, life), after, &mut events);

@@ -239,6 +239,9 @@ impl Sim {
                 self.node_in(at, delay, What::ReadLog { number });
             }
             Order::Moved(_) => {}
+            Order::Resign => {
+                self.nodes[at].election.step_down(self.now_ms);
+            }
             Order::Survey => {
                 self.ask(at, Request::Survey);
             }

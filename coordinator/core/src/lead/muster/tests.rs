@@ -95,7 +95,8 @@ impl Stage {
                     | Order::Survey
                     | Order::Project(_)
                     | Order::Moved(_)
-                    | Order::Warn(_) => {}
+                    | Order::Warn(_)
+                    | Order::Resign => {}
                 }
             }
             orders = next;
