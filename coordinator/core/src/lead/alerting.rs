@@ -10,7 +10,7 @@ use super::coordination::Coordination;
 use super::order::{Desk, Order};
 use crate::alert::agents::Scene;
 use crate::alert::line::Pen;
-use crate::alert::trouble::{self, Found};
+use crate::alert::trouble::{self, Found, Read};
 use crate::alert::watch::{Move, Watches};
 use crate::alert::{AlertNews, AlertOrder, Rule, Seen, Senses, Settings, agents, tasks};
 use crate::order::Head;
@@ -30,6 +30,8 @@ pub(super) struct Alerting {
     watches: Watches,
     found: Found,
     tasks_ms: u64,
+    /// Dead letters and reports are read.
+    hears: bool,
     /// The last line whose change was given to the sinks, and those that they have not settled.
     given: u64,
     unsettled: BTreeSet<u64>,
@@ -65,15 +67,31 @@ impl Coordination {
 
     /// Goes on where the former leader stood.
     pub(super) fn begin_alerts(&mut self, desk: &mut Desk<'_>) {
-        let alerts = self.world.alerts();
-        self.alerting.found.read = alerts.read();
-        let (dead_letters, reports) = (alerts.read().dead_letters, alerts.read().reports);
-        let listen = AlertOrder::Listen {
+        self.alerting.found.read = self.world.alerts().read();
+        self.hear_alerts(desk);
+        self.alerts_stored(desk, self.world.last());
+    }
+
+    /// Has dead letters and reports read, from where they were read to, unless they are.
+    pub(super) fn hear_alerts(&mut self, desk: &mut Desk<'_>) {
+        if std::mem::replace(&mut self.alerting.hears, true) {
+            return;
+        }
+        let Read {
             dead_letters,
             reports,
-        };
-        desk.orders.push(Order::Alerts(listen));
-        self.alerts_stored(desk, self.world.last());
+        } = self.alerting.found.read;
+        desk.orders.push(Order::Alerts(AlertOrder::Listen {
+            dead_letters,
+            reports,
+        }));
+    }
+
+    /// Nothing is read any more.
+    pub(super) fn stop_listening(&mut self, desk: &mut Desk<'_>) {
+        self.listening = false;
+        self.alerting.hears = false;
+        desk.orders.push(Order::StopListening);
     }
 
     /// Lines up to this one are stored: what changed by them is told.

@@ -8,6 +8,7 @@ use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
 use super::alerting::Alerting;
+use super::duty::WAITING_MAX;
 use super::muster::Muster;
 use super::order::{Appended, Desk, Order};
 use super::round;
@@ -74,6 +75,10 @@ pub struct Coordination {
     /// The last message to the coordinator that was read, and when the log was last told of that.
     pub(super) read_messages: u64,
     pub(super) marked_ms: u64,
+    /// The last receipt that was read.
+    pub(super) read_receipts: u64,
+    /// Decided events that may wait.
+    pub(super) waiting_max: usize,
     /// Who is to be looked at.
     pub(super) muster: Muster,
     /// What waits for an agent.
@@ -108,6 +113,8 @@ impl Coordination {
             listening: false,
             read_messages: 0,
             marked_ms: 0,
+            read_receipts: 0,
+            waiting_max: WAITING_MAX,
             muster: Muster::default(),
             backlog: Backlog::default(),
             reassess: false,
@@ -117,6 +124,11 @@ impl Coordination {
             alerting: Alerting::default(),
             sweep_ms: 0,
         }
+    }
+
+    /// How many decided events may wait to be appended: then nothing more is read until there are fewer.
+    pub const fn set_waiting_max(&mut self, events: usize) {
+        self.waiting_max = events;
     }
 
     /// What the log says, what was decided and not yet stored included.
@@ -281,6 +293,17 @@ impl Coordination {
         self.world.last_decided(&stream.name(&self.hive))
     }
 
+    /// The last record of a stream that needs not be read again, which may be later than the last that was decided: most
+    /// messages and receipts change nothing.
+    pub(super) fn read_to(&self, stream: Stream) -> u64 {
+        let read = match stream {
+            Stream::Messages => self.read_messages,
+            Stream::Receipts => self.read_receipts,
+            Stream::Tasks | Stream::Events | Stream::Dlq => 0,
+        };
+        read.max(self.decided(stream))
+    }
+
     pub(super) fn cause(&self, kind: CauseType, stream: Stream, id: Id, seq: u64) -> Cause {
         Cause {
             kind,
@@ -376,12 +399,13 @@ impl Coordination {
     /// Everything that was decided and not stored is void: the log is read anew.
     pub(super) fn reread(&mut self, desk: &mut Desk<'_>) {
         let (hive, instance) = (self.hive.clone(), std::mem::take(&mut self.instance));
-        let alerting = self.alerting.anew();
+        let (alerting, waiting_max) = (self.alerting.anew(), self.waiting_max);
         *self = Self {
             role: Role::Taking {
                 next_ms: desk.now.boot_ms.saturating_add(RETRY_MS),
             },
             alerting,
+            waiting_max,
             ..Self::new(hive, instance)
         };
         desk.orders.push(Order::StopListening);

@@ -20,7 +20,7 @@ pub(super) const FIRST_BEAT_MS: u64 = 10_000;
 /// How long a new leader waits until everybody enrolled was heard, in milliseconds: a little more than a heartbeat.
 const HEARD_WITHIN_MS: u64 = 3_500;
 /// Decided events that may wait to be appended; then no more commands are read, which wait where they are stored.
-const WAITING_MAX: usize = 4_096;
+pub(super) const WAITING_MAX: usize = 4_096;
 /// Time between two lines that say up to where messages were read, in milliseconds.
 const MARK_MS: u64 = 10_000;
 
@@ -104,9 +104,8 @@ impl Coordination {
 
     /// Appends what was decided, one batch at a time.
     pub(super) fn append(&mut self, desk: &mut Desk<'_>) {
-        if self.listening && self.queue.len() >= WAITING_MAX {
-            self.listening = false;
-            desk.orders.push(Order::StopListening);
+        if self.listening && self.queue.len() >= self.waiting_max {
+            self.stop_listening(desk);
         }
         if self.appending.is_some() || self.queue.is_empty() || !self.leads() {
             return;
@@ -183,7 +182,7 @@ impl Coordination {
     /// was heard yet. Who stood by for longer than a heartbeat knows it at once, whoever of those enrolled is silent.
     pub(super) fn listen(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         // Asked at each event for as long as we lead: who listens already asks nobody.
-        if self.listening || self.queue.len() >= WAITING_MAX {
+        if self.listening || self.queue.len() >= self.waiting_max {
             return;
         }
         let silent = |member: &Member| member.presence() == Presence::Never;
@@ -195,10 +194,11 @@ impl Coordination {
         }
         self.listening = true;
         desk.orders.push(Order::Listen {
-            commands: self.decided(Stream::Tasks),
-            messages: self.decided(Stream::Messages),
-            receipts: self.decided(Stream::Receipts),
+            commands: self.read_to(Stream::Tasks),
+            messages: self.read_to(Stream::Messages),
+            receipts: self.read_to(Stream::Receipts),
         });
+        self.hear_alerts(desk);
     }
 
     /// Lets the log know up to where messages were read from which nothing followed: a successor answers them again.

@@ -19,7 +19,7 @@ const NEWS_MS: i64 = 60_000;
 impl Coordination {
     /// A message to the coordinator was read: from a holder, in reply to its assignment, it is the result.
     pub fn told(&mut self, desk: &mut Desk<'_>, told: &Told) {
-        if !self.leads() || told.seq <= self.decided(Stream::Messages) {
+        if !self.leads() || told.seq <= self.read_to(Stream::Messages) {
             return;
         }
         self.read_messages = told.seq;
@@ -58,9 +58,10 @@ impl Coordination {
 
     /// A receipt about a notice was read: who saw its assignment has accepted it.
     pub fn noted(&mut self, desk: &mut Desk<'_>, noted: Noted) {
-        if !self.leads() || noted.seq <= self.decided(Stream::Receipts) {
+        if !self.leads() || noted.seq <= self.read_to(Stream::Receipts) {
             return;
         }
+        self.read_receipts = noted.seq;
         let noted_by = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(&noted.from);
         let Some(entry) = self.world.of_notice(&noted.notice).filter(noted_by).cloned() else {
             return;
@@ -75,7 +76,7 @@ impl Coordination {
 
     /// A message to everybody was read.
     pub fn announced(&mut self, desk: &mut Desk<'_>, announced: &Announced) {
-        if !self.leads() || announced.seq <= self.decided(Stream::Messages) {
+        if !self.leads() || announced.seq <= self.read_to(Stream::Messages) {
             return;
         }
         self.read_messages = announced.seq;

@@ -10,6 +10,8 @@ mod duty;
 pub mod election;
 mod heard;
 #[cfg(test)]
+mod hearing;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod incomplete_tests;

@@ -39,11 +39,13 @@ pub struct Unreadable {
 impl Coordination {
     /// A record was read that says nothing.
     pub fn unreadable(&mut self, desk: &mut Desk<'_>, mail: &Unreadable) {
-        if !self.leads() || mail.seq <= self.decided(mail.stream) {
+        if !self.leads() || mail.seq <= self.read_to(mail.stream) {
             return;
         }
-        if mail.stream == Stream::Messages {
-            self.read_messages = self.read_messages.max(mail.seq);
+        match mail.stream {
+            Stream::Messages => self.read_messages = mail.seq,
+            Stream::Receipts => self.read_receipts = mail.seq,
+            Stream::Tasks | Stream::Events | Stream::Dlq => {}
         }
         let at = self.stamp(desk.now);
         let stream = mail.stream.name(&self.hive);

@@ -33,6 +33,8 @@ pub(crate) struct Weather {
     pub(crate) purges: bool,
     /// Coordinators may not write for a while.
     bars: bool,
+    /// Few decided events may wait.
+    pub(crate) narrow: bool,
 }
 
 impl Weather {
@@ -51,6 +53,7 @@ impl Weather {
             aborts: maybe(50),
             purges: maybe(60),
             bars: maybe(40),
+            narrow: maybe(40),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! What the stream of the log does not take, and what nobody could read of it.
 
 use serde_json::{Value, json};
+use wagglebus_coordinator_core::log::Letter;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::decode;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::limits::{ACCOUNT_PAYLOAD_BYTES_MAX, JSON_DEPTH_MAX, LINE_BYTES_MAX};
+use wagglebus_schemas::receipt::Receipt;
 
 use crate::sabotage::Rule;
 use crate::sim::Sim;
@@ -33,6 +35,19 @@ impl Sim {
             self.note(|| format!("what node {at} appends is refused for good"));
         }
         refused
+    }
+
+    /// A node answers a message from which nothing follows: once, as long as it knows that it did.
+    pub(crate) fn answers(&mut self, at: usize, letter: &Letter) {
+        if !self.bus.tells_of_reading(letter) {
+            return;
+        }
+        let receipt: Receipt = serde_json::from_slice(&letter.body).unwrap();
+        let before = self.nodes[at].answered.insert(receipt.message_id, receipt.id);
+        if before.is_some_and(|before| before != receipt.id) {
+            let what = format!("node {at} answers {} again", receipt.message_id);
+            self.checker.broken(Rule::Verdicts, what);
+        }
     }
 
     /// The server does not let a node write, whatever it tries.

@@ -79,6 +79,10 @@ pub(crate) struct Node {
     /// It was told that it is cut off.
     pub(crate) told: bool,
     pub(crate) frozen_until: u64,
+    /// Decided events after which it reads no more, where those are few.
+    pub(crate) waiting_max: Option<usize>,
+    /// Messages that it answered by itself since it read the log anew, with the id of the answer.
+    pub(crate) answered: BTreeMap<Id, Id>,
     /// Until then the server refuses for good what it writes.
     pub(crate) barred_until: u64,
     /// By how much its time of day is wrong.
@@ -109,6 +113,8 @@ impl Node {
             told: false,
             frozen_until: 0,
             barred_until: 0,
+            waiting_max: None,
+            answered: BTreeMap::new(),
             skew_ms: 0,
             attention: Attention::default(),
             roster: Roster::default(),
@@ -134,11 +140,15 @@ impl Node {
             up: true,
             cut: self.cut,
             barred_until: self.barred_until,
+            waiting_max: self.waiting_max,
             skew_ms: self.skew_ms,
             coordination: Coordination::new(Hive::default(), instance((at, self.life + 1))),
             ..Self::new()
         };
         self.coordination.set_alerts(crate::alerts::settings());
+        if let Some(events) = self.waiting_max {
+            self.coordination.set_waiting_max(events);
+        }
         self.log.number = reading;
         self.attention.advance(now_ms);
         self.attention.listen(true);

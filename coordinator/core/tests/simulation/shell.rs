@@ -195,6 +195,7 @@ impl Sim {
                     Some(Sabotage::RewritesLetter) if self.chance.percent(50) => letter.body.push(b' '),
                     _ => {}
                 }
+                self.answers(at, &letter);
                 self.ask(at, Request::Publish(letter));
             }
             Order::Listen {
@@ -223,6 +224,7 @@ impl Sim {
                 self.note(|| format!("node {at} reads the log anew"));
                 let number = self.token();
                 let node = &mut self.nodes[at];
+                node.answered.clear();
                 node.log = Reader {
                     number,
                     next: 1,

@@ -139,6 +139,9 @@ impl Sim {
         };
         sim.agents.push(Agent::operator());
         for at in 0..nodes {
+            if sim.weather.narrow {
+                sim.nodes[at].waiting_max = Some(1 + sim.chance.below(8));
+            }
             let after = sim.chance.between(0, 3_000);
             sim.after(after, Due::Restart(at));
         }

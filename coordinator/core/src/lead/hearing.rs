@@ -1,0 +1,113 @@
+//! Tests of what a leader hears after it had stopped listening for a while.
+
+use serde_json::json;
+use wagglebus_schemas::command::TaskVerb;
+use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::reason::DeadReason;
+use wagglebus_schemas::stream::Stream;
+use wagglebus_schemas::{Draft, Id};
+
+use super::tests::{LED, Stage, appended};
+use super::{Appended, Coordination, Noted, Order, Told, Unreadable};
+use crate::alert::{AlertNews, AlertOrder};
+use crate::task::Ask;
+use crate::task::rig::now;
+
+fn id(n: u64) -> Id {
+    format!("0192f0c1-7c1e-7b11-8a52-{n:012x}").parse().unwrap()
+}
+
+/// Mail to the coordinator from which nothing follows.
+fn told(seq: u64) -> Told {
+    let draft = Draft::text("coordinator".parse().unwrap(), "hello".to_owned());
+    let message = draft.into_message(id(seq), "alice".parse().unwrap(), now(1_000).wall);
+    Told { seq, message }
+}
+
+/// A record of a stream that nobody can read.
+fn unreadable(stream: Stream, seq: u64) -> Unreadable {
+    Unreadable {
+        stream,
+        seq,
+        subject: "wb.receipt.coordinator.done.alice".to_owned(),
+        msg_id: None,
+        reason: DeadReason::Undecodable,
+        detail: "?".to_owned(),
+        payload: b"?".to_vec(),
+    }
+}
+
+fn submit(stage: &mut Stage, seq: u64) -> Vec<Order> {
+    let body = serde_json::to_vec(&json!({"title": "work"})).unwrap();
+    let id = id(100 + seq).to_string();
+    let ask = Ask::read(TaskVerb::Submit, "sue".parse().unwrap(), seq, Some(&id), &body);
+    stage.act(|c, desk| c.asked(desk, &ask))
+}
+
+#[test]
+fn who_listens_again_hears_everything_that_it_heard_before_and_nothing_twice() {
+    let mut stage = Stage::new();
+    stage.coordination.set_waiting_max(2);
+    stage.lead();
+    let noted = Noted {
+        seq: 6,
+        id: id(1),
+        notice: id(2),
+        from: "alice".parse().unwrap(),
+        level: ReceiptLevel::Seen,
+    };
+    let letter = AlertNews::Letter {
+        seq: 8,
+        agent: "alice".parse().unwrap(),
+        reason: DeadReason::MaxDeliver,
+        at: now(1_000).wall,
+    };
+    let report = AlertNews::Report {
+        seq: 9,
+        failure: None,
+    };
+    let answers = stage.act(|c, desk| c.told(desk, &told(5)));
+    assert!(matches!(&answers[..], [Order::Publish(_)]), "{answers:?}");
+    stage.act(|c, desk| c.noted(desk, noted));
+    let letters = stage.act(|c, desk| c.unreadable(desk, &unreadable(Stream::Receipts, 7)));
+    assert!(matches!(&letters[..], [Order::Publish(_)]), "{letters:?}");
+    stage.act(|c, desk| c.alert_news(desk, letter));
+    stage.act(|c, desk| c.alert_news(desk, report));
+
+    // The log takes its time, and too much waits for it.
+    let (_, events) = appended(submit(&mut stage, 1));
+    let orders = [
+        submit(&mut stage, 2),
+        submit(&mut stage, 3),
+        submit(&mut stage, 4),
+    ]
+    .concat();
+    assert_eq!(orders, [Order::StopListening]);
+    let last = LED + events.len() as u64;
+    stage.act(|c, desk| c.appended(desk, LED, Appended::Stored(last)));
+    let orders = stage.act(Coordination::tick);
+    let heard: Vec<&Order> = orders
+        .iter()
+        .filter(|order| {
+            matches!(
+                order,
+                Order::Listen { .. } | Order::Alerts(AlertOrder::Listen { .. })
+            )
+        })
+        .collect();
+    let commands = Order::Listen {
+        commands: 4,
+        messages: 5,
+        receipts: 7,
+    };
+    let alerts = Order::Alerts(AlertOrder::Listen {
+        dead_letters: 8,
+        reports: 9,
+    });
+    assert_eq!(heard, [&commands, &alerts]);
+
+    // Whatever comes once more all the same.
+    assert_eq!(stage.act(|c, desk| c.told(desk, &told(5))), []);
+    let unread = unreadable(Stream::Receipts, 7);
+    assert_eq!(stage.act(|c, desk| c.unreadable(desk, &unread)), []);
+}
