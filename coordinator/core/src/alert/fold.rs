@@ -199,7 +199,7 @@ impl Alerts {
             return Ok(());
         }
         let key = format!("{}/{}", failure.class, failure.agent);
-        let count = failure.letters();
+        let count = failure.count();
         let trouble = self.troubles.entry(key).or_insert_with(|| Trouble {
             agent: failure.agent.clone(),
             class: failure.class.clone(),

@@ -10,7 +10,7 @@ use wagglebus_schemas::{AgentId, Id, Timestamp};
 use super::fold::AlertEntry;
 use super::plan::plan;
 use super::seen::{Key, Sighting};
-use super::trouble::Read;
+use super::trouble::{REPORTS, Read};
 use crate::task::FreshIds;
 
 /// The line that says up to where changes were told.
@@ -65,10 +65,14 @@ impl FailureData {
 }
 
 impl Failed {
-    /// How many dead letters it stands for; other failures stand for themselves.
-    pub(super) fn letters(&self) -> u64 {
-        let letters = self.evidence.get("letters").and_then(Value::as_u64);
-        letters.filter(|_| self.class == DEAD_LETTER).unwrap_or(1)
+    /// How many dead letters, or reports, it stands for.
+    pub(super) fn count(&self) -> u64 {
+        let name = if self.class == DEAD_LETTER {
+            "letters"
+        } else {
+            REPORTS
+        };
+        self.evidence.get(name).and_then(Value::as_u64).unwrap_or(1)
     }
 }
 

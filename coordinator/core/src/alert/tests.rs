@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Map;
 use wagglebus_schemas::alert::AlertState;
-use wagglebus_schemas::failure::Severity;
+use wagglebus_schemas::failure::{Failure, Severity};
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
@@ -200,25 +200,105 @@ fn a_flood_of_dead_letters_is_one_line_and_read_once() {
     found.letter(1_000, bob.clone(), DeadReason::MaxDeliver, at(0));
     found.letter(1_001, bob, DeadReason::Operator, at(0));
     let mut fresh = || crate::task::FreshIds::fresh(&mut ids);
-    let failures = found.take(&mut fresh, at(5));
+    let failures = found.take(&mut fresh, at(5), Read::default());
     assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0].evidence["letters"], 1_000);
+    assert_eq!(failures[0].0.evidence["letters"], 1_000);
     let read = Read {
         dead_letters: 1_001,
         reports: 0,
     };
     assert_eq!(found.read, read);
-    assert!(found.take(&mut fresh, at(6)).is_empty());
+    assert!(found.take(&mut fresh, at(6), read).is_empty());
     let mut alerts = Alerts::default();
     let mut pen = Pen {
         at: at(5),
         ids: &mut Ids::default(),
         message: false,
     };
-    alerts.apply(1, &pen.failure(&failures[0], read)).unwrap();
+    alerts
+        .apply(1, &pen.failure(&failures[0].0, failures[0].1))
+        .unwrap();
     assert_eq!(alerts.read(), read);
     let trouble = alerts.troubles().next().unwrap();
     assert_eq!((trouble.count, trouble.rule()), (1_000, Rule::DeadLetter));
+}
+
+/// A report of this agent that its sidecar could not publish something.
+fn report(agent: &str, detail: &str, evidence: serde_json::Value) -> Failure {
+    let report = serde_json::json!({
+        "id": Id::from_bytes([9; 16]), "agent": agent, "component": "sidecar", "class": "refused",
+        "severity": "error", "detail": detail, "evidence": evidence, "at": at(0),
+    });
+    serde_json::from_value(report).unwrap()
+}
+
+#[test]
+fn a_flood_of_reports_is_one_line_that_says_how_many_they_were() {
+    let (mut found, mut ids) = (Found::default(), Ids::default());
+    let mut fresh = || crate::task::FreshIds::fresh(&mut ids);
+    for seq in 1..=100_000 {
+        let failure = report(
+            "bob",
+            &format!("number {seq}"),
+            serde_json::json!({"reports": 1_000_000}),
+        );
+        found.report(seq, Some(failure));
+    }
+    found.report(
+        100_001,
+        Some(report("carol", "once", serde_json::json!({"reports": 9}))),
+    );
+    let failures = found.take(&mut fresh, at(5), Read::default());
+    let told: Vec<_> = failures
+        .iter()
+        .map(|(failure, read)| {
+            (
+                failure.detail.as_str(),
+                failure.evidence.get("reports"),
+                read.reports,
+            )
+        })
+        .collect();
+    let many = serde_json::json!(100_000);
+    assert_eq!(told, [("number 100000", Some(&many), 0), ("once", None, 100_001)]);
+    let (mut alerts, mut ids) = (Alerts::default(), Ids::default());
+    for ((failure, read), seq) in failures.iter().zip(1..) {
+        let mut pen = Pen {
+            at: at(5),
+            ids: &mut ids,
+            message: false,
+        };
+        alerts.apply(seq, &pen.failure(failure, *read)).unwrap();
+    }
+    let counts: Vec<u64> = alerts.troubles().map(|trouble| trouble.count).collect();
+    assert_eq!(counts, [100_000, 1]);
+}
+
+#[test]
+fn what_a_whole_fleet_reports_at_once_is_written_in_parts_and_counts_with_the_last() {
+    let (mut found, mut ids) = (Found::default(), Ids::default());
+    let mut fresh = || crate::task::FreshIds::fresh(&mut ids);
+    for seq in 1..=1_000 {
+        found.report(
+            seq,
+            Some(report(&format!("agent-{seq}"), "so", serde_json::json!({}))),
+        );
+    }
+    let before = Read {
+        reports: 1,
+        ..Read::default()
+    };
+    let mut parts = Vec::new();
+    for sweep in 0..5 {
+        let part = found.take(&mut fresh, at(sweep), before);
+        let read = part.last().map(|(_, read)| read.reports);
+        assert!(part.iter().rev().skip(1).all(|(_, read)| *read == before));
+        parts.push((part.len(), read));
+        // It comes too late for what is being written.
+        found.report(1_001, Some(report("agent-1", "again", serde_json::json!({}))));
+    }
+    let all = [(256, 1), (256, 1), (256, 1), (232, 1_000), (1, 1_001)];
+    assert_eq!(parts, all.map(|(lines, read)| (lines, Some(read))));
 }
 
 #[test]

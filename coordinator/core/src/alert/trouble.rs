@@ -1,6 +1,6 @@
 //! Failures of an agent: those that the leader found and did not write down yet, and what the log says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,6 +9,10 @@ use wagglebus_schemas::limits::TASK_DEPTH_MAX;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
+/// Most lines about failures of one sweep.
+const LINES_MAX: usize = 256;
+/// What says in the evidence for how many reports a line stands, where these are more than one.
+pub(super) const REPORTS: &str = "reports";
 /// Longest detail of a failure that is written down, in characters.
 const DETAIL_CHARS_MAX: usize = 1_000;
 /// Longest evidence of one, as encoded.
@@ -42,13 +46,25 @@ pub struct Read {
     pub reports: u64,
 }
 
-/// What was found and is not written down. A thousand dead letters of one agent within one sweep are one line.
+/// What was found and is not written down. A thousand dead letters of one agent within one sweep are one line, and so are a
+/// thousand reports of one class.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
     letters: BTreeMap<AgentId, Letters>,
-    reports: Vec<Failure>,
+    reports: BTreeMap<(AgentId, FailureClass), Reports>,
+    /// What was found up to some time, of which a part is written down.
+    due: VecDeque<Failure>,
+    /// How far was read by then.
+    due_read: Read,
     /// How far was read.
     pub read: Read,
+}
+
+/// Reports of one agent about one class.
+#[derive(Debug, Clone, PartialEq)]
+struct Reports {
+    count: u64,
+    last: Failure,
 }
 
 /// Dead letters of one agent.
@@ -85,18 +101,53 @@ impl Found {
             return;
         }
         self.read.reports = seq;
-        self.reports.extend(failure.map(bounded));
+        let Some(failure) = failure else { return };
+        let key = (failure.agent.clone(), failure.class);
+        let before = self.reports.get(&key).map_or(0, |reports| reports.count);
+        let reports = Reports {
+            count: before + 1,
+            last: failure,
+        };
+        self.reports.insert(key, reports);
     }
 
-    /// The failures that are to be written down, and nothing is left.
-    pub fn take(&mut self, mut fresh: impl FnMut() -> Id, at: Timestamp) -> Vec<Failure> {
-        let letters = std::mem::take(&mut self.letters);
-        let letters = letters
-            .into_iter()
-            .map(|(agent, letters)| letters.failure(agent, fresh(), at));
-        let mut failures: Vec<Failure> = letters.collect();
-        failures.append(&mut self.reports);
+    /// The failures that are to be written down now, each with how far was read once it is: before the last of those that
+    /// were found together that is as far as `before`, for what is written only in part is read again.
+    pub fn take(
+        &mut self,
+        mut fresh: impl FnMut() -> Id,
+        at: Timestamp,
+        before: Read,
+    ) -> Vec<(Failure, Read)> {
+        if self.due.is_empty() {
+            let letters = std::mem::take(&mut self.letters).into_iter();
+            self.due
+                .extend(letters.map(|(agent, letters)| letters.failure(agent, fresh(), at)));
+            let reports = std::mem::take(&mut self.reports).into_values();
+            self.due.extend(reports.map(Reports::failure));
+            self.due_read = self.read;
+        }
+        let mut failures = Vec::new();
+        while failures.len() < LINES_MAX
+            && let Some(failure) = self.due.pop_front()
+        {
+            let last = self.due.is_empty();
+            failures.push((failure, if last { self.due_read } else { before }));
+        }
         failures
+    }
+}
+
+impl Reports {
+    /// The last of them stands for all.
+    fn failure(self) -> Failure {
+        let mut failure = bounded(self.last);
+        // How many it stands for is ours to say.
+        failure.evidence.remove(REPORTS);
+        if self.count > 1 {
+            failure.evidence.insert(REPORTS.to_owned(), json!(self.count));
+        }
+        failure
     }
 }
 

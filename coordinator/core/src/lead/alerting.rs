@@ -210,16 +210,13 @@ impl Coordination {
         }
     }
 
-    /// Writes down the failures that were told since the last time. Only the last of them says how far was read: what is
-    /// written only in part is read again.
+    /// Writes down the failures that were told since the last time.
     fn record(&mut self, desk: &mut Desk<'_>) {
         let at = self.stamp(desk.now);
-        let failures = self.alerting.found.take(|| desk.ids.fresh(), at);
-        let (before, after) = (self.world.alerts().read(), self.alerting.found.read);
-        let last = failures.len().saturating_sub(1);
-        for (n, failure) in failures.iter().enumerate() {
-            let read = if n == last { after } else { before };
-            let event = self.pen(desk).failure(failure, read);
+        let before = self.world.alerts().read();
+        let failures = self.alerting.found.take(|| desk.ids.fresh(), at, before);
+        for (failure, read) in failures {
+            let event = self.pen(desk).failure(&failure, read);
             self.write(desk, event);
         }
     }
