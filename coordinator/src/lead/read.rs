@@ -9,8 +9,8 @@ use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::alert::AlertNews;
-use wagglebus_coordinator_core::lead::{Announced, News, Noted, Told, Unreadable};
-use wagglebus_coordinator_core::log::World;
+use wagglebus_coordinator_core::lead::{Announced, News, Noted, Shortened, Told, Unreadable};
+use wagglebus_coordinator_core::log::{Source, World};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::decode::Refusal;
@@ -170,13 +170,13 @@ impl Ear {
         }
     }
 
-    const fn stream(self) -> Stream {
+    const fn source(self) -> Source {
         match self {
-            Self::Commands => Stream::Tasks,
-            Self::Messages => Stream::Messages,
-            Self::Receipts => Stream::Receipts,
-            Self::DeadLetters => Stream::Dlq,
-            Self::Reports => Stream::Tasks,
+            Self::Commands => Source::Commands,
+            Self::Messages => Source::Messages,
+            Self::Receipts => Source::Receipts,
+            Self::DeadLetters => Source::DeadLetters,
+            Self::Reports => Source::Reports,
         }
     }
 
@@ -186,7 +186,7 @@ impl Ear {
         let id = id.map(|value| value.as_str());
         let unreadable = |(reason, detail): (DeadReason, String)| {
             News::Unreadable(Box::new(Unreadable {
-                stream: self.stream(),
+                stream: self.source().stream(),
                 seq,
                 subject: message.subject.to_string(),
                 msg_id: id.map(str::to_owned),
@@ -293,6 +293,27 @@ async fn listen_once(
 ) -> Result<(), ReadError> {
     let (stream, filters) = ear.place(hive);
     let stream = js.get_stream(stream).await?;
+    let info = stream.cached_info();
+    if info.state.last_sequence < *after {
+        let (last, created) = (info.state.last_sequence, time_of(info.created));
+        tracing::error!(
+            stream = info.config.name,
+            read_to = *after,
+            last,
+            %created,
+            "this stream ends before what was read of it: it was made anew, restored, or has lost its end"
+        );
+        let source = ear.source();
+        let found = Shortened {
+            source,
+            last,
+            created,
+        };
+        if out.send(news(News::Shortened(found))).await.is_err() {
+            return Ok(());
+        }
+        return Err("the stream is another one".into());
+    }
     let mut messages = Box::pin(read(&stream, *after, filters).await?);
     while let Some(message) = messages.next().await {
         let message = message?;
@@ -314,10 +335,12 @@ async fn listen_once(
 
 /// When the stream took a record.
 fn stored_at(message: &Message) -> Timestamp {
-    let published = message
-        .info()
-        .map(|info| info.published.unix_timestamp_nanos() / 1_000_000);
-    let ms = published.ok().and_then(|ms| i64::try_from(ms).ok());
+    let published = message.info().map(|info| time_of(info.published));
+    published.unwrap_or(Timestamp::EPOCH)
+}
+
+fn time_of(time: time::OffsetDateTime) -> Timestamp {
+    let ms = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok();
     ms.and_then(|ms| Timestamp::from_unix_ms(ms).ok())
         .unwrap_or(Timestamp::EPOCH)
 }

@@ -13,7 +13,7 @@ use super::plan::plan;
 use super::rule::Rule;
 use super::seen::Key;
 use super::trouble::{Read, Trouble};
-use crate::log::Letter;
+use crate::log::{Letter, Source};
 
 /// Alerts that are over and still listed.
 const RESOLVED_MAX: usize = 500;
@@ -110,6 +110,11 @@ impl Alerts {
     /// How far the streams that tell of failures were read.
     pub const fn read(&self) -> Read {
         self.read
+    }
+
+    /// A stream that tells of failures is another one, and was read up to here.
+    pub fn renewed(&mut self, source: Source, read: u64) {
+        self.read.renewed(source, read);
     }
 
     /// Lets a line about an alert or a failure happen, and says what is to be published because of it.

@@ -9,6 +9,8 @@ use wagglebus_schemas::limits::TASK_DEPTH_MAX;
 use wagglebus_schemas::reason::DeadReason;
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
+use crate::log::Source;
+
 /// Most lines about failures of one sweep.
 const LINES_MAX: usize = 256;
 /// What says in the evidence for how many reports a line stands, where these are more than one.
@@ -44,6 +46,17 @@ pub struct Read {
     pub dead_letters: u64,
     /// Sequence of the last report in `WB_TASKS`.
     pub reports: u64,
+}
+
+impl Read {
+    /// A stream is another one, and was read up to here.
+    pub(super) const fn renewed(&mut self, source: Source, read: u64) {
+        match source {
+            Source::DeadLetters => self.dead_letters = read,
+            Source::Reports => self.reports = read,
+            Source::Commands | Source::Messages | Source::Receipts => {}
+        }
+    }
 }
 
 /// What was found and is not written down. A thousand dead letters of one agent within one sweep are one line, and so are a
@@ -109,6 +122,12 @@ impl Found {
             last: failure,
         };
         self.reports.insert(key, reports);
+    }
+
+    /// A stream is another one, and was read up to here.
+    pub fn renewed(&mut self, source: Source, read: u64) {
+        self.read.renewed(source, read);
+        self.due_read.renewed(source, read);
     }
 
     /// The failures that are to be written down now, each with how far was read once it is: before the last of those that

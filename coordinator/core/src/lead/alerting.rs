@@ -13,6 +13,7 @@ use crate::alert::line::Pen;
 use crate::alert::trouble::{self, Found, Read};
 use crate::alert::watch::{Move, Watches};
 use crate::alert::{AlertNews, AlertOrder, Rule, Seen, Senses, Settings, agents, tasks};
+use crate::log::Source;
 use crate::order::Head;
 
 /// Time between two looks at all open tasks, in milliseconds.
@@ -85,6 +86,16 @@ impl Coordination {
             dead_letters,
             reports,
         }));
+    }
+
+    /// How far dead letters and reports were read.
+    pub(super) const fn alerts_read(&self) -> Read {
+        self.alerting.found.read
+    }
+
+    /// Dead letters or reports lie in another stream, and were read up to here.
+    pub(super) fn alerts_renewed(&mut self, source: Source, read: u64) {
+        self.alerting.found.renewed(source, read);
     }
 
     /// Nothing is read any more.

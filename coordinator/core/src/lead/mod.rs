@@ -19,6 +19,7 @@ mod keep;
 mod muster;
 pub mod order;
 pub mod part;
+mod renewed;
 pub(crate) mod round;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use coordination::Coordination;
 pub use election::Election;
 pub use order::{Announced, Appended, Desk, News, Noted, Order, Place, Row, Told};
 pub use part::Lead;
+pub use renewed::Shortened;
 pub(crate) use round::health;
 #[cfg(test)]
 pub(crate) use round::{job, placements};

@@ -7,6 +7,7 @@ use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 use super::election::{Revision, Written};
+use super::renewed::Shortened;
 use super::unreadable::Unreadable;
 use crate::alert::{AlertNews, AlertOrder};
 use crate::attention::Now;
@@ -178,6 +179,8 @@ pub enum News {
     Noted(Noted),
     /// A record of a stream that is listened to cannot be read.
     Unreadable(Box<Unreadable>),
+    /// A stream that is listened to ends before the place up to which it was read.
+    Shortened(Shortened),
     /// Some of what the views hold: each key with the event that its record is of, 0 where that cannot be read.
     Surveyed {
         /// In which reading of the log it was ordered.

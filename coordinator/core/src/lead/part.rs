@@ -177,6 +177,9 @@ impl Lead {
             News::Unreadable(mail) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.unreadable(desk, &mail);
             }),
+            News::Shortened(found) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.shortened(desk, found);
+            }),
             News::Alerts(news) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.alert_news(desk, news);
             }),

@@ -12,6 +12,7 @@ use super::data::TaskData;
 use super::entry::TaskEntry;
 use super::index::{Entity, Index};
 use super::letter::{self, Letter};
+use super::places::{Renewed, Source};
 use super::practice::Practice;
 use super::settings::Settings;
 use crate::alert::Alerts;
@@ -70,6 +71,9 @@ pub struct World {
     last: u64,
     /// Sequence of the last decided record, by its stream.
     decided: BTreeMap<String, u64>,
+    /// When that was.
+    #[serde(default)]
+    decided_at: BTreeMap<String, Timestamp>,
     /// When the last event was decided.
     at: Timestamp,
     follows: VecDeque<(Timestamp, Letter)>,
@@ -93,6 +97,7 @@ impl World {
             dependents: BTreeMap::new(),
             last: 0,
             decided: BTreeMap::new(),
+            decided_at: BTreeMap::new(),
             at: Timestamp::EPOCH,
             follows: VecDeque::new(),
             follows_bytes: 0,
@@ -108,6 +113,11 @@ impl World {
     /// Sequence of the last record of a stream that was decided, 0 before the first.
     pub fn last_decided(&self, stream: &str) -> u64 {
         self.decided.get(stream).copied().unwrap_or(0)
+    }
+
+    /// When the last record of a stream was decided, if one was.
+    pub fn decided_at(&self, stream: &str) -> Option<Timestamp> {
+        self.decided_at.get(stream).copied()
     }
 
     /// Sequence of the last decided record of each stream of which one was.
@@ -243,9 +253,13 @@ impl World {
             | EventKind::Decision
             | EventKind::Outcome
             | EventKind::Compliance
-            | EventKind::Conversation
             | EventKind::Migration
             | EventKind::Leader => Vec::new(),
+            EventKind::Conversation => {
+                let renewed = Renewed::decode(event).map_err(unreadable)?;
+                renewed.into_iter().for_each(|renewed| self.renewed(renewed));
+                Vec::new()
+            }
         };
         self.index.apply(seq, event);
         self.last = seq;
@@ -253,6 +267,7 @@ impl World {
         if let (Some(stream), Some(decided)) = (&event.cause.stream, event.cause.seq) {
             let last = self.decided.entry(stream.clone()).or_insert(0);
             *last = decided.max(*last);
+            self.decided_at.insert(stream.clone(), event.at);
         }
         // Letters are aged by later ones alone: the first line of a leader whose clock is ahead must not drop what its
         // predecessor had no time to publish.
@@ -293,6 +308,15 @@ impl World {
         }
         let task = id.and_then(|id| self.tasks.get(&id)).map(|entry| &entry.task);
         Ok(letter::letters(event, &data, task))
+    }
+
+    fn renewed(&mut self, renewed: Renewed) {
+        match renewed.source {
+            Source::Commands | Source::Messages | Source::Receipts => {
+                self.decided.insert(renewed.stream, renewed.decided);
+            }
+            Source::DeadLetters | Source::Reports => self.alerts.renewed(renewed.source, renewed.decided),
+        }
     }
 
     fn submitted(&mut self, task: Task, seqs: (u64, u64)) {
