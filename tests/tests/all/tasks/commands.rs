@@ -46,9 +46,13 @@ impl<'f> Commander<'f> {
 
     /// Stores a command under an id.
     pub(crate) async fn store(&self, verb: &str, id: Id, body: Value) -> Id {
+        let subject = format!("wb.task.{verb}.normal.{}", self.name);
+        self.publish(subject, id, body).await
+    }
+
+    async fn publish(&self, subject: String, id: Id, body: Value) -> Id {
         let mut headers = HeaderMap::new();
         headers.insert(MSG_ID, id.to_string());
-        let subject = format!("wb.task.{verb}.normal.{}", self.name);
         let js = self.fleet.bus().admin();
         let stored = js
             .publish_with_headers(subject, headers, body.to_string().into())
@@ -89,6 +93,30 @@ impl<'f> Commander<'f> {
         };
         tokio::time::timeout(WITHIN, found).await.unwrap()
     }
+}
+
+/// Records of an agent of which a line of the log cannot be made as they are: too long as a command, too long and too deep
+/// as reports. The log goes on.
+pub(crate) async fn overdo(agent: &Commander<'_>, task: &Task) {
+    let deep = (0..62).fold(json!(1), |inner, _| json!([inner]));
+    for (detail, evidence) in [
+        ("d".repeat(520_000), json!({})),
+        ("deep".to_owned(), json!({"deep": deep})),
+    ] {
+        let id = Id::from_uuid(uuid::Uuid::now_v7());
+        let report = json!({
+            "id": id, "agent": agent.name, "component": "sidecar", "class": "refused", "severity": "error",
+            "detail": detail, "evidence": evidence, "at": task.created_at,
+        });
+        agent
+            .publish(format!("wb.report.failure.{}", agent.name), id, report)
+            .await;
+    }
+    let long = json!({"task_id": task.id, "epoch": "a".repeat(520_000)});
+    assert_eq!(
+        agent.command("accept", long).await.unwrap_err(),
+        ErrorCode::InvalidMessage
+    );
 }
 
 /// A verb about an assignment.

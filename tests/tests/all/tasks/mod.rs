@@ -125,6 +125,7 @@ async fn verbs_change_a_task_as_the_table_says_and_others_are_refused() {
     assert_eq!(stale.unwrap_err(), ErrorCode::StaleEpoch);
     let incomplete = bob.command("complete", about(&task, json!({}))).await;
     assert_eq!(incomplete.unwrap_err(), ErrorCode::InvalidMessage);
+    commands::overdo(&bob, &task).await;
 
     let half = bob
         .command("progress", about(&task, json!({"progress": 0.5})))
