@@ -61,7 +61,8 @@ fn of_agent(
         }
     };
     let mut data = answered(ask, scribe);
-    if entry.paused != (action == ControlAction::Pause) {
+    // Who is told to go on may have heard otherwise, and knows by the number which word is the last one.
+    if !entry.paused || action == ControlAction::Resume {
         data.follows.push(scribe.follow(FollowKind::Control, agent));
     }
     let event = write::agent_event(crew, agent, event, because(ask, scribe), &data, scribe);

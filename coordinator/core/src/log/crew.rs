@@ -64,7 +64,7 @@ pub struct AgentEntry {
     pub paused: bool,
     /// Where it stood when it was paused.
     pub was: Option<AgentState>,
-    /// Sequence of the event that paused or resumed it last.
+    /// Sequence of the event that paused or resumed it last, or took its name from it.
     pub control_seq: u64,
     /// Lease epoch of the sidecar that spoke for it last; 0 before the first.
     pub epoch: u64,
@@ -250,11 +250,12 @@ impl Crew {
         if word == AgentEvent::Enrol.as_str() {
             entry.enrolled = true;
         } else if word == AgentEvent::Remove.as_str() && guard == AgentEvent::Remove.guard() {
-            // Whoever gets this name next is somebody else.
+            // Whoever gets this name next is somebody else: no word about the one before may count any more.
             (entry.enrolled, entry.paused, entry.epoch) = (false, false, 0);
+            entry.control_seq = seq;
         } else if word == AgentEvent::Pause.as_str() && !entry.paused {
             (entry.paused, entry.control_seq) = (true, seq);
-        } else if word == AgentEvent::Resume.as_str() && entry.paused {
+        } else if word == AgentEvent::Resume.as_str() && (entry.paused || !write::controls(data).is_empty()) {
             (entry.paused, entry.control_seq) = (false, seq);
         }
         if from != to {

@@ -244,10 +244,11 @@ impl Machines {
             format!("{body} was judged {decided:?}, and should be {expected:?}")
         })?;
         let changes = match &agent {
-            Some(agent) => self
-                .agents
-                .get(agent)
-                .is_some_and(|known| known.paused != (action == "pause")),
+            // That it may go on is said again: what it heard last is not known here.
+            Some(agent) => {
+                let known = self.agents.get(agent);
+                known.is_some_and(|known| action == "resume" || !known.paused)
+            }
             None => self.is_halted() != (action == "halt"),
         };
         let told: Vec<&AgentId> = data

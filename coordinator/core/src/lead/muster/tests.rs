@@ -293,3 +293,37 @@ fn whom_it_concerns_is_told_once_and_by_a_successor_again() {
     assert_eq!(stage.controls(), [&[paused][..], &halted].concat());
     assert_eq!(*stage.coordination.world().crew(), before);
 }
+
+#[test]
+fn who_gets_a_name_anew_is_not_paused_by_what_was_said_to_the_former_one() {
+    let mut stage = Stage::new(&[("alice", &[]), ("bob", &[])]);
+    stage.control(Some("bob"), "pause");
+    let paused = stage.coordination.world().crew().control(&name("bob"));
+    assert!(paused.paused, "{paused:?}");
+    stage.roster.remove(&name("bob"));
+    stage.drive(|c, desk| {
+        c.heard(name("bob"));
+        c.roster_changed(desk);
+    });
+    let enrolment = serde_json::json!({
+        "agent": "bob", "nkey": format!("U{:A<55}", "BOB"), "ephemeral": false, "rooms": [], "at": Timestamp::EPOCH,
+    });
+    let enrolment = serde_json::from_value(enrolment).unwrap();
+    stage.roster.enrol(enrolment, Attended::default());
+    stage.beat("bob", (2, 1), "idle");
+    // What a sidecar that keeps the former word is answered: of two with one number the one that stops counts.
+    let answered = stage.coordination.world().crew().control(&name("bob"));
+    assert!(!answered.paused && answered.event_seq > paused.event_seq, "{answered:?}");
+}
+
+#[test]
+fn who_is_resumed_is_told_though_nothing_is_known_of_a_pause() {
+    let mut stage = Stage::new(&[("alice", &[]), ("bob", &[])]);
+    stage.letters.clear();
+    stage.control(Some("bob"), "resume");
+    let said = stage.controls();
+    let resumed = 1 + stage.log.iter().rposition(|event| event.event == "resume").unwrap() as u64;
+    assert_eq!(said, [format!("bob resume agent {resumed}")]);
+    let control = stage.coordination.world().crew().control(&name("bob"));
+    assert!(!control.paused && control.event_seq == resumed, "{control:?}");
+}
