@@ -1,5 +1,6 @@
 //! Bridges: the ways in which a sidecar reaches its agent, and what each can prove.
 
+use crate::level::Level;
 use crate::vocabulary::vocabulary;
 
 vocabulary! {
@@ -23,6 +24,20 @@ vocabulary! {
         Mcp = "mcp",
         /// A hook of the agent program.
         Hook = "hook",
+    }
+}
+
+impl Bridge {
+    /// The highest level that it proves, however it is used; `None`: that depends on what its sidecar was told, and
+    /// stands in its heartbeats.
+    pub const fn proves(self) -> Option<Level> {
+        match self {
+            Self::Stdio => None,
+            Self::TmuxBody => Some(Level::Injected),
+            Self::TmuxNudge | Self::Http | Self::Sse | Self::Ws | Self::Callback | Self::Mcp | Self::Hook => {
+                Some(Level::Done)
+            }
+        }
     }
 }
 

@@ -246,6 +246,7 @@ impl Ear {
                     id: receipt.id,
                     notice: receipt.message_id,
                     level: receipt.level,
+                    bridge: receipt.bridge,
                 }))
             }
             (Self::DeadLetters, Subject::Dlq { reason, from }) => {

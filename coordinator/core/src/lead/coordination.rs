@@ -10,7 +10,7 @@ use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 use super::alerting::Alerting;
 use super::duty::WAITING_MAX;
 use super::muster::Muster;
-use super::order::{Appended, Desk, Order};
+use super::order::{Appended, Desk, Noted, Order};
 use super::round;
 use super::view::Views;
 use crate::assign::Backlog;
@@ -68,6 +68,8 @@ pub struct Coordination {
     pub(super) queue: Vec<Event>,
     /// Since when each assigned task waits to be accepted, by our own clock.
     pub(super) assigned: BTreeMap<Id, (u64, u64)>,
+    /// Receipts of which only the first heartbeat of their sender says what they mean, by their notice.
+    pub(super) unsure: BTreeMap<Id, Noted>,
     /// Tasks whose dependencies may be settled.
     pub(super) unsettled: BTreeSet<Id>,
     /// Commands, messages and receipts are read.
@@ -109,6 +111,7 @@ impl Coordination {
             first_line: None,
             queue: Vec::new(),
             assigned: BTreeMap::new(),
+            unsure: BTreeMap::new(),
             unsettled: BTreeSet::new(),
             listening: false,
             read_messages: 0,

@@ -136,6 +136,7 @@ impl Coordination {
     /// Takes tasks from holders that are gone, or did not accept in time.
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         self.watch_over(desk, since_ms);
+        self.reconsider(desk);
         let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
         let held_back = |entry: &TaskEntry| {
             let holder = entry.task.assigned_to.as_ref();

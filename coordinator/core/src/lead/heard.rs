@@ -1,5 +1,8 @@
 //! What the leader reads beside commands: replies, receipts, and what is said to everybody.
 
+#[cfg(test)]
+mod tests;
+
 use wagglebus_schemas::Message;
 use wagglebus_schemas::event::{Cause, CauseType};
 use wagglebus_schemas::state::SwarmState;
@@ -62,15 +65,33 @@ impl Coordination {
             return;
         }
         self.read_receipts = noted.seq;
+        self.weigh(desk, noted);
+    }
+
+    /// Looks again at receipts that came before the first heartbeat of who sent them.
+    pub(super) fn reconsider(&mut self, desk: &mut Desk<'_>) {
+        for noted in std::mem::take(&mut self.unsure).into_values() {
+            self.weigh(desk, noted);
+        }
+    }
+
+    fn weigh(&mut self, desk: &mut Desk<'_>, noted: Noted) {
         let noted_by = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(&noted.from);
         let Some(entry) = self.world.of_notice(&noted.notice).filter(noted_by).cloned() else {
             return;
         };
         let member = desk.roster.member(&noted.from);
-        if reply::is_acceptance(noted.level, member) {
-            let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
-            self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
-            self.append(desk);
+        match reply::is_acceptance(noted.level, noted.bridge, member) {
+            Some(true) => {
+                let cause = self.cause(CauseType::Receipt, Stream::Receipts, noted.id, noted.seq);
+                self.by_itself(desk, |_, scribe| timer::accepted(&entry, cause, scribe));
+                self.append(desk);
+            }
+            Some(false) => {}
+            // A receipt is read once, and a new leader reads it before it has heard everybody.
+            None => {
+                self.unsure.insert(noted.notice, noted);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a coordination is given, and what it asks for.
 
 use serde_json::{Map, Value};
+use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::stream::Bucket;
@@ -141,6 +142,8 @@ pub struct Noted {
     pub from: AgentId,
     /// How far it came.
     pub level: ReceiptLevel,
+    /// Through which bridge, as far as the receipt says.
+    pub bridge: Option<Bridge>,
 }
 
 /// What happened to the log, the commands or the lease.

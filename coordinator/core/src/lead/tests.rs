@@ -213,6 +213,7 @@ fn a_standby_notes_nothing_by_itself() {
         notice,
         from: assigned[0].task.assigned_to.clone().unwrap(),
         level: ReceiptLevel::Seen,
+        bridge: None,
     };
     let orders = standby.act(|c, desk| c.noted(desk, seen.clone()));
     assert_eq!(orders, []);

@@ -1,5 +1,6 @@
 //! What a holder says without a command: a reply to its assignment is the result, a receipt for it an acceptance.
 
+use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, Event};
 use wagglebus_schemas::level::{Level, ReceiptLevel};
@@ -72,14 +73,21 @@ pub fn too_long(message: &Message, id: Id, at: Timestamp) -> Option<Letter> {
 }
 
 /// Whether a receipt for an assignment shows that its holder took note: it saw it, or was handed it by a bridge that can
-/// prove no more.
-pub fn is_acceptance(level: ReceiptLevel, holder: Option<&Member>) -> bool {
-    let best = holder
-        .and_then(Member::heartbeat)
-        .and_then(|beat| beat.bridges.iter().map(|bridge| bridge.proves).max());
+/// prove no more. `None`: only the first heartbeat of the holder will say what this bridge can.
+///
+/// The bridge of the receipt counts, and not the one that is open by now.
+pub fn is_acceptance(level: ReceiptLevel, bridge: Option<Bridge>, holder: Option<&Member>) -> Option<bool> {
     match level {
-        ReceiptLevel::Seen | ReceiptLevel::Done => true,
-        ReceiptLevel::Injected => best.is_some_and(|best| best <= Level::Injected),
-        ReceiptLevel::Fetched | ReceiptLevel::Held | ReceiptLevel::Dead => false,
+        ReceiptLevel::Seen | ReceiptLevel::Done => return Some(true),
+        ReceiptLevel::Fetched | ReceiptLevel::Held | ReceiptLevel::Dead => return Some(false),
+        ReceiptLevel::Injected => {}
+    }
+    let beat = holder.and_then(Member::heartbeat);
+    let proofs = beat.map_or(&[][..], |beat| &beat.bridges[..]).iter();
+    let said = proofs.filter(|proof| bridge.is_none_or(|bridge| bridge == proof.name));
+    let said = said.map(|proof| proof.proves).max();
+    match said.or_else(|| bridge.and_then(Bridge::proves)) {
+        Some(best) => Some(best <= Level::Injected),
+        None => beat.map(|_| false),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wagglebus_schemas::enrolment::Enrolment;
+use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::{Capability, Heartbeat, LaneDepths, Proficiency, SpoolDepth};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::state::SessionState;
@@ -186,9 +187,10 @@ impl Sim {
         }
         if self.chance.percent(70) {
             let level = self.chance.pick(ReceiptLevel::ALL);
+            let bridge = self.chance.pick(Bridge::ALL);
             let delay = self.delay();
             let id = self.ids.fresh();
-            self.after(delay, Due::Receipt(id, notice, level));
+            self.after(delay, Due::Receipt(id, notice, level, bridge));
         }
         // Text agents just reply; some much too late, and some twice.
         for _ in 0..2 {

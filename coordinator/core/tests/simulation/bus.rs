@@ -7,6 +7,7 @@ use wagglebus_coordinator_core::lead::election::{Revision, Written};
 use wagglebus_coordinator_core::log::Letter;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::event::Event;
+use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
@@ -41,8 +42,8 @@ pub(crate) struct Bus {
     pub(crate) commands: Vec<Command>,
     /// Messages to the coordinator.
     pub(crate) messages: Vec<Message>,
-    /// Receipts about its notices: their ids, the notices, how far they came.
-    pub(crate) receipts: Vec<(Id, Id, ReceiptLevel)>,
+    /// Receipts about its notices: their ids, the notices, how far they came, through which bridge.
+    pub(crate) receipts: Vec<(Id, Id, ReceiptLevel, Bridge)>,
     /// Dead letters: whose, and when.
     pub(crate) letters: Vec<(AgentId, u64)>,
     command_ids: BTreeMap<String, u64>,

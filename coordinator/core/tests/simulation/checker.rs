@@ -1,6 +1,6 @@
 //! What must hold in every world after every step. It keeps its own account of the log, by a table of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_coordinator_core::lead::Coordination;
 use wagglebus_coordinator_core::log::data::{Follow, FollowKind};
@@ -42,7 +42,7 @@ pub(crate) struct Checker {
     decided: u64,
     /// The last messages and receipts that an event came of.
     told: u64,
-    noted: u64,
+    noted: BTreeSet<u64>,
     at: Option<Timestamp>,
     /// What follows from the log, with the first text that was published of it.
     follows: BTreeMap<Id, (Follow, Option<Vec<u8>>)>,
@@ -211,22 +211,19 @@ impl Checker {
     }
 
     /// Who wrote the message of which an event came, and to which notice it replies. Messages and receipts count once,
-    /// and in order.
+    /// messages in order.
     pub(crate) fn replier<'a>(
         &mut self,
         bus: &'a Bus,
         event: &Event,
     ) -> Result<Option<(&'a AgentId, Option<Id>)>, Broken> {
-        let last = match event.cause.kind {
-            CauseType::Message => &mut self.told,
-            CauseType::Receipt => &mut self.noted,
+        let seq = event.cause.seq.unwrap_or_default();
+        let fresh = match event.cause.kind {
+            CauseType::Message => seq > std::mem::replace(&mut self.told, seq),
+            CauseType::Receipt => self.noted.insert(seq),
             _ => return Ok(None),
         };
-        let seq = event.cause.seq.unwrap_or_default();
-        check(Rule::Decisions, seq > *last, || {
-            format!("{seq} counts after {last}")
-        })?;
-        *last = seq;
+        check(Rule::Decisions, fresh, || format!("{seq} counts again"))?;
         let n = usize::try_from(seq - 1).unwrap();
         if event.cause.kind == CauseType::Receipt {
             let known = bus.receipts.get(n).map(|(id, ..)| *id);

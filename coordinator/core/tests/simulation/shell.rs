@@ -333,7 +333,7 @@ impl Sim {
                     }
                 }
                 Source::Receipts => {
-                    let (id, notice, level) = self.bus.receipts[n];
+                    let (id, notice, level, bridge) = self.bus.receipts[n];
                     let world = self.nodes[at].coordination.world();
                     let holder = world
                         .of_notice(&notice)
@@ -344,6 +344,7 @@ impl Sim {
                         notice,
                         from: holder.unwrap_or_else(wagglebus_schemas::AgentId::operator),
                         level,
+                        bridge: Some(bridge),
                     };
                     self.lead(at, |c, desk| c.noted(desk, noted));
                 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wagglebus_coordinator_core::alert::AlertNews;
+use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::{Id, Message};
@@ -69,7 +70,7 @@ pub(crate) enum Due {
     },
     Command(Command),
     Message(Box<Message>),
-    Receipt(Id, Id, ReceiptLevel),
+    Receipt(Id, Id, ReceiptLevel, Bridge),
     DeadLetter,
     Fault,
     Heal,
@@ -232,8 +233,8 @@ impl Sim {
                 self.bus.messages.push(*message);
                 self.wake_readers(Some(Source::Messages));
             }
-            Due::Receipt(id, notice, level) => {
-                self.bus.receipts.push((id, notice, level));
+            Due::Receipt(id, notice, level, bridge) => {
+                self.bus.receipts.push((id, notice, level, bridge));
                 self.wake_readers(Some(Source::Receipts));
             }
             Due::DeadLetter => self.dead_letter(),

@@ -1,7 +1,7 @@
 //! The leader looks at who is there and what became of tasks, and writes what that changes about agents and the hive.
 
 #[cfg(test)]
-mod tests;
+pub(in crate::lead) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,19 +13,19 @@ use crate::task::rig::{Ids, name, now, roster};
 use crate::task::{Ask, FreshIds as _};
 
 /// A leader, and the log that it writes.
-struct Stage {
-    coordination: Coordination,
-    roster: Roster,
+pub(in crate::lead) struct Stage {
+    pub(in crate::lead) coordination: Coordination,
+    pub(in crate::lead) roster: Roster,
     ids: Ids,
-    now: Now,
-    log: Vec<Event>,
-    letters: Vec<Letter>,
+    pub(in crate::lead) now: Now,
+    pub(in crate::lead) log: Vec<Event>,
+    pub(in crate::lead) letters: Vec<Letter>,
     commands: u64,
 }
 
 impl Stage {
     /// A leader of these agents.
-    fn new(agents: &[(&str, &[&str])]) -> Self {
+    pub(in crate::lead) fn new(agents: &[(&str, &[&str])]) -> Self {
         let mut stage = Self {
             coordination: Coordination::new(Hive::default(), "a".to_owned()),
             roster: roster(agents),
@@ -40,7 +40,7 @@ impl Stage {
     }
 
     /// Reads the log and begins to lead; what it says beside its first line.
-    fn lead(&mut self) -> String {
+    pub(in crate::lead) fn lead(&mut self) -> String {
         for (seq, event) in (1..).zip(self.log.clone()) {
             self.act(|c, desk| c.logged(desk, seq, Ok(event)));
         }
@@ -54,7 +54,7 @@ impl Stage {
         self.drive(|c, desk| c.logged(desk, last + 1, Ok(first)))
     }
 
-    fn act(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> Vec<Order> {
+    pub(in crate::lead) fn act(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> Vec<Order> {
         let mut orders = Vec::new();
         let mut desk = Desk {
             now: self.now,
@@ -67,7 +67,7 @@ impl Stage {
     }
 
     /// Lets something happen and stores what is decided: each event of a machine as `entity word>state`.
-    fn drive(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> String {
+    pub(in crate::lead) fn drive(&mut self, act: impl FnOnce(&mut Coordination, &mut Desk<'_>)) -> String {
         let mut orders = self.act(act);
         let mut said = Vec::new();
         while !orders.is_empty() {
@@ -123,7 +123,7 @@ impl Stage {
         })
     }
 
-    fn command(&mut self, from: &str, verb: TaskVerb, body: &Value) -> String {
+    pub(in crate::lead) fn command(&mut self, from: &str, verb: TaskVerb, body: &Value) -> String {
         self.commands += 1;
         let id = self.ids.fresh().to_string();
         let body = serde_json::to_vec(body).unwrap();
@@ -131,7 +131,7 @@ impl Stage {
         self.drive(|c, desk| c.asked(desk, &ask))
     }
 
-    fn control(&mut self, agent: Option<&str>, action: &str) -> String {
+    pub(in crate::lead) fn control(&mut self, agent: Option<&str>, action: &str) -> String {
         self.command(
             "operator",
             TaskVerb::Control,
