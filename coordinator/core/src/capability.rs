@@ -3,6 +3,7 @@
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::{AgentId, CapabilityName};
 
+use crate::log::crew::Crew;
 use crate::roster::{Member, Roster};
 
 /// The place of a candidate; the order of the fields is the order of comparison, and the least is chosen.
@@ -58,6 +59,14 @@ pub fn declared(roster: &Roster) -> impl Iterator<Item = &CapabilityName> {
         .members()
         .flat_map(Member::capabilities)
         .map(|capability| &capability.name)
+}
+
+/// Every capability that the log knows of agents who are enrolled and were not heard yet: each that an agent had when it
+/// was heard last counts for a while, also where a coordinator has just begun to listen.
+pub fn awaited<'a>(roster: &'a Roster, crew: &'a Crew) -> impl Iterator<Item = &'a CapabilityName> {
+    let awaited = roster.members().filter(|member| member.is_awaited());
+    let entries = awaited.filter_map(|member| crew.agent(member.agent()));
+    entries.flat_map(|entry| &entry.declared)
 }
 
 /// The highest proficiency that a member declares.

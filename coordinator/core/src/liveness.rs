@@ -126,9 +126,10 @@ impl Vitals {
         }
     }
 
-    /// When what it declared ends, if nothing more is heard.
-    pub fn declared_until(&self) -> Option<Attended> {
-        self.beat.as_ref().map(|beat| beat.arrived.after(DECLARED_MS))
+    /// When what it declared ends, if nothing more is heard. What was heard before we listened counts from our start on.
+    pub fn declared_until(&self) -> Attended {
+        let heard = self.beat.as_ref().map(|beat| beat.arrived);
+        heard.unwrap_or_default().after(DECLARED_MS)
     }
 
     /// When presence will change if nothing more is heard; `None` when it will not.

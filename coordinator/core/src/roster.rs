@@ -69,6 +69,11 @@ impl Member {
         declared.map_or(&[][..], |heartbeat| &heartbeat.capabilities[..])
     }
 
+    /// Whether it was never heard, and what it declared before we listened still counts.
+    pub fn is_awaited(&self) -> bool {
+        self.heartbeat().is_none() && !self.expired
+    }
+
     /// What it has for tasks, as far as it declares that.
     pub fn resources(&self) -> Option<&Resources> {
         self.heartbeat()?.resources.as_ref().filter(|_| !self.expired)
@@ -373,10 +378,10 @@ impl Roster {
             return;
         };
         let steady = member.steadiness.until(at);
-        let declared = member.vitals.declared_until();
+        let declared = Some(member.vitals.declared_until()).filter(|until| *until > at);
         member.unsteady = steady.is_some();
-        member.expired = declared.is_some_and(|until| until <= at);
-        let later = [steady, declared.filter(|until| *until > at)];
+        member.expired = declared.is_none();
+        let later = [steady, declared];
         let later = later.into_iter().flatten().min();
         if later == member.later {
             return;

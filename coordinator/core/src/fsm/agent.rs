@@ -45,11 +45,13 @@ pub enum AgentEvent {
     Remove,
     /// A sidecar of a new lease speaks for it.
     NewEpoch,
+    /// It says that it can do something else than before.
+    Declare,
 }
 
 impl AgentEvent {
     /// Every event.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Enrol,
         Self::Join,
         Self::JoinPaused,
@@ -69,6 +71,7 @@ impl AgentEvent {
         Self::Detach,
         Self::Remove,
         Self::NewEpoch,
+        Self::Declare,
     ];
 
     /// Its word in the log.
@@ -85,6 +88,7 @@ impl AgentEvent {
             Self::Lose | Self::Go => "lost",
             Self::Detach | Self::Remove => "leave",
             Self::NewEpoch => "new_epoch",
+            Self::Declare => "declare",
         }
     }
 
@@ -104,7 +108,7 @@ impl AgentEvent {
             Self::RecoverPaused => Some("two_heartbeats_of_paused"),
             Self::Detach => Some("detached"),
             Self::Remove => Some("removed"),
-            Self::Enrol | Self::Accept | Self::Idle | Self::Pause | Self::NewEpoch => None,
+            Self::Enrol | Self::Accept | Self::Idle | Self::Pause | Self::NewEpoch | Self::Declare => None,
         }
     }
 }
@@ -150,7 +154,17 @@ pub const fn step(state: AgentState, event: AgentEvent) -> Step<AgentState> {
         | (E::Pause, S::Paused)
         | (E::Resume, S::Active | S::ContractExecutionActive | S::SurveyMissionCompleted)
         | (E::Lose | E::Go, S::Error)
-        | (E::Detach, S::Shutdown) => Step::Unchanged,
+        | (E::Detach, S::Shutdown)
+        | (
+            E::Declare,
+            S::Onboarding
+            | S::Active
+            | S::ContractExecutionActive
+            | S::SurveyMissionCompleted
+            | S::Paused
+            | S::Error
+            | S::Reset,
+        ) => Step::Unchanged,
         _ => Step::Illegal,
     }
 }
@@ -182,6 +196,7 @@ RecoverPaused . . . . . . p .
 Detach        x x x x x x x =
 Remove        x x x x x x x x
 NewEpoch      . . . . . . . o
+Declare       = = = = = = = .
 ";
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Signs<'a> {
     pub fresh: u8,
     /// A heartbeat came since its last task ended.
     pub rested: bool,
+    /// It says that it can do something else than the log tells of it.
+    pub declares: bool,
     /// Who was never heard of may still come: we have just begun to listen.
     pub patient: bool,
 }
@@ -49,7 +51,7 @@ pub fn agent_event(entry: Option<&AgentEntry>, signs: &Signs<'_>) -> Option<Agen
     let lost = gone || member.presence() == Presence::Lost;
     let idle = beat.state == SessionState::Idle;
     let has_lease = beat.epoch > 0;
-    match entry.state {
+    let moved = match entry.state {
         S::Shutdown => (!lost && has_lease && beat.epoch != entry.epoch).then_some(E::NewEpoch),
         S::Error => (!lost).then_some(E::Return),
         _ if gone => Some(E::Go),
@@ -64,7 +66,9 @@ pub fn agent_event(entry: Option<&AgentEntry>, signs: &Signs<'_>) -> Option<Agen
         S::SurveyMissionCompleted => (signs.rested && idle).then_some(E::Idle),
         S::ContractExecutionActive => (!signs.works).then_some(E::LetGo),
         S::Paused => None,
-    }
+    };
+    let declares = signs.declares && !lost && entry.state != S::Shutdown;
+    moved.or_else(|| declares.then_some(E::Declare))
 }
 
 /// The next event of the hive, if there is one. Called until there is none.

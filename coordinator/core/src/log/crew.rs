@@ -1,6 +1,6 @@
 //! Agents and the hive as the log tells of them: where their machines stand, and what the operator decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use wagglebus_schemas::control::AgentControl;
@@ -8,7 +8,7 @@ use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::fsm_api::{Fsm, FsmEntity};
 use wagglebus_schemas::state::{AgentState, SwarmState};
-use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
+use wagglebus_schemas::{AgentId, CapabilityName, Hive, Id, Timestamp};
 
 use super::data::Follow;
 use super::letter::Letter;
@@ -16,12 +16,18 @@ use crate::fsm::agent::AgentEvent;
 use crate::fsm::swarm::SwarmEvent;
 use crate::fsm::write;
 
+/// Most capabilities of an agent of which the log tells: a line of it has a bound.
+pub const DECLARED_MAX: usize = 256;
+
 /// What the `data` of an agent's or the hive's event holds.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MachineData {
     /// Lease epoch of the sidecar that speaks for the agent from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+    /// What the agent can do from here on, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<BTreeSet<CapabilityName>>,
     /// The task of which it follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Id>,
@@ -68,6 +74,9 @@ pub struct AgentEntry {
     pub control_seq: u64,
     /// Lease epoch of the sidecar that spoke for it last; 0 before the first.
     pub epoch: u64,
+    /// What it can do, as it said last; at most [`DECLARED_MAX`] names.
+    #[serde(default)]
+    pub declared: BTreeSet<CapabilityName>,
 }
 
 /// The machine of the hive.
@@ -236,6 +245,7 @@ impl Crew {
             was: None,
             control_seq: 0,
             epoch: 0,
+            declared: BTreeSet::new(),
         });
         let from = std::mem::replace(&mut entry.state, to);
         (entry.seq, entry.event_seq) = (event.seq, seq);
@@ -245,6 +255,9 @@ impl Crew {
         if let Some(epoch) = data.epoch {
             entry.epoch = epoch;
         }
+        if let Some(declared) = &data.declared {
+            entry.declared.clone_from(declared);
+        }
         let word = event.event.as_str();
         let guard = event.guard.as_deref();
         if word == AgentEvent::Enrol.as_str() {
@@ -253,6 +266,7 @@ impl Crew {
             // Whoever gets this name next is somebody else: no word about the one before may count any more.
             (entry.enrolled, entry.paused, entry.epoch) = (false, false, 0);
             entry.control_seq = seq;
+            entry.declared.clear();
         } else if word == AgentEvent::Pause.as_str() && !entry.paused {
             (entry.paused, entry.control_seq) = (true, seq);
         } else if word == AgentEvent::Resume.as_str() && (entry.paused || !write::controls(data).is_empty()) {

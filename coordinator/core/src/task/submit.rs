@@ -61,7 +61,7 @@ pub fn judge(
         .details(json!({ "unknown": unknown })));
     }
     if !draft.park {
-        capable(roster, &draft.capabilities)?;
+        capable(world, roster, &draft.capabilities)?;
     }
     let done = |id: &Id| {
         world
@@ -76,8 +76,9 @@ pub fn judge(
 }
 
 /// Whether somebody enrolled has each of these capabilities.
-fn capable(roster: &Roster, wanted: &[CapabilityName]) -> Result<(), ErrorDetail> {
-    let known: Vec<&CapabilityName> = capability::declared(roster).collect();
+fn capable(world: &World, roster: &Roster, wanted: &[CapabilityName]) -> Result<(), ErrorDetail> {
+    let awaited = capability::awaited(roster, world.crew());
+    let known: Vec<&CapabilityName> = capability::declared(roster).chain(awaited).collect();
     let Some(missing) = wanted.iter().find(|name| !known.contains(name)) else {
         return Ok(());
     };

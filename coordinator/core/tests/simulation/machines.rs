@@ -131,9 +131,10 @@ const SWARM: [Move; 10] = [
 ];
 
 /// What may be said again though it changes nothing.
-const REPEATS: [(&str, Option<&str>, &[&str]); 2] = [
+const REPEATS: [(&str, Option<&str>, &[&str]); 3] = [
     ("pause", None, &["paused"]),
     ("resume", Some("was_active"), &THERE),
+    ("declare", None, &BUT_SHUTDOWN),
 ];
 
 /// A machine.

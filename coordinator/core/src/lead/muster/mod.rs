@@ -1,14 +1,17 @@
 //! The leader looks at who is there and what became of tasks, and writes what that changes about agents and the hive.
 
 #[cfg(test)]
+mod declared;
+#[cfg(test)]
 pub(in crate::lead) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_schemas::event::{CauseType, Event, EventKind};
+use wagglebus_schemas::heartbeat::Capability;
 use wagglebus_schemas::state::{AgentState, SessionState, SwarmState};
 use wagglebus_schemas::task::TaskState;
-use wagglebus_schemas::{AgentId, Id};
+use wagglebus_schemas::{AgentId, CapabilityName, Id};
 
 use super::coordination::Coordination;
 use super::duty::FIRST_BEAT_MS;
@@ -18,10 +21,12 @@ use crate::fsm::derive::{self, Signs};
 use crate::fsm::swarm::SwarmEvent;
 use crate::fsm::write::{self, Because};
 use crate::log::World;
-use crate::log::crew::MachineData;
+use crate::log::crew::{DECLARED_MAX, MachineData};
 use crate::roster::Member;
 use crate::task::Scribe;
 
+/// Least time between two lines that only tell what one agent can do, in milliseconds: it must not fill the log.
+const DECLARE_GAP_MS: u64 = 60_000;
 /// Most events of one machine that are written at once: no way through a table is longer.
 const STEPS_MAX: usize = 8;
 
@@ -47,6 +52,8 @@ struct Beats {
     at_end: Option<(u64, u64)>,
     /// How many came since its error ended.
     fresh: u8,
+    /// When the log was last told what it can do.
+    declared_ms: Option<u64>,
 }
 
 impl Muster {
@@ -104,12 +111,17 @@ impl Coordination {
             beats.fresh = if begins { 0 } else { beats.fresh.saturating_add(1) };
             beats.last = mark;
         }
+        let now_ms = desk.now.boot_ms;
         for _ in 0..STEPS_MAX {
             let beats = self.muster.beats.get(agent).copied().unwrap_or_default();
             let entry = self.world.crew().agent(agent);
             let may_work = entry.is_some_and(|entry| may_work(entry.state));
+            let known = entry.map(|entry| &entry.declared);
+            let declared = beat.and_then(|beat| news_of(known, &beat.capabilities));
+            let told = beats.declared_ms.map(|told_ms| now_ms.saturating_sub(told_ms));
             let signs = Signs {
                 member,
+                declares: declared.is_some() && told.is_none_or(|told_ms| told_ms >= DECLARE_GAP_MS),
                 works: may_work && self.world.has_task(agent),
                 fresh: beats.fresh,
                 rested: beats.at_end != mark,
@@ -118,10 +130,16 @@ impl Coordination {
             let Some(event) = derive::agent_event(entry, &signs) else {
                 break;
             };
+            let begins = tells_epoch(event);
+            let declares = event == AgentEvent::Declare || (begins && event != AgentEvent::Detach);
             let data = MachineData {
-                epoch: beat.map(|beat| beat.epoch).filter(|_| tells_epoch(event)),
+                epoch: beat.map(|beat| beat.epoch).filter(|_| begins),
+                declared: declared.filter(|_| declares),
                 ..MachineData::default()
             };
+            if data.declared.is_some() {
+                self.muster.beats.entry(agent.clone()).or_default().declared_ms = Some(now_ms);
+            }
             let because = Because::seen(kind(event));
             self.write_agent(desk, agent, event, because, &data);
         }
@@ -282,6 +300,17 @@ const fn may_work(state: AgentState) -> bool {
     )
 }
 
+/// What an agent says that it can do, if the log tells something else.
+fn news_of(
+    known: Option<&BTreeSet<CapabilityName>>,
+    said: &[Capability],
+) -> Option<BTreeSet<CapabilityName>> {
+    let said: BTreeSet<&CapabilityName> = said.iter().map(|capability| &capability.name).collect();
+    let said = || said.iter().copied().take(DECLARED_MAX);
+    let same = said().eq(known.into_iter().flatten());
+    (!same).then(|| said().cloned().collect())
+}
+
 /// Whether an event says whose sidecar speaks for the agent.
 const fn tells_epoch(event: AgentEvent) -> bool {
     matches!(
@@ -304,7 +333,8 @@ const fn kind(event: AgentEvent) -> CauseType {
         | AgentEvent::Recover
         | AgentEvent::RecoverPaused
         | AgentEvent::Detach
-        | AgentEvent::NewEpoch => CauseType::Heartbeat,
+        | AgentEvent::NewEpoch
+        | AgentEvent::Declare => CauseType::Heartbeat,
         AgentEvent::Pause | AgentEvent::Resume | AgentEvent::ResumeTask | AgentEvent::ResumeSurvey => {
             CauseType::Command
         }

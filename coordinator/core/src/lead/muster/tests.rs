@@ -105,7 +105,7 @@ impl Stage {
     }
 
     /// A heartbeat.
-    fn beat(&mut self, agent: &str, (epoch, seq): (u64, u64), state: &str) -> String {
+    pub(in crate::lead) fn beat(&mut self, agent: &str, (epoch, seq): (u64, u64), state: &str) -> String {
         let lane = json!({"pending": 0, "oldest_ms": null});
         let beat = json!({
             "agent": agent, "epoch": epoch, "seq": seq, "interval_ms": 3_000, "state": state, "hold": null,
