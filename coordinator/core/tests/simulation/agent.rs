@@ -1,8 +1,8 @@
 //! Agents: those that work, and those that lie, hang, die, flood and come too late.
 
 use serde_json::{Value, json};
-use wagglebus_schemas::enrolment::Enrolment;
 use wagglebus_schemas::bridge::Bridge;
+use wagglebus_schemas::enrolment::Enrolment;
 use wagglebus_schemas::heartbeat::{Capability, Heartbeat, LaneDepths, Proficiency, SpoolDepth};
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::state::SessionState;

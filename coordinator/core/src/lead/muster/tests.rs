@@ -313,7 +313,10 @@ fn who_gets_a_name_anew_is_not_paused_by_what_was_said_to_the_former_one() {
     stage.beat("bob", (2, 1), "idle");
     // What a sidecar that keeps the former word is answered: of two with one number the one that stops counts.
     let answered = stage.coordination.world().crew().control(&name("bob"));
-    assert!(!answered.paused && answered.event_seq > paused.event_seq, "{answered:?}");
+    assert!(
+        !answered.paused && answered.event_seq > paused.event_seq,
+        "{answered:?}"
+    );
 }
 
 #[test]
@@ -322,7 +325,11 @@ fn who_is_resumed_is_told_though_nothing_is_known_of_a_pause() {
     stage.letters.clear();
     stage.control(Some("bob"), "resume");
     let said = stage.controls();
-    let resumed = 1 + stage.log.iter().rposition(|event| event.event == "resume").unwrap() as u64;
+    let resumed = 1 + stage
+        .log
+        .iter()
+        .rposition(|event| event.event == "resume")
+        .unwrap() as u64;
     assert_eq!(said, [format!("bob resume agent {resumed}")]);
     let control = stage.coordination.world().crew().control(&name("bob"));
     assert!(!control.paused && control.event_seq == resumed, "{control:?}");
