@@ -47,10 +47,13 @@ impl Coordination {
                 }
                 self.tick(desk);
             }
-            // It is read, and nothing follows from it.
-            None => desk
-                .orders
-                .extend(reply::read(message, desk.ids.fresh(), self.stamp(desk.now)).map(Order::Publish)),
+            // It is read, and nothing follows from it; who thinks that it was a result is told why it is none.
+            None => {
+                let from = &message.from_agent;
+                let error = replied.and_then(|notice| reply::refusal(&self.world, &notice, from));
+                let receipt = reply::read(message, error, desk.ids.fresh(), self.stamp(desk.now));
+                desk.orders.extend(receipt.map(Order::Publish));
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod crew;
 pub mod data;
+pub mod ended;
 pub mod entry;
 pub mod index;
 mod kept;

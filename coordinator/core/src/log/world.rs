@@ -9,6 +9,7 @@ use wagglebus_schemas::{AgentId, Id, Timestamp};
 
 use super::crew::Crew;
 use super::data::TaskData;
+use super::ended::{Ended, Over};
 use super::entry::TaskEntry;
 use super::index::{Entity, Index};
 use super::letter::{self, Letter};
@@ -65,6 +66,9 @@ pub struct World {
     alerts: Alerts,
     /// Tasks that are not at their end, by their state.
     open: BTreeMap<TaskState, BTreeSet<Id>>,
+    /// Assignments that are over.
+    #[serde(default)]
+    ended: Ended,
     /// Who waits for a task.
     dependents: BTreeMap<Id, BTreeSet<Id>>,
     /// Sequence of the last event.
@@ -94,6 +98,7 @@ impl World {
             index: Index::default(),
             alerts: Alerts::default(),
             open: BTreeMap::new(),
+            ended: Ended::default(),
             dependents: BTreeMap::new(),
             last: 0,
             decided: BTreeMap::new(),
@@ -141,6 +146,11 @@ impl World {
         held.into_iter()
             .flat_map(|state| self.in_state(state))
             .find(|entry| entry.notice == Some(*notice))
+    }
+
+    /// Assignments that are over, the latest ones.
+    pub const fn ended(&self) -> &Ended {
+        &self.ended
     }
 
     /// Every task, by id.
@@ -297,9 +307,18 @@ impl World {
                 let to = state_of(event).map_err(unreadable)?;
                 if let Some(entry) = self.tasks.get_mut(&id) {
                     let from = entry.task.state;
+                    let held = entry.notice.filter(|_| from.is_held());
+                    let over = Over {
+                        task: id,
+                        epoch: entry.task.epoch,
+                    };
                     self.practice.apply(entry, event, to, &data);
                     entry.apply(seq, event, to, &data);
                     let now = entry.task.state;
+                    let holds = entry.notice.filter(|_| now.is_held());
+                    if let Some(notice) = held.filter(|_| holds != held) {
+                        self.ended.add(notice, over);
+                    }
                     self.moved(id, from, now);
                 }
             }

@@ -215,12 +215,12 @@ fn refused(world: &World, ask: &Ask, error: ErrorDetail, scribe: &mut Scribe<'_>
     scribe.event(line, &data)
 }
 
-fn unknown(task: &Id) -> ErrorDetail {
+pub(super) fn unknown(task: &Id) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {task}"))
         .hint("`wagglebus task ls` lists all")
 }
 
-fn stale(entry: &TaskEntry, spoken: u64) -> ErrorDetail {
+pub(super) fn stale(entry: &TaskEntry, spoken: u64) -> ErrorDetail {
     let task = &entry.task;
     let message = format!(
         "assignment {spoken} of task {} is over: it is {} at assignment {}",
@@ -233,7 +233,7 @@ fn stale(entry: &TaskEntry, spoken: u64) -> ErrorDetail {
         )
 }
 
-fn illegal(entry: &TaskEntry, event: TaskEvent) -> ErrorDetail {
+pub(super) fn illegal(entry: &TaskEntry, event: TaskEvent) -> ErrorDetail {
     let task = &entry.task;
     let holder = |agent: &AgentId| format!(" (holder: {agent})");
     let message = format!(

@@ -146,7 +146,7 @@ pub fn taken(task: &Task, agent: &AgentId) -> TaskData {
     }
 }
 
-fn forbidden(task: &Task, from: &AgentId, why: &str) -> ErrorDetail {
+pub(super) fn forbidden(task: &Task, from: &AgentId, why: &str) -> ErrorDetail {
     let holder = match (&task.assigned_to, task.state) {
         (Some(agent), _) => format!("; its holder is {agent}"),
         (None, TaskState::Pending) => "; nobody holds it".to_owned(),

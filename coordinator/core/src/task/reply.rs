@@ -5,13 +5,17 @@ use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Cause, Event};
 use wagglebus_schemas::level::{Level, ReceiptLevel};
 use wagglebus_schemas::limits::TASK_PART_BYTES_MAX;
-use wagglebus_schemas::{Id, Message, Timestamp};
+use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
+use super::decide::{illegal, stale, unknown};
+use super::holder::forbidden;
 use super::scribe::{Line, Scribe};
 use super::table::{Step, TaskEvent, step};
-use crate::log::TaskEntry;
 use crate::log::data::{FollowKind, TaskData};
+use crate::log::ended::Over;
 use crate::log::letter::{self, Letter};
+use crate::log::{TaskEntry, World};
 use crate::roster::Member;
 
 /// The event of a task whose holder replied to its assignment.
@@ -45,9 +49,37 @@ pub fn completed(
     Some(scribe.event(line, &data))
 }
 
-/// The receipt for a message from which nothing follows.
-pub fn read(message: &Message, id: Id, at: Timestamp) -> Option<Letter> {
-    letter::receipt(id, (message.from_agent.clone(), message.id), at, None, None)
+/// Why a reply to this notice is no result, by the order of checks of TASKS 2; `None` where it replies to no assignment
+/// that is known, or repeats a result.
+pub fn refusal(world: &World, notice: &Id, from: &AgentId) -> Option<ErrorDetail> {
+    const WHY: &str = "does not hold it";
+    if let Some(held) = world.of_notice(notice) {
+        let holds = held.task.assigned_to.as_ref() == Some(from);
+        return (!holds).then(|| forbidden(&held.task, from, WHY));
+    }
+    let Over { task, epoch } = world.ended().get(notice)?;
+    let Some(entry) = world.task(&task) else {
+        return Some(unknown(&task));
+    };
+    let waits = matches!(
+        entry.task.state,
+        TaskState::Pending | TaskState::WaitingDependency
+    );
+    if waits || entry.task.epoch != epoch {
+        return Some(stale(entry, epoch));
+    }
+    if entry.task.assigned_to.as_ref() != Some(from) {
+        return Some(forbidden(&entry.task, from, WHY));
+    }
+    match step(entry.task.state, TaskEvent::Complete) {
+        Step::Illegal => Some(illegal(entry, TaskEvent::Complete)),
+        Step::Unchanged | Step::To(_) => None,
+    }
+}
+
+/// The receipt for a message from which nothing follows, or with why nothing does.
+pub fn read(message: &Message, error: Option<ErrorDetail>, id: Id, at: Timestamp) -> Option<Letter> {
+    letter::receipt(id, (message.from_agent.clone(), message.id), at, None, error)
 }
 
 /// Whether a reply is longer than a result may be.

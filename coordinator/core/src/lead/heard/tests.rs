@@ -1,15 +1,15 @@
 //! Tests of what a leader makes of receipts and replies.
 
 use serde_json::{Value, json};
-use wagglebus_schemas::Timestamp;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::{Hive, Id, Timestamp};
 
 use crate::attention::Attended;
 use crate::lead::muster::tests::Stage;
-use crate::lead::{Coordination, Noted};
+use crate::lead::{Coordination, Noted, Told};
 use crate::task::rig::name;
 
 /// A leader of `alice`, who was heard, and `bob`, who was not yet; `bob` holds a task.
@@ -92,4 +92,76 @@ fn the_bridge_of_the_receipt_counts_and_not_the_one_that_is_open_now() {
         injected(&mut stage, bridge);
         assert_eq!(state(&stage), expected, "{bridge} {open:?}");
     }
+}
+
+/// What `from` is answered when it replies to this notice: how far the reply came, and why not further.
+fn replied(stage: &mut Stage, from: &str, notice: Id) -> String {
+    let seq = 1_000 + stage.log.len() as u64;
+    let message = json!({
+        "id": format!("0192f0c1-7c1e-7b11-8a52-{seq:012}"), "from_agent": from, "to_agent": "coordinator",
+        "message_type": "response", "content": "result", "timestamp": "2026-01-02T03:04:05.000Z",
+        "priority": "normal", "acknowledged": false, "conversation_id": notice,
+        "metadata": {"in_reply_to": notice},
+    });
+    let message = serde_json::from_value(message).unwrap();
+    stage.letters.clear();
+    stage.drive(|c, desk| c.told(desk, &Told { seq, message }));
+    let receipts = stage
+        .letters
+        .iter()
+        .map(|letter| serde_json::from_slice::<Value>(&letter.body).unwrap())
+        .filter(|receipt| receipt["sender"] == from && receipt["message_id"] != Value::Null);
+    let said = receipts.map(|receipt| format!("{} {}", receipt["level"], receipt["error"]["code"]));
+    said.collect::<Vec<_>>().join(", ").replace('"', "")
+}
+
+fn notice(stage: &Stage) -> Id {
+    let entry = stage.coordination.world().tasks().next().unwrap();
+    entry.notice.unwrap()
+}
+
+#[test]
+fn a_reply_to_an_assignment_that_is_over_is_refused_as_a_command_would_be() {
+    let mut stage = Stage::new(&[("alice", &[]), ("bob", &[])]);
+    stage.command("alice", TaskVerb::Submit, &json!({"title": "work"}));
+    let task = stage.coordination.world().tasks().next().unwrap().task.id;
+    let first = notice(&stage);
+    let holder = stage.coordination.world().tasks().next().unwrap();
+    let holder = holder.task.assigned_to.clone().unwrap().to_string();
+    let other = if holder == "alice" { "bob" } else { "alice" };
+    assert_eq!(replied(&mut stage, other, first), "dead forbidden");
+    let given = json!({"task_id": task, "agent": other, "force": true});
+    stage.command("operator", TaskVerb::Assign, &given);
+    assert_eq!(replied(&mut stage, &holder, first), "dead stale_epoch");
+    let second = notice(&stage);
+    assert_eq!(replied(&mut stage, other, second), "done null");
+    assert_eq!(
+        replied(&mut stage, other, second),
+        "done null",
+        "it is said already"
+    );
+    assert_eq!(replied(&mut stage, &holder, second), "dead forbidden");
+    assert_eq!(
+        replied(&mut stage, &holder, Id::from_bytes([7; 16])),
+        "done null",
+        "nothing of ours"
+    );
+    // A successor answers alike.
+    stage.coordination = Coordination::new(Hive::default(), "b".to_owned());
+    stage.lead();
+    assert_eq!(replied(&mut stage, &holder, first), "dead stale_epoch");
+}
+
+#[test]
+fn a_reply_to_an_assignment_that_was_cancelled_is_no_result() {
+    let mut stage = Stage::new(&[("alice", &[])]);
+    stage.command("alice", TaskVerb::Submit, &json!({"title": "work"}));
+    let entry = stage.coordination.world().tasks().next().unwrap();
+    let (task, notice) = (entry.task.id, entry.notice.unwrap());
+    stage.command(
+        "alice",
+        TaskVerb::Cancel,
+        &json!({"task_id": task, "reason": "no"}),
+    );
+    assert_eq!(replied(&mut stage, "alice", notice), "dead illegal_transition");
 }
