@@ -3,7 +3,7 @@
 use wagglebus_schemas::AgentId;
 use wagglebus_schemas::command::ControlAction;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
-use wagglebus_schemas::event::{Event, EventKind};
+use wagglebus_schemas::event::{CauseType, Event, EventKind};
 use wagglebus_schemas::state::AgentState;
 
 use super::agent::AgentEvent;
@@ -120,6 +120,26 @@ fn of_hive(
         }));
     }
     Ok(events)
+}
+
+/// Tells agents that were not told yet: the leader that decided it fell in between its lines, or they were enrolled
+/// afterwards and may have asked before.
+pub fn catch_up(world: &World, scribe: &mut Scribe<'_>) -> Option<Event> {
+    let crew = world.crew();
+    let untold: Vec<&AgentId> = crew.untold().take(TOLD_MAX).collect();
+    if untold.is_empty() {
+        return None;
+    }
+    let data = MachineData {
+        follows: follows(Some(&untold), scribe),
+        ..MachineData::default()
+    };
+    let event = if crew.is_halted() {
+        SwarmEvent::Halt
+    } else {
+        SwarmEvent::Resume
+    };
+    write::swarm_event(crew, event, Because::seen(CauseType::Leader), &data, scribe)
 }
 
 fn follows(agents: Option<&[&AgentId]>, scribe: &mut Scribe<'_>) -> Vec<crate::log::data::Follow> {

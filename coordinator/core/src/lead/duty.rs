@@ -10,6 +10,7 @@ use super::alerting;
 use super::coordination::{Coordination, Unstored};
 use super::order::{Desk, Order};
 use super::round;
+use crate::fsm;
 use crate::log::data::ReleaseReason;
 use crate::log::{TaskEntry, World};
 use crate::roster::{Member, Roster};
@@ -174,6 +175,7 @@ impl Coordination {
             });
         }
         self.announcement_ends(desk);
+        self.by_itself(desk, fsm::control::catch_up);
         self.mark(desk);
         // Deadlines come nearer, and who waits grows older.
         self.reassess |= !self.backlog.is_empty();

@@ -72,6 +72,9 @@ pub struct AgentEntry {
     pub was: Option<AgentState>,
     /// Sequence of the event that paused or resumed it last, or took its name from it.
     pub control_seq: u64,
+    /// Sequence of the event that told it last how the hive stands, 0 where none did.
+    #[serde(default)]
+    pub told_seq: u64,
     /// Lease epoch of the sidecar that spoke for it last; 0 before the first.
     pub epoch: u64,
     /// What it can do, as it said last; at most [`DECLARED_MAX`] names.
@@ -90,8 +93,11 @@ pub struct SwarmEntry {
     pub seq: u64,
     /// Sequence of that event in the log.
     pub event_seq: u64,
-    /// Sequence of the event that halted or resumed it last.
+    /// Sequence of the last event that halted or resumed it, or told further agents of that.
     pub control_seq: u64,
+    /// Sequence of the event that halted or resumed it last: whoever was told of an earlier one is still to be told.
+    #[serde(default)]
+    pub decided_seq: u64,
 }
 
 impl Default for SwarmEntry {
@@ -102,6 +108,7 @@ impl Default for SwarmEntry {
             seq: 0,
             event_seq: 0,
             control_seq: 0,
+            decided_seq: 0,
         }
     }
 }
@@ -152,6 +159,19 @@ impl Crew {
             halted: self.is_halted() && *agent != AgentId::operator(),
             event_seq: own.max(self.swarm.control_seq),
         }
+    }
+
+    /// Enrolled agents that were not told how the hive stands since the operator decided that last.
+    pub fn untold(&self) -> impl Iterator<Item = &AgentId> {
+        let operator = AgentId::operator();
+        let decided = self.swarm.decided_seq;
+        let untold = move |agent: &AgentId, entry: &AgentEntry| {
+            entry.enrolled && entry.told_seq < decided && *agent != operator
+        };
+        let agents = self.agents.iter();
+        agents
+            .filter(move |(agent, entry)| untold(agent, entry))
+            .map(|(agent, _)| agent)
     }
 
     /// How the agents stand.
@@ -244,6 +264,7 @@ impl Crew {
             paused: false,
             was: None,
             control_seq: 0,
+            told_seq: 0,
             epoch: 0,
             declared: BTreeSet::new(),
         });
@@ -265,7 +286,7 @@ impl Crew {
         } else if word == AgentEvent::Remove.as_str() && guard == AgentEvent::Remove.guard() {
             // Whoever gets this name next is somebody else: no word about the one before may count any more.
             (entry.enrolled, entry.paused, entry.epoch) = (false, false, 0);
-            entry.control_seq = seq;
+            (entry.control_seq, entry.told_seq) = (seq, 0);
             entry.declared.clear();
         } else if word == AgentEvent::Pause.as_str() && !entry.paused {
             (entry.paused, entry.control_seq) = (true, seq);
@@ -293,8 +314,17 @@ impl Crew {
         let is_control = [SwarmEvent::Halt, SwarmEvent::Resume]
             .map(SwarmEvent::as_str)
             .contains(&event.event.as_str());
-        if is_control && (from != to || !write::controls(data).is_empty()) {
+        let told = write::controls(data);
+        if is_control && (from != to || !told.is_empty()) {
             swarm.control_seq = seq;
+        }
+        if is_control && from != to {
+            swarm.decided_seq = seq;
+        }
+        for follow in told {
+            if let Some(entry) = self.agents.get_mut(&follow.to) {
+                entry.told_seq = seq;
+            }
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod declared;
 #[cfg(test)]
+mod halted;
+#[cfg(test)]
 pub(in crate::lead) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -140,7 +140,7 @@ impl Stage {
     }
 
     /// Where control records went since the last look, as `to action scope event_seq`.
-    fn controls(&mut self) -> Vec<String> {
+    pub(in crate::lead) fn controls(&mut self) -> Vec<String> {
         let letters = std::mem::take(&mut self.letters);
         let controls = letters
             .iter()
