@@ -54,7 +54,7 @@ pub struct Coordination {
     instance: String,
     pub(super) world: World,
     pub(super) role: Role,
-    /// The log was read to its end.
+    /// The log was read to its end in this session.
     pub(super) caught_up: bool,
     /// The lines of the log that nobody can tell of, the first and the last.
     pub(super) missing: Option<(u64, u64)>,
@@ -144,7 +144,7 @@ impl Coordination {
         matches!(self.role, Role::Leading { .. })
     }
 
-    /// Whether the log was read to its end once.
+    /// Whether the log was read to its end since we are connected.
     pub const fn is_caught_up(&self) -> bool {
         self.caught_up
     }
@@ -210,7 +210,7 @@ impl Coordination {
         }
     }
 
-    /// We do not hold the lease any more, or are cut off.
+    /// We do not hold the lease any more.
     pub fn deposed(&mut self, desk: &mut Desk<'_>) {
         match self.role {
             Role::Standby => {}
@@ -225,6 +225,12 @@ impl Coordination {
                 self.role = Role::Standby;
             }
         }
+    }
+
+    /// The session is over. What is known may be old when the next one begins: only its reading tells.
+    pub fn cut_off(&mut self, desk: &mut Desk<'_>) {
+        self.deposed(desk);
+        self.caught_up = false;
     }
 
     /// An append ended.

@@ -56,7 +56,7 @@ impl Lead {
         self.leads().then(|| self.coordination.stored())
     }
 
-    /// Whether the log was read to its end once: before that nothing can be said about tasks.
+    /// Whether the log was read to its end since we are connected: before that nothing can be said about tasks.
     pub const fn is_caught_up(&self) -> bool {
         self.coordination.is_caught_up()
     }
@@ -96,7 +96,7 @@ impl Lead {
     pub fn disconnected(&mut self, now: Now, roster: &Roster, ids: &mut dyn FreshIds) -> Vec<Effect> {
         self.connected = false;
         self.election.step_down(now.boot_ms);
-        self.with(now, roster, ids, Coordination::deposed)
+        self.with(now, roster, ids, Coordination::cut_off)
     }
 
     /// A heartbeat came from this agent, or its presence or enrolment changed.

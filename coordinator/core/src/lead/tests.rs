@@ -278,3 +278,20 @@ fn after_days_of_silence_nothing_old_is_published_again() {
         assert_eq!(letters.count(), expected);
     }
 }
+
+#[test]
+fn who_was_cut_off_knows_nothing_until_it_has_read_on() {
+    let mut standby = Stage::new();
+    standby.act(|c, desk| c.caught_up(desk, 0));
+    assert!(standby.coordination.is_caught_up());
+    standby.act(Coordination::cut_off);
+    assert!(!standby.coordination.is_caught_up());
+    // It is not to lead on that either.
+    assert_eq!(standby.act(Coordination::elected), []);
+    let orders = standby.act(|c, desk| c.caught_up(desk, 0));
+    assert!(standby.coordination.is_caught_up());
+    assert!(
+        matches!(orders[..], [Order::Append { after: 0, .. }]),
+        "{orders:?}"
+    );
+}

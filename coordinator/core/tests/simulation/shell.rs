@@ -82,6 +82,11 @@ impl Sim {
                 let node = &mut self.nodes[at];
                 node.told = false;
                 node.attention.listen(true);
+                // A session tells the end of the log anew.
+                node.log.caught_up = false;
+                let number = node.log.number;
+                let delay = self.delay();
+                self.node_in(at, delay, What::ReadLog { number });
             }
         }
         self.settle(at);
@@ -381,7 +386,7 @@ impl Sim {
         node.attention.listen(false);
         let effects = node.roster.forget_connections(attended);
         node.election.step_down(now_ms);
-        self.lead(at, Coordination::deposed);
+        self.lead(at, Coordination::cut_off);
         self.roster_changed(at, &effects);
         self.settle(at);
     }
