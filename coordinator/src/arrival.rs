@@ -13,7 +13,6 @@ use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::subject::{ApiMethod, filter};
 
 use crate::enrolments::{self, Change};
-use crate::expiry;
 use crate::lead::{Leading, Signs};
 use crate::mail::{self, Mail};
 use crate::micro;
@@ -87,7 +86,6 @@ impl Arrivals {
         work.spawn(rooms::work(session.clone(), hive.clone(), asked, out.clone()));
         let (mail, jobs) = Mail::channel(client.clone(), hive.clone(), out.clone());
         work.spawn(mail::work(session.clone(), bus.clone(), hive.clone(), jobs, out));
-        work.spawn(expiry::work(session.clone(), bus.clone(), hive.clone()));
         let (out, told) = mpsc::channel(CHANGES_MAX);
         let leading = Leading::start(session, bus, hive, known, (out, signs));
         merged.push(received(told).map(Arrival::Event).boxed());

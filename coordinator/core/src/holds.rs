@@ -1,4 +1,5 @@
-//! What keeps unfetched mail where it is: the head of each lane of a held agent gets a `held` receipt, once per hold.
+//! What keeps unfetched mail where it is: the head of each lane of a held agent gets a `held` receipt, once per hold. The
+//! leader tells; whoever stands by knows who is held, and looks when it leads.
 //!
 //! A sidecar tells what it holds without fetching in its heartbeat; an agent whose sidecar is lost, or never came, holds
 //! everything. The message behind the head waits for the head, which its sender's `trace` says without a receipt.
@@ -193,6 +194,19 @@ impl Holds {
             (lane.look, lane.told) = (true, None);
         }
         self.schedule(&mail.agent, at.after(RETRY_MS));
+    }
+
+    /// Somebody else leads, who looks and tells. What was told here is not told again.
+    pub fn stand_by(&mut self, at: Attended) -> Vec<Effect> {
+        let watched: Vec<AgentId> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.watched)
+            .map(|(agent, _)| agent.clone())
+            .collect();
+        self.reconnected(at);
+        let unwatched = watched.into_iter().map(|agent| Effect::Unwatch { agent });
+        unwatched.collect()
     }
 
     /// The session is new: nothing is watched in it, and looks of the former one have no answer.

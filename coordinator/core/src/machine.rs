@@ -60,6 +60,7 @@ impl Machine {
     /// Lets something happen. Never blocks, never panics on what comes from outside.
     pub fn step(&mut self, now: Now, ids: &mut dyn FreshIds, event: Event) -> Vec<Effect> {
         let at = self.attention.advance(now.boot_ms);
+        let led = self.lead.leads();
         self.roster.pass(at);
         let heard = if let Event::Heartbeat { from, .. } = &event {
             Some(from.clone())
@@ -82,11 +83,17 @@ impl Machine {
             let member = self.roster.member(&agent);
             effects.extend(self.holds.refresh(&agent, member, now, at));
         }
-        effects.extend(self.holds.wake(at));
         effects.extend(self.lead.tick(now, &self.roster, ids));
+        // One of several coordinators looks and tells: two at the same moment would tell twice.
+        let leads = self.lead.leads();
+        if leads {
+            effects.extend(self.holds.wake(at));
+        } else if led {
+            effects.extend(self.holds.stand_by(at));
+        }
         let turns = self.reads.due(&self.lead, now.boot_ms);
         effects.extend(turns.into_iter().map(|turn| self.turn(turn, now)));
-        let due = [self.roster.next_due(), self.holds.next_due()];
+        let due = [self.roster.next_due(), self.holds.next_due().filter(|_| leads)];
         let promised = self.attention.promise(due.into_iter().flatten().min());
         let others = [self.lead.next_ms(), self.reads.next_ms()];
         self.next_wake_ms = promised.into_iter().chain(others.into_iter().flatten()).min();
@@ -156,7 +163,8 @@ impl Machine {
             }
             Event::Looked { look, head } => {
                 self.lead.looked(&look, &head, now);
-                self.holds.looked(&look, head, at).into_iter().collect()
+                let told = self.holds.looked(&look, head, at);
+                told.into_iter().filter(|_| self.lead.leads()).collect()
             }
             Event::Untold(mail) => {
                 self.holds.untold(&mail, at);

@@ -29,6 +29,7 @@ use self::append::Append;
 use self::read::Ear;
 pub(crate) use self::signs::Signs;
 use self::views::{Job, Views};
+use crate::expiry;
 
 /// The workers of one session. Dropped, they end.
 pub(crate) struct Leading {
@@ -43,6 +44,10 @@ pub(crate) struct Leading {
     signs: Signs,
     /// Who looks after the log, while we lead.
     care: Option<AbortHandle>,
+    /// Who looks for mail that nobody reads, while we lead.
+    expiry: Option<AbortHandle>,
+    session: Session,
+    bus: JetStream,
     log: AbortHandle,
     /// Which reading of the log this is.
     reading: u64,
@@ -94,6 +99,9 @@ impl Leading {
             views,
             signs,
             care: None,
+            expiry: None,
+            session: session.clone(),
+            bus: bus.clone(),
             log,
             reading,
             ears: Vec::new(),
@@ -113,8 +121,13 @@ impl Leading {
         if let Some(care) = self.care.take() {
             care.abort();
         }
+        if let Some(expiry) = self.expiry.take() {
+            expiry.abort();
+        }
         self.signs.log_full(false);
         if leads {
+            let (session, bus, hive) = (self.session.clone(), self.bus.clone(), self.hive.clone());
+            self.expiry = Some(self.work.spawn(expiry::work(session, bus, hive)));
             let (js, hive, signs) = (self.js.clone(), self.hive.clone(), self.signs.clone());
             self.care = Some(self.work.spawn(care::work(js, hive, signs)));
         }

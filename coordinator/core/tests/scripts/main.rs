@@ -87,3 +87,8 @@ fn rooms() {
 fn holds() {
     check("holds");
 }
+
+#[test]
+fn standby() {
+    check("standby");
+}

@@ -1,5 +1,7 @@
 //! A machine with a clock that scripts move by hand.
 
+mod server;
+
 use serde_json::{Value, json};
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::inbound;
@@ -12,12 +14,14 @@ use wagglebus_schemas::{Hive, Id, Timestamp};
 /// Start of the scripts' time of day.
 const WALL_MS: i64 = 1_767_323_045_000;
 
-/// Nothing here makes a record of its own.
-struct NoIds;
+/// Ids that count up; only who leads makes records of its own.
+#[derive(Default)]
+struct Ids(u128);
 
-impl FreshIds for NoIds {
+impl FreshIds for Ids {
     fn fresh(&mut self) -> Id {
-        unreachable!("nobody leads")
+        self.0 += 1;
+        Id::from_bytes(self.0.to_be_bytes())
     }
 }
 
@@ -29,6 +33,10 @@ pub(crate) struct World {
     change: Option<RoomChange>,
     looks: Vec<Look>,
     told: Option<HeldMail>,
+    ids: Ids,
+    /// The server answers whoever wants to lead; what leading makes is not printed.
+    leads: bool,
+    log: Vec<wagglebus_schemas::event::Event>,
 }
 
 impl Default for World {
@@ -45,6 +53,9 @@ impl Default for World {
             change: None,
             looks: Vec::new(),
             told: None,
+            ids: Ids::default(),
+            leads: false,
+            log: Vec::new(),
         };
         world.step(Event::BusUp);
         world
@@ -113,7 +124,14 @@ impl World {
                 let change = self.change.take().unwrap();
                 self.step(Event::RoomChanged { change, outcome })
             }
-            ("bus", ["up"]) => self.step(Event::BusUp),
+            ("lead", []) => {
+                self.leads = true;
+                self.read_on()
+            }
+            ("bus", ["up"]) => {
+                let printed = self.step(Event::BusUp);
+                printed.into_iter().chain(self.read_on()).collect()
+            }
             ("bus", ["down"]) => self.step(Event::BusDown),
             ("wait", [ms]) => self.wait(ms.parse().unwrap()),
             ("stand-still", [ms]) => {
@@ -178,7 +196,7 @@ impl World {
             boot_ms: self.boot_ms,
             wall: Timestamp::from_unix_ms(WALL_MS + i64::try_from(self.boot_ms).unwrap()).unwrap(),
         };
-        let effects = self.machine.step(now, &mut NoIds, event);
+        let effects = self.machine.step(now, &mut self.ids, event);
         effects.iter().for_each(|effect| match effect {
             Effect::ChangeRoom(change) => self.change = Some(change.clone()),
             Effect::LookAtHead(look) => self.looks.push(look.clone()),
@@ -194,10 +212,18 @@ impl World {
             | Effect::Leads(_)
             | Effect::Ignored(_) => {}
         });
-        let others = effects
-            .iter()
-            .filter(|effect| !matches!(effect, Effect::Lease(_)));
-        others.map(|effect| self.picture(effect)).collect()
+        let quiet = |effect: &&Effect| match effect {
+            Effect::Lease(_) => true,
+            Effect::Tasks(_) | Effect::Leads(_) => self.leads,
+            _ => false,
+        };
+        let others = effects.iter().filter(|effect| !quiet(effect));
+        let mut printed: Vec<String> = others.map(|effect| self.picture(effect)).collect();
+        if self.leads {
+            let answered = effects.into_iter().flat_map(|effect| self.serve(effect));
+            printed.extend(answered.collect::<Vec<_>>());
+        }
+        printed
     }
 
     fn picture(&self, effect: &Effect) -> String {
