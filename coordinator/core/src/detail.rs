@@ -7,14 +7,14 @@ use wagglebus_schemas::{AgentId, CapabilityName};
 use crate::assign::Estimates;
 use crate::lead::health;
 use crate::log::{TaskEntry, World};
-use crate::reserve::{Reserved, held};
+use crate::reserve::Reserved;
 use crate::roster::Member;
 
 /// What is known of an agent beside its record.
 pub fn detail(member: &Member, world: &World) -> AgentDetail {
     let heartbeat = member.heartbeat();
     let own = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(member.agent());
-    let mut tasks: Vec<HeldTask> = held(world).filter(own).map(held_task).collect();
+    let mut tasks: Vec<HeldTask> = world.held().filter(own).map(held_task).collect();
     tasks.sort_by_key(|task| task.id);
     let resources = Reserved::of(world).resources(member).into_iter();
     AgentDetail {

@@ -120,7 +120,7 @@ impl Machine {
             Event::BusUp => {
                 self.attention.listen(true);
                 self.holds.reconnected(at);
-                self.lead.connected(now);
+                self.lead.connected();
                 // What was under way in the former session has no answer.
                 self.changing.clear();
                 self.recalls.clear();

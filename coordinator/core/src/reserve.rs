@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::task::Task;
 use wagglebus_schemas::{AgentId, Resources};
 
 use crate::assign::Resource;
@@ -19,16 +19,10 @@ type Amounts = BTreeMap<&'static str, f64>;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reserved<'w>(BTreeMap<&'w AgentId, Amounts>);
 
-/// The tasks that somebody holds.
-pub fn held(world: &World) -> impl Iterator<Item = &TaskEntry> {
-    let states = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
-    states.into_iter().flat_map(|state| world.in_state(state))
-}
-
 impl<'w> Reserved<'w> {
     /// As the log says.
     pub fn of(world: &'w World) -> Self {
-        Self::of_tasks(held(world).map(|entry| &entry.task))
+        Self::of_tasks(world.held().map(|entry| &entry.task))
     }
 
     /// By these tasks.
@@ -67,7 +61,7 @@ pub fn lacking(world: &World, member: &Member, task: &Task) -> Vec<String> {
         return Vec::new();
     }
     let own = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(member.agent());
-    let own = held(world).filter(own).map(|entry| &entry.task);
+    let own = world.held().filter(own).map(|entry| &entry.task);
     let has = Reserved::of_tasks(own).resources(member);
     let missing = wanted(&task.resources).filter_map(|(name, wanted)| match has.get(name) {
         None => Some(format!("reports no {name}, the task needs {wanted}")),

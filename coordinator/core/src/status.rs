@@ -66,7 +66,7 @@ pub struct LastDecision {
     pub epoch: u64,
     /// When it was decided.
     pub at: Timestamp,
-    /// Why this agent; null where nobody chose: it claimed the task.
+    /// Why this agent: what spoke for each candidate; where it claimed the task or the operator gave it to it, that too.
     pub explanation: Option<Value>,
 }
 
@@ -77,12 +77,7 @@ pub(crate) fn status(known: Known<'_>, agent: &AgentId, now: Now) -> Result<Coor
     let record = resolve::agent(roster, myself, agent, now)?;
     let world = lead.world();
     let of_agent = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(agent);
-    let states = [TaskState::InProgress, TaskState::Blocked, TaskState::Assigned];
-    let mut held: Vec<&TaskEntry> = states
-        .into_iter()
-        .flat_map(|state| world.in_state(state))
-        .filter(of_agent)
-        .collect();
+    let mut held: Vec<&TaskEntry> = world.held().filter(of_agent).collect();
     held.sort_by_key(|entry| entry.held_since);
     let count = |state| held.iter().filter(|entry| entry.task.state == state).count();
     let load = Load {

@@ -6,7 +6,6 @@ use serde_json::json;
 use wagglebus_schemas::failure::Severity;
 use wagglebus_schemas::heartbeat::{Heartbeat, LaneDepths};
 use wagglebus_schemas::state::{Presence, SessionState};
-use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Id, Priority, Timestamp};
 
 use super::rule::{Rule, Settings};
@@ -68,11 +67,9 @@ pub fn judge(scene: Scene<'_>, senses: &mut Senses, seen: &mut Seen) -> Vec<Agen
 
 fn held(world: &World) -> BTreeMap<AgentId, Vec<Id>> {
     let mut held: BTreeMap<AgentId, Vec<Id>> = BTreeMap::new();
-    for state in [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked] {
-        for entry in world.in_state(state) {
-            if let Some(holder) = &entry.task.assigned_to {
-                held.entry(holder.clone()).or_default().push(entry.task.id);
-            }
+    for entry in world.held() {
+        if let Some(holder) = &entry.task.assigned_to {
+            held.entry(holder.clone()).or_default().push(entry.task.id);
         }
     }
     held

@@ -7,6 +7,7 @@ use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Id, Message};
 
 use super::coordination::Coordination;
+use super::duty::FIRST_BEAT_MS;
 use super::order::{Desk, Order};
 use crate::alert::agents::Scene;
 use crate::alert::line::Pen;
@@ -18,8 +19,6 @@ use crate::order::Head;
 
 /// Time between two looks at all open tasks, in milliseconds.
 const TASKS_EVERY_MS: u64 = 1_000;
-/// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
-const FIRST_BEAT_MS: u64 = 10_000;
 /// Changes after which the log is told how far others heard, though some of them did not.
 const HEARD_EVERY: usize = 32;
 

@@ -11,10 +11,10 @@ use super::coordination::{Coordination, Unstored};
 use super::order::{Desk, Order};
 use super::round;
 use crate::fsm;
-use crate::log::data::ReleaseReason;
 use crate::log::{TaskEntry, World};
 use crate::roster::{Member, Roster};
-use crate::task::{Scribe, timer};
+use crate::task::Scribe;
+use crate::task::timer::{self, Failing};
 
 /// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
 pub(super) const FIRST_BEAT_MS: u64 = 10_000;
@@ -138,7 +138,6 @@ impl Coordination {
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         self.watch_over(desk, since_ms);
         self.reconsider(desk);
-        let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
         let held_back = |entry: &TaskEntry| {
             let holder = entry.task.assigned_to.as_ref();
             holder.is_some_and(|holder| self.world.crew().is_held_back(holder))
@@ -149,20 +148,20 @@ impl Coordination {
             waited >= entry.task.accept_timeout_ms.get()
         };
         let patient = desk.now.boot_ms.saturating_sub(since_ms) < FIRST_BEAT_MS;
-        let mut releases: Vec<(Id, ReleaseReason)> = Vec::new();
+        let mut releases = Vec::new();
         let mut waiting = Vec::new();
-        for entry in held.iter().flat_map(|state| self.world.in_state(*state)) {
+        for entry in self.world.held() {
             let lost = entry
                 .task
                 .assigned_to
                 .as_ref()
                 .is_some_and(|holder| is_lost(desk.roster, holder, patient));
             if lost {
-                releases.push((entry.task.id, ReleaseReason::Lost));
+                releases.push((entry.task.id, Failing::Lost));
             } else if entry.task.state == TaskState::Assigned && held_back(entry) {
                 waiting.push((entry.task.id, entry.task.epoch));
             } else if entry.task.state == TaskState::Assigned && overdue(entry) {
-                releases.push((entry.task.id, ReleaseReason::Timeout));
+                releases.push((entry.task.id, Failing::Timeout));
             }
         }
         // Who may get nothing cannot accept in time: it has all its time afterwards.

@@ -56,6 +56,7 @@ fn who_listens_again_hears_everything_that_it_heard_before_and_nothing_twice() {
         notice: id(2),
         from: "alice".parse().unwrap(),
         level: ReceiptLevel::Seen,
+        bridge: None,
     };
     let letter = AlertNews::Letter {
         seq: 8,

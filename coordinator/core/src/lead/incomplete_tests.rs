@@ -29,7 +29,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let mut lead = Lead::new(Hive::default(), "a".to_owned());
-        lead.connected(now(0));
+        lead.connected();
         Self {
             lead,
             roster: roster(&[("alice", &[])]),

@@ -87,7 +87,7 @@ impl Lead {
     }
 
     /// A session began.
-    pub fn connected(&mut self, _now: Now) {
+    pub fn connected(&mut self) {
         self.connected = true;
         self.coordination.alerts_reconnected();
     }

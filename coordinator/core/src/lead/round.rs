@@ -10,7 +10,7 @@ use wagglebus_schemas::{AgentId, Timestamp};
 use crate::assign::{self, Backlog, Candidate, Health, Job, Params, Placement, estimate};
 use crate::attention::Now;
 use crate::log::{Crew, TaskEntry, World};
-use crate::reserve::{self, Reserved};
+use crate::reserve::Reserved;
 use crate::roster::{Member, Roster};
 
 /// Most agents that a stored explanation tells of, the best first.
@@ -35,7 +35,7 @@ pub(crate) fn placements(world: &World, roster: &Roster, now: Now, backlog: &mut
 /// Whether somebody could begin something now, whatever it is.
 pub(crate) fn is_somebody_free(world: &World, roster: &Roster) -> bool {
     let mut held: BTreeMap<&AgentId, u32> = BTreeMap::new();
-    for holder in reserve::held(world).filter_map(|entry| entry.task.assigned_to.as_ref()) {
+    for holder in world.held().filter_map(|entry| entry.task.assigned_to.as_ref()) {
         *held.entry(holder).or_default() += 1;
     }
     let has_room = |member: &Member| held.get(member.agent()).copied().unwrap_or(0) < member.slots();
@@ -88,7 +88,7 @@ fn params(world: &World) -> Params {
 /// Everybody who may be given a task.
 fn candidates(world: &World, roster: &Roster, now_ms: i64, params: &Params) -> Vec<Candidate> {
     let mut held: BTreeMap<&AgentId, Vec<u64>> = BTreeMap::new();
-    for entry in reserve::held(world) {
+    for entry in world.held() {
         let elapsed_ms = u64::try_from(now_ms - entry.held_since.unix_ms()).unwrap_or(0);
         let left_ms = estimate::remaining_ms(params.mean_task_ms, elapsed_ms);
         if let Some(holder) = &entry.task.assigned_to {

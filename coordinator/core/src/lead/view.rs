@@ -3,7 +3,7 @@
 //! Only the leader writes, and only what is stored in the log. Changes are collected for a moment and written as they are
 //! then: a task that changes ten times is written once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub struct Views {
     /// What the survey found so far; `None` once it ended, or before it began.
     found: Option<BTreeMap<Place, u64>>,
     under_way: bool,
+    /// Which of what is under way are to replace what is there in any case.
+    forced: BTreeSet<Place>,
     /// The last key that was written: the next turn begins behind it.
     cursor: Option<Place>,
     next_ms: u64,
@@ -95,10 +97,14 @@ impl Views {
             .take(ROWS_MAX)
             .collect();
         let mut rows = Vec::new();
+        self.forced.clear();
         for place in places {
             let change = self.dirty.remove(&place);
             self.cursor = Some(place.clone());
             let force = change.is_some_and(|change| change.force);
+            if force {
+                self.forced.insert(place.clone());
+            }
             rows.push(row(world, place, force));
         }
         self.under_way = !rows.is_empty();
@@ -113,7 +119,8 @@ impl Views {
         self.next_ms = now_ms.saturating_add(pause);
         for place in failed {
             let seq = event_seq(world, &place).unwrap_or(0);
-            self.dirty.entry(place).or_insert(Change { seq, force: false });
+            let force = self.forced.contains(&place);
+            self.change(place, seq, force);
         }
     }
 
@@ -288,4 +295,24 @@ fn of_agent(agent: &AgentId) -> [Place; 2] {
 
 fn of_swarm(hive: &str) -> Place {
     (Bucket::Fsm, format!("{}.{hive}", EventKind::Swarm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_written_replaces_what_is_there_the_next_time() {
+        let (world, hive) = (World::new(), Hive::default());
+        let place: Place = (Bucket::Tasks, "of another log".to_owned());
+        let mut views = Views::default();
+        views.survey();
+        views.surveyed((&world, &hive), vec![(place.clone(), 5)], true);
+        for now_ms in [10_000, 20_000] {
+            let rows = views.due(&world, 1, now_ms);
+            let written: Vec<_> = rows.iter().map(|row| (&row.place, row.force)).collect();
+            assert_eq!(written, [(&place, true)], "{now_ms}");
+            views.projected(&world, vec![place.clone()], now_ms);
+        }
+    }
 }

@@ -1,15 +1,38 @@
 //! What the operator set for the whole hive, as the log tells: how agents are chosen for tasks that name no strategy.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::task::Strategy;
 
-use super::data::{FollowKind, TaskData};
+use super::data::{Follow, FollowKind};
 use super::letter::{self, Letter};
 
 /// What an event about the strategy is about, among those of the configuration.
 pub const STRATEGY: &str = "strategy";
+
+/// What the `data` of an event of the configuration holds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ConfigData {
+    /// Why the command was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDetail>,
+    /// What is published because of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub follows: Vec<Follow>,
+}
+
+impl ConfigData {
+    /// As it stands in the event.
+    pub fn encode(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(map)) => map,
+            // Plain data with text keys always becomes an object.
+            Ok(_) | Err(_) => Map::new(),
+        }
+    }
+}
 
 /// The fold of the events of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -39,7 +62,8 @@ impl Settings {
         if event.entity_id != STRATEGY {
             return Ok(Vec::new());
         }
-        let data = TaskData::decode(&event.data).map_err(|error| error.to_string())?;
+        let data = ConfigData::deserialize(Value::Object(event.data.clone()));
+        let data = data.map_err(|error| error.to_string())?;
         let strategy: Strategy = event
             .to
             .parse()

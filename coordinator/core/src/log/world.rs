@@ -142,10 +142,13 @@ impl World {
 
     /// The task whose holder was told of it by this notice.
     pub fn of_notice(&self, notice: &Id) -> Option<&TaskEntry> {
-        let held = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
-        held.into_iter()
-            .flat_map(|state| self.in_state(state))
-            .find(|entry| entry.notice == Some(*notice))
+        self.held().find(|entry| entry.notice == Some(*notice))
+    }
+
+    /// The tasks that somebody holds.
+    pub fn held(&self) -> impl Iterator<Item = &TaskEntry> {
+        let states = [TaskState::Assigned, TaskState::InProgress, TaskState::Blocked];
+        states.into_iter().flat_map(|state| self.in_state(state))
     }
 
     /// Assignments that are over, the latest ones.

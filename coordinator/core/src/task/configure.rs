@@ -8,8 +8,8 @@ use wagglebus_schemas::task::Strategy;
 use super::ask::Ask;
 use super::scribe::Scribe;
 use crate::log::World;
-use crate::log::data::{FollowKind, TaskData};
-use crate::log::settings::STRATEGY;
+use crate::log::data::FollowKind;
+use crate::log::settings::{ConfigData, STRATEGY};
 
 /// Decides a command that sets the strategy.
 pub(super) fn decide(world: &World, ask: &Ask, strategy: Strategy, scribe: &mut Scribe<'_>) -> Event {
@@ -29,10 +29,9 @@ pub(super) fn decide(world: &World, ask: &Ask, strategy: Strategy, scribe: &mut 
         ("control", strategy)
     };
     let verdict = ask.id.map(|_| scribe.follow(FollowKind::Verdict, &ask.from));
-    let data = TaskData {
+    let data = ConfigData {
         error,
         follows: verdict.into_iter().collect(),
-        ..TaskData::default()
     };
     Event {
         id: scribe.ids.fresh(),

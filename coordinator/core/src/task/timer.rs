@@ -61,14 +61,26 @@ pub fn assign(
     by_leader(entry, TaskEvent::Assign, CauseType::Leader, data, scribe)
 }
 
+/// What a holder fails in, so that the leader takes its task from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failing {
+    /// It is gone.
+    Lost,
+    /// It did not accept in time.
+    Timeout,
+}
+
 /// Takes a task from its holder.
-pub fn release(entry: &TaskEntry, reason: ReleaseReason, scribe: &mut Scribe<'_>) -> Option<Event> {
+pub fn release(entry: &TaskEntry, failing: Failing, scribe: &mut Scribe<'_>) -> Option<Event> {
     let task = &entry.task;
     let holder = task.assigned_to.clone()?;
-    let (cause, word) = match reason {
-        ReleaseReason::Lost => (CauseType::Heartbeat, "was lost"),
-        ReleaseReason::Timeout => (CauseType::Timer, "did not accept it in time"),
-        ReleaseReason::Cancelled | ReleaseReason::Forced => (CauseType::Leader, "gave way"),
+    let (reason, cause, word) = match failing {
+        Failing::Lost => (ReleaseReason::Lost, CauseType::Heartbeat, "was lost"),
+        Failing::Timeout => (
+            ReleaseReason::Timeout,
+            CauseType::Timer,
+            "did not accept it in time",
+        ),
     };
     let event = if task.attempt < task.max_attempts.get() {
         TaskEvent::Release

@@ -13,7 +13,7 @@ use crate::attention::Attended;
 use crate::detail::detail;
 use crate::lead::{health, job, placements};
 use crate::liveness::{DECLARED_MS, LOST_MS};
-use crate::reserve::{Reserved, held};
+use crate::reserve::Reserved;
 use crate::steady::{FREE_MARKS, HOLD_FIRST_MS};
 use crate::task::rig::{Rig, data, name, now};
 use crate::task::{FreshIds, timer};
@@ -347,14 +347,14 @@ proptest! {
                 }
             }
             let holds_forced = |agent: &str| {
-                held(&rig.world).any(|entry| {
+                rig.world.held().any(|entry| {
                     entry.task.assigned_to.as_ref().map(|holder| holder.as_str()) == Some(agent)
                         && forced.contains(&entry.task.id)
                 })
             };
             for agent in agents {
                 prop_assert!(free(&rig, agent) >= 0.0 || holds_forced(agent), "{agent} has {}", free(&rig, agent));
-                let mine = held(&rig.world).filter(|e| e.task.assigned_to == Some(name(agent)));
+                let mine = rig.world.held().filter(|e| e.task.assigned_to == Some(name(agent)));
                 let taken: f64 = mine.map(|entry| entry.task.resources.memory_mb.get()).sum();
                 prop_assert!((TOTAL - taken - free(&rig, agent)).abs() < 1e-9, "what is reserved is what is held");
             }

@@ -273,7 +273,7 @@ fn force_takes_it_from_its_holder_who_is_told() {
 fn a_release_at_the_last_attempt_gives_up() {
     let (mut rig, id) = Rig::brought_to(TaskState::InProgress);
     let lost = |world: &crate::log::World, scribe: &mut crate::task::Scribe<'_>| {
-        timer::release(world.task(&id)?, ReleaseReason::Lost, scribe)
+        timer::release(world.task(&id)?, timer::Failing::Lost, scribe)
     };
     assert_eq!(rig.by_leader(lost).unwrap().to, "pending");
     assert!(rig.by_leader(lost).is_none(), "nobody holds it");
