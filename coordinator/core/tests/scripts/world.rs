@@ -5,6 +5,7 @@ mod server;
 use serde_json::{Value, json};
 use wagglebus_coordinator_core::effect::Ignored;
 use wagglebus_coordinator_core::inbound;
+use wagglebus_coordinator_core::lead::News;
 use wagglebus_coordinator_core::order::{Head, HeldMail, Look, RoomChange};
 use wagglebus_coordinator_core::resolve::Myself;
 use wagglebus_coordinator_core::{Effect, Event, FreshIds, Machine, Now, Reply};
@@ -126,7 +127,10 @@ impl World {
             }
             ("lead", []) => {
                 self.leads = true;
-                self.read_on()
+                let read = self.read_on();
+                // The lease was asked for at the start, and nobody has it.
+                let seen = Event::Lead(News::LeaseSeen(Some(None)));
+                read.into_iter().chain(self.step(seen)).collect()
             }
             ("bus", ["up"]) => {
                 let printed = self.step(Event::BusUp);
@@ -212,10 +216,9 @@ impl World {
             | Effect::Leads(_)
             | Effect::Ignored(_) => {}
         });
-        let quiet = |effect: &&Effect| match effect {
-            Effect::Lease(_) => true,
-            Effect::Tasks(_) | Effect::Leads(_) => self.leads,
-            _ => false,
+        let quiet = |effect: &Effect| {
+            let of_leading = matches!(effect, Effect::Tasks(_) | Effect::Leads(_));
+            matches!(effect, Effect::Lease(_)) || (self.leads && of_leading)
         };
         let others = effects.iter().filter(|effect| !quiet(effect));
         let mut printed: Vec<String> = others.map(|effect| self.picture(effect)).collect();

@@ -32,7 +32,8 @@ fn submitted(stage: &mut Stage, capability: &str) -> String {
         .iter()
         .rfind(|event| event.entity.as_str() == "task")
         .unwrap();
-    format!("{} {}", event.event, event.data["error"]["code"])
+    let code = event.data.get("error").map(|error| error["code"].clone());
+    format!("{} {}", event.event, code.unwrap_or_default())
 }
 
 #[test]

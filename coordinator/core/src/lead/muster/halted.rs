@@ -19,7 +19,10 @@ fn told(stage: &mut Stage) -> Vec<String> {
 
 #[test]
 fn a_successor_tells_those_whom_the_leader_that_fell_had_no_line_for() {
-    let names: Vec<String> = (0..1_100).map(|n| format!("a{n}")).collect();
+    let letters = |n: u8| [n / 26, n % 26].map(|n| char::from(b'a' + n));
+    let pair = |n: u8| letters(n).into_iter().collect::<String>();
+    let names = (0..11).flat_map(|n| (0..100).map(move |m| (n, m)));
+    let names: Vec<String> = names.map(|(n, m)| pair(n) + &pair(m)).collect();
     let agents: Vec<(&str, &[&str])> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
     let mut stage = Stage::new(&agents);
     stage.control(None, "halt");

@@ -9,20 +9,21 @@ use super::World;
 impl World {
     /// Answers for the server what a coordinator that leads asks of it.
     pub(super) fn serve(&mut self, effect: Effect) -> Vec<String> {
-        match effect {
-            Effect::Lease(Errand::Look) => self.step(Event::Lead(News::LeaseSeen(Some(None)))),
-            Effect::Lease(Errand::Write(_)) => {
-                self.step(Event::Lead(News::LeaseWrote(Written::Stored(self.boot_ms))))
-            }
-            Effect::Tasks(Order::Append { after, events }) => {
-                assert_eq!(after, self.log.len() as u64);
-                self.log.extend(events);
-                let outcome = Appended::Stored(self.log.len() as u64);
-                let printed = self.step(Event::Lead(News::Appended { after, outcome }));
-                printed.into_iter().chain(self.read_on()).collect()
-            }
-            _ => Vec::new(),
+        if let Effect::Lease(errand) = effect {
+            let news = match errand {
+                Errand::Look => News::LeaseSeen(Some(None)),
+                Errand::Write(_) => News::LeaseWrote(Written::Stored(self.boot_ms)),
+            };
+            return self.step(Event::Lead(news));
         }
+        let Effect::Tasks(Order::Append { after, events }) = effect else {
+            return Vec::new();
+        };
+        assert_eq!(after, self.log.len() as u64);
+        self.log.extend(events);
+        let outcome = Appended::Stored(self.log.len() as u64);
+        let printed = self.step(Event::Lead(News::Appended { after, outcome }));
+        printed.into_iter().chain(self.read_on()).collect()
     }
 
     /// Reads the log to its end.
