@@ -55,6 +55,11 @@ struct ToldLabel {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabel {
+    sink: &'static str,
+}
+
 /// All metrics of the program.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -65,6 +70,7 @@ pub(crate) struct Metrics {
     answers: Family<AnswerLabel, Counter>,
     unsent: Counter,
     alerts_told: Family<ToldLabel, Counter>,
+    breakers: Family<SinkLabel, Gauge>,
     connected: Gauge,
     leads: Gauge,
     sessions: Counter,
@@ -92,6 +98,7 @@ impl Metrics {
             answers: Family::default(),
             unsent: Counter::default(),
             alerts_told: Family::default(),
+            breakers: Family::default(),
             connected: Gauge::default(),
             leads: Gauge::default(),
             sessions: Counter::default(),
@@ -120,6 +127,11 @@ impl Metrics {
             "alerts_told",
             "Changes of alerts that a sink was told or not, by sink",
             metrics.alerts_told.clone(),
+        );
+        registry.register(
+            "breaker_open",
+            "1 while a sink of alerts that keeps failing is left alone",
+            metrics.breakers.clone(),
         );
         registry.register(
             "connected",
@@ -282,6 +294,12 @@ impl Metrics {
         let outcome = if told { "told" } else { "given_up" };
         let label = ToldLabel { sink, outcome };
         self.alerts_told.get_or_create(&label).inc();
+    }
+
+    /// Whether a sink of alerts is left alone.
+    pub(crate) fn breaker_open(&self, sink: &'static str, open: bool) {
+        let label = SinkLabel { sink };
+        self.breakers.get_or_create(&label).set(i64::from(open));
     }
 
     pub(crate) fn connected(&self, connected: bool) {

@@ -20,6 +20,7 @@
 //! | `messages_finished_total` | counter | | messages that the agent finished, or got through a bridge that proves no more |
 //! | `messages_dead_total` | counter | | messages that were filed as dead letters |
 //! | `receipts_read_total` | counter | | receipts about the agent's own messages |
+//! | `breaker_open` | gauge | `bridge` | 1 while a bridge leaves alone what keeps failing: tmux, or the agent's program |
 //! | `spool_failed` | gauge | | 1 when the disk refused: nothing more is accepted |
 //! | `http_connections` | gauge | | open connections of the local API |
 //! | `http_requests_total` | counter | `route`, `status` | answered requests |
@@ -44,6 +45,11 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LaneLabel {
     priority: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BridgeLabel {
+    bridge: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -103,6 +109,7 @@ pub(crate) struct Metrics {
     publishes: Gauge,
     settlements: Gauge,
     counters: [Counter; COUNTERS.len()],
+    breakers: Family<BridgeLabel, Gauge>,
     spool_failed: Gauge,
     connections: Gauge,
     requests: Family<AnswerLabels, Counter>,
@@ -128,6 +135,7 @@ impl Metrics {
             publishes: Gauge::default(),
             settlements: Gauge::default(),
             counters: Default::default(),
+            breakers: Family::default(),
             spool_failed: Gauge::default(),
             connections: Gauge::default(),
             requests: Family::default(),
@@ -185,6 +193,11 @@ impl Metrics {
             to.register(*name, *help, counter.clone());
         }
         to.register(
+            "breaker_open",
+            "1 while a bridge leaves alone what keeps failing",
+            self.breakers.clone(),
+        );
+        to.register(
             "spool_failed",
             "1 when the disk refused",
             self.spool_failed.clone(),
@@ -215,6 +228,11 @@ impl Metrics {
             requests: self.requests.clone(),
             duration: self.durations.get_or_create_owned(&RouteLabel { route }),
         }
+    }
+
+    /// Whether the breaker of a bridge is open: 0 until it is.
+    pub(crate) fn breaker(&self, bridge: &'static str) -> Gauge {
+        self.breakers.get_or_create_owned(&BridgeLabel { bridge })
     }
 
     /// Counts a connection of the local API until the answer is dropped.
@@ -326,6 +344,7 @@ pub(crate) mod tests {
         metrics
             .route("/v1/messages")
             .answered(201, Duration::from_micros(40));
+        metrics.breaker("stdio").set(1);
         let open = metrics.connection();
         let text = metrics.render(&view());
         let documented: Vec<&str> = include_str!("metrics.rs")
@@ -347,6 +366,7 @@ pub(crate) mod tests {
             "wagglebus_sidecar_lease_epoch{agent=\"bob\"} 7",
             "wagglebus_sidecar_outbox_unstored_bytes{agent=\"bob\"} 4096",
             "wagglebus_sidecar_messages_accepted_total{agent=\"bob\"} 5",
+            "wagglebus_sidecar_breaker_open{agent=\"bob\",bridge=\"stdio\"} 1",
             "wagglebus_sidecar_http_connections{agent=\"bob\"} 1",
             "wagglebus_sidecar_http_requests_total{agent=\"bob\",route=\"/v1/messages\",status=\"201\"} 1",
         ] {

@@ -367,6 +367,7 @@ impl EventLoop {
             spool_bytes: self.storage.bytes(),
             agent_pid: self.process.pid(),
             agent_starting: self.process.is_starting(),
+            agent_gone: self.process.gone_since(),
         };
         let beat = self.pulse.next(view, vitals, now.wall);
         let from = beat.agent.clone();

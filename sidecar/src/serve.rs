@@ -83,13 +83,13 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<(), Failure> {
     let (switch, shut) = shutdown();
     let api = crate::bridge::http::open(&agent, &socket, setup.listen(), places, gate.clone()).await?;
     let (http, token_file) = (api.url(), api.token_file());
-    let serving = tokio::spawn(api.serve(shut.clone()));
 
     let verified = match trust {
         Trust::Isolated => Verified::Bus,
         Trust::Shared | Trust::Open => Verified::Claimed,
     };
-    let bridge = AgentBridge::new(checked, &setup, &gate, socket.clone(), verified);
+    let bridge = AgentBridge::new(checked, &setup, &gate, socket.clone(), verified, api.metrics());
+    let serving = tokio::spawn(api.serve(shut.clone()));
     let (epoch, epochs) = watch::channel(0);
     let parts = Parts {
         sidecar: Sidecar::new(settings, ledger),

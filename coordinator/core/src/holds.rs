@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_schemas::reason::HoldReason;
-use wagglebus_schemas::state::Presence;
+use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::{AgentId, Priority, Timestamp};
 
 use crate::attention::{Attended, Now};
@@ -244,11 +244,14 @@ fn same_hold(held: &Held, reason: HoldReason, since: Timestamp) -> bool {
 }
 
 fn reason(member: &Member, now: Now) -> Option<(HoldReason, Timestamp)> {
+    let beat = member.heartbeat();
+    let told = beat.and_then(|beat| Some((beat.hold?.reason, beat.hold?.since)));
     match member.presence() {
-        Presence::Lost | Presence::Never => Some((HoldReason::NoSidecar, now.wall)),
-        Presence::Alive | Presence::Suspect => {
-            let hold = member.heartbeat()?.hold?;
-            Some((hold.reason, hold.since))
+        // Its sidecar is there and says that the program is not.
+        Presence::Lost if beat.is_some_and(|beat| beat.state == SessionState::Gone) => {
+            told.or(Some((HoldReason::NoSidecar, now.wall)))
         }
+        Presence::Lost | Presence::Never => Some((HoldReason::NoSidecar, now.wall)),
+        Presence::Alive | Presence::Suspect => told,
     }
 }

@@ -1,16 +1,17 @@
-//! Who hears of alerts beside the log: a webhook, a command. Each has a queue of its own and hears each change at least
-//! once, in order; what cannot be told after some attempts is given up, and said so in our own log.
+//! Who hears of alerts beside the log: a webhook, a command. Each has a queue and a worker of its own and hears each
+//! change at least once, in order; what cannot be told after some attempts, or finds no room, is given up, and said so
+//! in our own log.
 
 mod command;
 mod notice;
 mod tls;
 mod webhook;
+mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::mpsc::{self, Receiver, Sender, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::alert::{AlertNews, Told};
@@ -21,16 +22,12 @@ pub(crate) use command::Command;
 pub(crate) use webhook::{BadWebhook, Webhook};
 
 use notice::Notice;
+use worker::Worker;
 
 use crate::metrics::Metrics;
 
 /// Changes that may wait for one sink; more are given up.
 const WAITING_MAX: usize = 256;
-/// How often one change is tried.
-const ATTEMPTS_MAX: u32 = 7;
-/// Pause before the second attempt. It doubles up to the last: about a minute in all.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 /// Settled changes that are remembered: a leader that reads its log anew has them told again.
 const REMEMBERED_MAX: usize = 4_096;
 
@@ -46,6 +43,8 @@ pub(crate) struct Ways {
 enum Way {
     Webhook(Webhook),
     Command(Command),
+    #[cfg(test)]
+    Script(worker::tests::Script),
 }
 
 /// Why a change could not be told.
@@ -64,6 +63,8 @@ impl Way {
         match self {
             Self::Webhook(_) => "webhook",
             Self::Command(_) => "command",
+            #[cfg(test)]
+            Self::Script(_) => "script",
         }
     }
 
@@ -71,15 +72,25 @@ impl Way {
         match self {
             Self::Webhook(webhook) => webhook.tell(notice).await,
             Self::Command(command) => command.tell(notice).await,
+            #[cfg(test)]
+            Self::Script(script) => script.tell(notice),
         }
     }
+}
+
+/// The way into the queue of one sink.
+#[derive(Debug)]
+struct Queue {
+    sink: &'static str,
+    sender: Sender<(u64, Arc<Notice>)>,
 }
 
 /// The sinks of one process. They outlive sessions: what the log says is told without the bus.
 #[derive(Debug)]
 pub(crate) struct Sinks {
     hive: Hive,
-    ways: Vec<Sender<(u64, Arc<Notice>)>>,
+    queues: Vec<Queue>,
+    metrics: Arc<Metrics>,
     /// How many have not settled a change yet.
     open: BTreeMap<u64, usize>,
     settled: BTreeSet<u64>,
@@ -91,18 +102,24 @@ pub(crate) struct Sinks {
 impl Sinks {
     /// Starts a worker for each way.
     pub(crate) fn start(hive: Hive, ways: Ways, metrics: &Arc<Metrics>) -> Self {
-        let (tell_done, done) = mpsc::unbounded_channel();
-        let mut work = JoinSet::new();
         let webhook = ways.webhook.map(Way::Webhook);
         let ways = webhook.into_iter().chain(ways.command.map(Way::Command));
-        let ways = ways.map(|way| {
+        Self::with(hive, ways, metrics)
+    }
+
+    fn with(hive: Hive, ways: impl Iterator<Item = Way>, metrics: &Arc<Metrics>) -> Self {
+        let (tell_done, done) = mpsc::unbounded_channel();
+        let mut work = JoinSet::new();
+        let queues = ways.map(|way| {
             let (sender, receiver) = mpsc::channel(WAITING_MAX);
-            work.spawn(serve(way, receiver, tell_done.clone(), metrics.clone()));
-            sender
+            let sink = way.name();
+            work.spawn(Worker::new(way, metrics.clone()).serve(receiver, tell_done.clone()));
+            Queue { sink, sender }
         });
         Self {
             hive,
-            ways: ways.collect(),
+            queues: queues.collect(),
+            metrics: metrics.clone(),
             open: BTreeMap::new(),
             settled: BTreeSet::new(),
             done,
@@ -120,10 +137,12 @@ impl Sinks {
         let mut open = 0;
         if !self.settled.contains(&seq) {
             let notice = Arc::new(Notice::of(&self.hive, told.alert));
-            for way in &self.ways {
-                match way.try_send((seq, notice.clone())) {
-                    Ok(()) => open += 1,
-                    Err(_) => tracing::warn!(event = %notice.id, "a sink is behind: a change is not told"),
+            for Queue { sink, sender } in &self.queues {
+                if sender.try_send((seq, notice.clone())).is_ok() {
+                    open += 1;
+                } else {
+                    self.metrics.alert_told(sink, false);
+                    tracing::warn!(sink, event = %notice.id, "given up: the sink is too far behind");
                 }
             }
         }
@@ -164,42 +183,27 @@ pub(crate) const fn delivered(seq: u64) -> Event {
     Event::Lead(News::Alerts(AlertNews::Delivered { seq }))
 }
 
-/// Tells one way everything, in order.
-async fn serve(
-    way: Way,
-    mut waiting: Receiver<(u64, Arc<Notice>)>,
-    done: UnboundedSender<u64>,
-    metrics: Arc<Metrics>,
-) {
-    while let Some((seq, notice)) = waiting.recv().await {
-        let told = tell(&way, &notice).await;
-        metrics.alert_told(way.name(), told);
-        if done.send(seq).is_err() {
-            return;
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Tries until it is told, or given up.
-async fn tell(way: &Way, notice: &Notice) -> bool {
-    let (sink, event) = (way.name(), notice.id);
-    let mut pause = RETRY_AFTER;
-    for attempt in 1..=ATTEMPTS_MAX {
-        match way.tell(notice).await {
-            Ok(()) => {
-                tracing::info!(sink, %event, rule = notice.alert.rule, transition = %notice.transition, "told");
-                return true;
-            }
-            Err(Untold::Again(why)) if attempt < ATTEMPTS_MAX => {
-                tracing::info!(sink, %event, attempt, why, "not told; trying again");
-                tokio::time::sleep(pause).await;
-                pause = RETRY_AFTER_MAX.min(pause * 2);
-            }
-            Err(error) => {
-                tracing::warn!(sink, %event, attempt, why = %error, "given up: a change of an alert is not told");
-                return false;
+    #[tokio::test(start_paused = true)]
+    async fn what_finds_no_room_is_given_up_and_settled() {
+        let metrics = Arc::new(Metrics::new());
+        let hive: Hive = "wb".parse().unwrap();
+        let dead = Way::Script(worker::tests::Script::failing(u32::MAX));
+        let mut sinks = Sinks::with(hive, std::iter::once(dead), &metrics);
+        let waiting = u64::try_from(WAITING_MAX).unwrap();
+        // One is in the worker's hands.
+        for seq in 0..waiting + 2 {
+            sinks.tell(worker::tests::told(seq));
+            if seq == 0 {
+                tokio::task::yield_now().await;
             }
         }
+        assert_eq!(sinks.settled().await, waiting + 1, "the last one, at once");
+        let given_up = "alerts_told_total{sink=\"script\",outcome=\"given_up\"} 1";
+        let text = metrics.render();
+        assert!(text.contains(given_up), "{text}");
     }
-    false
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tokio::sync::{oneshot, watch};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::BridgeProof;
-use wagglebus_schemas::{AgentId, Level};
+use wagglebus_schemas::{AgentId, Level, Timestamp};
 use wagglebus_sidecar_core::terminal::frame::Verified;
 
 use super::stdio::{ChildState, Environment, StdioBridge};
@@ -13,6 +13,7 @@ use super::tmux::{Attached, TmuxBridge};
 use crate::args::{Mode, StdioArguments};
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::metrics::Metrics;
 use crate::setup::Setup;
 use crate::shutdown::Shutdown;
 
@@ -54,7 +55,7 @@ impl AgentProcess {
             Self::Unknown => None,
             Self::Child(state) => match *state.borrow() {
                 ChildState::Running { pid } => pid,
-                ChildState::Starting | ChildState::Gone => None,
+                ChildState::Starting | ChildState::Gone | ChildState::Resting { .. } => None,
             },
             Self::Pane(pid) => *pid.borrow(),
         }
@@ -65,6 +66,17 @@ impl AgentProcess {
         match self {
             Self::Unknown | Self::Pane(_) => false,
             Self::Child(state) => matches!(*state.borrow(), ChildState::Starting | ChildState::Gone),
+        }
+    }
+
+    /// Since when it is gone and is not started again soon; `None`: it is not so.
+    pub(crate) fn gone_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Unknown | Self::Pane(_) => None,
+            Self::Child(state) => match *state.borrow() {
+                ChildState::Resting { since } => Some(since),
+                ChildState::Starting | ChildState::Running { .. } | ChildState::Gone => None,
+            },
         }
     }
 }
@@ -85,6 +97,7 @@ impl AgentBridge {
         gate: &Gate,
         socket: PathBuf,
         verified: Verified,
+        metrics: &Metrics,
     ) -> Self {
         let me: AgentId = setup.arguments.agent.clone();
         match checked {
@@ -97,10 +110,23 @@ impl AgentBridge {
                     role: stdio.role.clone(),
                     directory: stdio.directory.clone(),
                 };
-                Self::Stdio(Box::new(StdioBridge::new(gate.clone(), stdio, environment)))
+                let breaker = metrics.breaker("stdio");
+                Self::Stdio(Box::new(StdioBridge::new(
+                    gate.clone(),
+                    stdio,
+                    environment,
+                    breaker,
+                )))
             }
             Checked::Tmux(attached) => {
-                Self::Tmux(Box::new(TmuxBridge::new(gate.clone(), *attached, me, verified)))
+                let breaker = metrics.breaker("tmux");
+                Self::Tmux(Box::new(TmuxBridge::new(
+                    gate.clone(),
+                    *attached,
+                    me,
+                    verified,
+                    breaker,
+                )))
             }
         }
     }

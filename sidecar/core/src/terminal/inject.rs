@@ -182,6 +182,11 @@ impl Injection {
     }
 
     fn decide(&mut self, now_ms: u64, sight: &Sight) -> Act {
+        if sight.condition == Condition::Unreachable {
+            // Nothing was seen, so nothing is concluded: least of all that a text is lost.
+            self.wait_anew(now_ms);
+            return self.wait_because(now_ms, HoldReason::CannotWake);
+        }
         if sight.condition == Condition::Gone {
             let read = self.ends_with_its_program && matches!(self.state, State::Entered { .. });
             return if read {
@@ -195,6 +200,15 @@ impl Injection {
             State::Check => self.check(now_ms, sight),
             State::Pasted { .. } => self.wait_for_text(now_ms, sight),
             State::Entered { presses, again_at_ms } => self.verify(now_ms, sight, presses, again_at_ms),
+        }
+    }
+
+    /// What tmux was given while it hung arrives once it goes on.
+    const fn wait_anew(&mut self, now_ms: u64) {
+        match &mut self.state {
+            State::Check => {}
+            State::Pasted { arrives_by_ms, .. } => *arrives_by_ms = now_ms.saturating_add(ARRIVES_MS),
+            State::Entered { again_at_ms, .. } => *again_at_ms = now_ms.saturating_add(ENTER_AGAIN_MS),
         }
     }
 
@@ -255,6 +269,7 @@ impl Injection {
             | Condition::Unclear
             | Condition::CannotWake
             | Condition::InMode
+            | Condition::Unreachable
             | Condition::Gone => false,
         }
     }
@@ -297,7 +312,7 @@ pub const fn hold_reason(condition: Condition) -> Option<HoldReason> {
         Condition::DialogOpen | Condition::Unclear => Some(HoldReason::DialogOpen),
         Condition::HumanTyping => Some(HoldReason::HumanTyping),
         Condition::RateLimited => Some(HoldReason::RateLimited),
-        Condition::CannotWake | Condition::InMode => Some(HoldReason::CannotWake),
+        Condition::CannotWake | Condition::InMode | Condition::Unreachable => Some(HoldReason::CannotWake),
         Condition::Gone => Some(HoldReason::AgentGone),
     }
 }

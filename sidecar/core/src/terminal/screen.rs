@@ -34,6 +34,8 @@ pub enum Condition {
     CannotWake,
     /// A mode of tmux takes the keys.
     InMode,
+    /// Its program is there, but tmux cannot be asked what it shows.
+    Unreachable,
     /// It is gone, or another one took its place.
     Gone,
 }

@@ -20,6 +20,7 @@ use crate::shutdown::Shutdown;
 pub(crate) struct Api {
     agent: AgentId,
     gate: Gate,
+    metrics: Metrics,
     socket: Socket,
     port: Option<Port>,
     token_file: Option<PathBuf>,
@@ -51,6 +52,7 @@ pub(crate) async fn open(
     Ok(Api {
         agent: agent.clone(),
         gate,
+        metrics: Metrics::new(agent),
         socket,
         port,
         token_file,
@@ -68,10 +70,14 @@ impl Api {
         self.token_file.clone()
     }
 
+    /// What `/metrics` will tell.
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Serves until `shutdown`, then until the requests under way are answered.
     pub(crate) async fn serve(self, shutdown: Shutdown) {
-        let metrics = Metrics::new(&self.agent);
-        let (agent, gate) = (self.agent, self.gate);
+        let (agent, gate, metrics) = (self.agent, self.gate, self.metrics);
         let state = ApiState {
             gate,
             agent,

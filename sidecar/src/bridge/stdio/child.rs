@@ -7,14 +7,22 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use wagglebus_schemas::{AgentId, Hive};
+use wagglebus_breaker::Limits;
+use wagglebus_schemas::{AgentId, Hive, Timestamp};
 
 /// First pause before a child is started again; doubled up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 /// Longest pause before a child is started again.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A child that lived this long has recovered: the pauses begin anew.
-const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+pub(super) const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+/// A child that ends so often within so long will most likely end again.
+pub(super) const CRASHES: Limits = Limits {
+    failures: 5,
+    within_ms: Some(60_000),
+    open_ms: 30_000,
+    open_max_ms: 300_000,
+};
 
 /// What the child is told by its environment.
 #[derive(Debug, Clone)]
@@ -35,8 +43,13 @@ pub(crate) enum ChildState {
     Starting,
     /// Running, with this process id.
     Running { pid: Option<u32> },
-    /// Ended, and to be started again.
+    /// Ended, and to be started again soon.
     Gone,
+    /// It keeps ending, and is left alone for a while.
+    Resting {
+        /// When it ended.
+        since: Timestamp,
+    },
 }
 
 /// A child that was just started.
@@ -144,6 +157,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wagglebus_breaker::{Breaker, Leave};
 
     #[test]
     fn what_can_never_start_is_told_beforehand() {
@@ -163,6 +177,33 @@ mod tests {
         ] {
             assert_eq!(obstacle(program), obstacle_seen, "{program:?}");
         }
+    }
+
+    #[test]
+    fn a_child_that_ends_at_once_rests_after_five_lives_and_then_after_each() {
+        let (mut breaker, mut backoff) = (Breaker::new(CRASHES), Backoff::default());
+        let (mut now_ms, mut starts) = (0, Vec::new());
+        while starts.len() < 10 {
+            if let Leave::No { until_ms } = breaker.ask(now_ms) {
+                now_ms = until_ms.unwrap();
+                continue;
+            }
+            starts.push(now_ms);
+            breaker.failed(now_ms, None);
+            let pause = backoff.after(Duration::ZERO);
+            if breaker.is_closed() {
+                now_ms += u64::try_from(pause.as_millis()).unwrap();
+            }
+        }
+        let rests = [37_500, 97_500, 217_500, 457_500, 757_500];
+        assert_eq!(starts, [[0, 500, 1_500, 3_500, 7_500], rests].concat());
+        // Who lives for long ends as often as it likes.
+        breaker.ask(2_000_000);
+        breaker.succeeded();
+        for number in 0..100 {
+            breaker.failed(2_000_000 + number * 15_000, None);
+        }
+        assert!(breaker.is_closed());
     }
 
     #[test]

@@ -5,24 +5,29 @@ pub(in crate::bridge) mod frame;
 mod intake;
 mod task;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, oneshot, watch};
+use wagglebus_breaker::Leave;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::{Level, Message, decode};
 use wagglebus_sidecar_core::event::ReaderKind;
 use wagglebus_sidecar_core::text;
 
+use super::breaker::BridgeBreaker;
 use crate::args::{AckMode, Format, StdioArguments};
+use crate::clock;
 use crate::failure::Failure;
 use crate::gate::{Gate, Reader, ReaderItem};
 use crate::shutdown::Shutdown;
 
-use child::{Backoff, Running};
+use child::{Backoff, CRASHES, RECOVERED_AFTER, Running};
 pub(crate) use child::{ChildState, Environment};
 
 /// How long a child may take to end after its standard input was closed, before it is told to by a signal.
@@ -36,15 +41,23 @@ pub(crate) struct StdioBridge {
     arguments: StdioArguments,
     environment: Environment,
     state: Arc<watch::Sender<ChildState>>,
+    crashes: BridgeBreaker,
 }
 
 impl StdioBridge {
-    pub(crate) fn new(gate: Gate, arguments: StdioArguments, environment: Environment) -> Self {
+    /// `breaker` is 1 while a child that keeps ending is left alone.
+    pub(crate) fn new(
+        gate: Gate,
+        arguments: StdioArguments,
+        environment: Environment,
+        breaker: Gauge,
+    ) -> Self {
         Self {
             gate,
             arguments,
             environment,
             state: Arc::new(watch::Sender::new(ChildState::Starting)),
+            crashes: BridgeBreaker::new("the agent's program", CRASHES, breaker),
         }
     }
 
@@ -74,30 +87,48 @@ impl StdioBridge {
     }
 
     /// Runs the child, and again after it ended, until the shutdown. Returns when the child is gone.
-    pub(crate) async fn run(self, slots: usize, mut shutdown: Shutdown) {
+    pub(crate) async fn run(mut self, slots: usize, mut shutdown: Shutdown) {
         let mut backoff = Backoff::default();
+        let mut gone = None;
         loop {
-            let life = self.live(slots, &mut shutdown).await;
-            match life {
-                Life::ShutDown => return,
-                Life::Ended { lasted } => {
-                    self.state.send_replace(ChildState::Gone);
-                    let pause = backoff.after(lasted);
-                    tracing::warn!(
-                        pause_ms = pause.as_millis(),
-                        "the agent ended; it is started again"
-                    );
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = shutdown.begun() => return,
-                    }
-                }
+            let Life::Ended { lasted } = self.live(slots, &mut shutdown).await else {
+                return;
+            };
+            self.crashes.failed("it ended too often");
+            let pause = backoff.after(lasted);
+            let pause = if self.crashes.is_closed() {
+                gone = None;
+                self.state.send_replace(ChildState::Gone);
+                tracing::warn!(
+                    pause_ms = pause.as_millis(),
+                    "the agent ended; it is started again"
+                );
+                pause
+            } else {
+                // Lives that were only tries do not count: it is one hold.
+                let since = *gone.get_or_insert(clock::now().wall);
+                self.state.send_replace(ChildState::Resting { since });
+                Duration::ZERO
+            };
+            tokio::select! {
+                () = self.rest(pause) => {}
+                () = shutdown.begun() => return,
             }
         }
     }
 
+    /// Waits so long, and until the breaker lets a child be started.
+    async fn rest(&mut self, pause: Duration) {
+        tokio::time::sleep(pause).await;
+        while let Leave::No { until_ms } = self.crashes.ask() {
+            let now_ms = clock::now().mono_ms;
+            let pause_ms = until_ms.unwrap_or(now_ms).saturating_sub(now_ms).max(1);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+    }
+
     /// One life of the child.
-    async fn live(&self, slots: usize, shutdown: &mut Shutdown) -> Life {
+    async fn live(&mut self, slots: usize, shutdown: &mut Shutdown) -> Life {
         let started = std::time::Instant::now();
         let ended = || Life::Ended {
             lasted: started.elapsed(),
@@ -136,15 +167,23 @@ impl StdioBridge {
         let (lives, gone) = oneshot::channel();
         let mut reading = tokio::spawn(intake.run(stdout, gone));
         let mut lives = Some(lives);
-        let life = tokio::select! {
-            status = child.wait() => {
-                tracing::info!(status = %status.map_or_else(|e| e.to_string(), |s| s.to_string()), "the agent ended");
-                lives.take();
-                // What it had written before it ended still counts.
-                tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
-                ended()
+        let mut recovered = pin!(tokio::time::sleep(RECOVERED_AFTER));
+        let mut recovers = true;
+        let life = loop {
+            tokio::select! {
+                status = child.wait() => {
+                    tracing::info!(status = %status.map_or_else(|e| e.to_string(), |s| s.to_string()), "the agent ended");
+                    lives.take();
+                    // What it had written before it ended still counts.
+                    tokio::time::timeout(CLOSE_WITHIN, &mut reading).await.ok();
+                    break ended();
+                }
+                () = shutdown.begun() => break Life::ShutDown,
+                () = &mut recovered, if recovers => {
+                    recovers = false;
+                    self.crashes.succeeded();
+                }
             }
-            () = shutdown.begun() => Life::ShutDown,
         };
         if matches!(life, Life::ShutDown) {
             // What the child has in its hands stays there until it has ended: its last lines may be acks.

@@ -56,7 +56,8 @@ impl AttachError {
             ),
             Self::Call(CallError::NoServer(_)) => Some("name the tmux server with -L NAME or -S SOCKET"),
             Self::Call(CallError::Program(_)) => Some("install tmux, or use another mode"),
-            Self::Call(CallError::Refused(_) | CallError::Silent) | Self::Record { .. } => None,
+            Self::Call(CallError::Refused(_) | CallError::Silent | CallError::LeftAlone)
+            | Self::Record { .. } => None,
             Self::Ourselves(_) => {
                 Some("type it in another pane; nobody can be told from a shell while this runs in it")
             }

@@ -7,17 +7,27 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
+use wagglebus_breaker::{Leave, Limits};
 use wagglebus_sidecar_core::terminal::command::{self, Server, is_plain_path};
 use wagglebus_sidecar_core::terminal::fence::Fence;
 
 use super::client::{CALL_WITHIN, CallError, Tmux};
 use super::open::{OpenClient, Unanswered, remove_fifos};
+use crate::bridge::breaker::BridgeBreaker;
 
 /// How long a client stays after its last call.
 const STAYS: Duration = Duration::from_secs(2);
 /// How many clients in a row may answer nothing before no other is started.
 const FAILURES_MAX: u32 = 3;
+/// When a tmux that fails is left alone: one that hangs costs each call 5 s, in which the bridge does nothing else.
+const TMUX: Limits = Limits {
+    failures: 3,
+    within_ms: None,
+    open_ms: 2_000,
+    open_max_ms: 30_000,
+};
 /// What the file with a text to be pasted is called, in the state folder, before its fence.
 const TEXT_FILE: &str = "pane-text-";
 /// What stands for standard input.
@@ -35,11 +45,12 @@ pub(super) struct Calls {
     called_at: Instant,
     /// How many clients in a row answered nothing.
     failures: u32,
+    breaker: BridgeBreaker,
 }
 
 impl Calls {
-    /// A way to a server, with files in this state folder.
-    pub(super) fn new(tmux: Tmux, state_folder: &Path) -> Self {
+    /// A way to a server, with files in this state folder. `breaker` is 1 while it is left alone.
+    pub(super) fn new(tmux: Tmux, state_folder: &Path, breaker: Gauge) -> Self {
         remove_texts(state_folder);
         remove_fifos(state_folder);
         let plain = state_folder.to_str().is_some_and(is_plain_path);
@@ -50,6 +61,7 @@ impl Calls {
             client: None,
             called_at: Instant::now(),
             failures: 0,
+            breaker: BridgeBreaker::new("tmux", TMUX, breaker),
         }
     }
 
@@ -70,6 +82,28 @@ impl Calls {
         arguments: &[String],
         input: &[u8],
     ) -> Result<String, CallError> {
+        let leave = self.breaker.ask();
+        let called = match leave {
+            Leave::Go => self.call_server(arguments, input).await,
+            // tmux itself is tried, and not what a client needs beside it.
+            Leave::Probe => self.tmux.call_with(arguments, input).await,
+            Leave::No { .. } => return Err(CallError::LeftAlone),
+        };
+        match &called {
+            // Who refuses is there.
+            Ok(_) | Err(CallError::Refused(_)) => self.breaker.succeeded(),
+            Err(error) => {
+                if leave == Leave::Probe {
+                    // So the clients were not at fault.
+                    self.failures = 0;
+                }
+                self.breaker.failed(&error.to_string());
+            }
+        }
+        called
+    }
+
+    async fn call_server(&mut self, arguments: &[String], input: &[u8]) -> Result<String, CallError> {
         if input.is_empty()
             && let Some(mut client) = self.client().await
         {
@@ -90,7 +124,6 @@ impl Calls {
                     self.failures = self.failures.saturating_add(1);
                     if self.failures >= FAILURES_MAX {
                         tracing::warn!("tmux clients do not stay; a process each time");
-                        self.folder = None;
                     }
                     if unanswered == Unanswered::Unknown {
                         return Err(CallError::Silent);
@@ -149,7 +182,8 @@ impl Calls {
                 *self.server.insert(Server::of(&version))
             }
         };
-        let folder = self.folder.as_ref().filter(|_| server.is_recent)?;
+        let stays = server.is_recent && self.failures < FAILURES_MAX;
+        let folder = self.folder.as_ref().filter(|_| stays)?;
         if let Some(client) = self.client.take() {
             if client.calls() < server.scripts_max {
                 return Some(client);
@@ -226,7 +260,7 @@ mod tests {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let start = ["-f", "/dev/null", "new-session", "-d", "exec tail -f /dev/null"];
         tmux.call(&words(&start)).await.unwrap();
-        let mut calls = Calls::new(tmux.clone(), folder.path());
+        let mut calls = Calls::new(tmux.clone(), folder.path(), Gauge::default());
         calls.call(&command::version()).await.unwrap();
         assert!(calls.is_open(), "a client stays");
         let key = Key {

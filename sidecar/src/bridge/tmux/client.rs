@@ -38,6 +38,9 @@ pub(crate) enum CallError {
     /// It did not answer in time, or said too much.
     #[error("tmux did not answer within {} s", CALL_WITHIN.as_secs())]
     Silent,
+    /// It was not asked, as it keeps failing.
+    #[error("tmux is left alone for a while")]
+    LeftAlone,
 }
 
 /// A way to one tmux server.

@@ -47,6 +47,8 @@ impl Listener {
             return;
         }
         let Some((flags, text)) = pane.printed(HISTORY_ROWS).await else {
+            // What was printed is still to be read.
+            self.seen = None;
             return;
         };
         // A full-screen program draws: nothing of it is a line.

@@ -23,6 +23,7 @@ mod work;
 
 use std::path::PathBuf;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{oneshot, watch};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::heartbeat::BridgeProof;
@@ -72,7 +73,14 @@ struct Settings {
 }
 
 impl TmuxBridge {
-    pub(crate) fn new(gate: Gate, attached: Attached, me: AgentId, verified: Verified) -> Self {
+    /// `breaker` is 1 while a tmux that keeps failing is left alone.
+    pub(crate) fn new(
+        gate: Gate,
+        attached: Attached,
+        me: AgentId,
+        verified: Verified,
+        breaker: Gauge,
+    ) -> Self {
         let arguments = &attached.arguments;
         let profile = tuned(*attached.profile, arguments);
         let settings = Settings {
@@ -104,7 +112,7 @@ impl TmuxBridge {
                 }),
             },
             reads_output: arguments.reads_output(&profile),
-            pane: Pane::new(attached, profile),
+            pane: Pane::new(attached, profile, breaker),
             settings,
         }
     }
@@ -165,7 +173,7 @@ const fn standing_of(condition: Condition) -> Standing {
         Condition::Occupied => (Appetite::None, SessionState::Busy),
         Condition::DialogOpen | Condition::Unclear => (Appetite::None, SessionState::BlockedOnHuman),
         Condition::RateLimited => (Appetite::None, SessionState::RateLimited),
-        Condition::HumanTyping | Condition::CannotWake | Condition::InMode => {
+        Condition::HumanTyping | Condition::CannotWake | Condition::InMode | Condition::Unreachable => {
             (Appetite::None, SessionState::Idle)
         }
         Condition::Gone => (Appetite::None, SessionState::Gone),

@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use prometheus_client::metrics::gauge::Gauge;
 use wagglebus_sidecar_core::terminal::capture::{Capture, Flags};
 use wagglebus_sidecar_core::terminal::command::{self, Guard};
 use wagglebus_sidecar_core::terminal::fence::Fence;
@@ -13,6 +14,7 @@ use wagglebus_sidecar_core::terminal::screen::{self, Condition, Expected, Input,
 use super::attach::Attached;
 use super::attachment::PaneLock;
 use super::calls::Calls;
+use super::client::CallError;
 use super::foreground::{bytes_read, foreground, is_alive};
 use crate::clock;
 
@@ -61,9 +63,9 @@ pub(super) struct Pane {
 }
 
 impl Pane {
-    pub(super) fn new(attached: Attached, profile: Profile) -> Self {
+    pub(super) fn new(attached: Attached, profile: Profile, breaker: Gauge) -> Self {
         Self {
-            calls: Calls::new(attached.tmux, &attached.state_folder),
+            calls: Calls::new(attached.tmux, &attached.state_folder, breaker),
             id: attached.attachment.pane.clone(),
             server: attached.attachment.server.clone(),
             identity: attached.attachment.identity.clone(),
@@ -91,7 +93,9 @@ impl Pane {
         let read = bytes_read(self.server.pid);
         // Whether a screen is quiet is a matter of time.
         let settled = self.profile.quiet_ms == 0 || last.sight.condition != Condition::Busy;
+        // What was not seen is not known to be as it was.
         settled
+            && last.sight.condition != Condition::Unreachable
             && read.is_some()
             && read == self.server_read
             && clock::now().mono_ms < last.at_ms.saturating_add(UNCHANGED_MS)
@@ -111,13 +115,13 @@ impl Pane {
         // Before the look: what is read during it counts as news.
         self.server_read = bytes_read(self.server.pid);
         let output = self.calls.call(&command::look(&self.id)).await;
-        self.take(output.ok().as_deref(), expected).await
+        self.take(output, expected).await
     }
 
     /// Leaves a mode of tmux and looks.
     pub(super) async fn leave_mode(&mut self, expected: Option<&Expected>) -> Look {
         let output = self.calls.call(&command::leave_mode(&self.id)).await;
-        self.take(output.ok().as_deref(), expected).await
+        self.take(output, expected).await
     }
 
     /// Pastes if everything still is as `last` saw it. Returns whether that was done, if tmux said so, and a look after.
@@ -154,18 +158,18 @@ impl Pane {
         let output = self.calls.call_with(arguments, input).await;
         match output {
             Ok(output) => match command::outcome(&output) {
-                Some((done, rest)) => (Some(done), self.take(Some(rest), Some(expected)).await),
+                Some((done, rest)) => (Some(done), self.take(Ok(rest.to_owned()), Some(expected)).await),
                 None => (None, self.look(Some(expected)).await),
             },
             // Nothing was printed: a command before the guarded one failed.
-            Err(super::client::CallError::Refused(why)) => {
+            Err(CallError::Refused(why)) => {
                 tracing::warn!(why, "tmux refused");
                 (Some(false), self.look(Some(expected)).await)
             }
-            Err(super::client::CallError::NoServer(_) | super::client::CallError::Program(_)) => {
+            Err(CallError::NoServer(_) | CallError::Program(_) | CallError::LeftAlone) => {
                 (Some(false), self.look(Some(expected)).await)
             }
-            Err(error @ super::client::CallError::Silent) => {
+            Err(error @ CallError::Silent) => {
                 tracing::warn!(%error, "it is not known whether the pane was given something");
                 (None, self.look(Some(expected)).await)
             }
@@ -216,11 +220,18 @@ impl Pane {
         }
     }
 
-    async fn take(&mut self, output: Option<&str>, expected: Option<&Expected>) -> Look {
+    async fn take(&mut self, output: Result<String, CallError>, expected: Option<&Expected>) -> Look {
         let now_ms = clock::now().mono_ms;
-        let capture = output.and_then(Capture::parse);
+        let capture = match output {
+            Ok(output) => Capture::parse(&output),
+            // There is no such pane.
+            Err(CallError::Refused(_)) => None,
+            Err(
+                CallError::NoServer(_) | CallError::Program(_) | CallError::Silent | CallError::LeftAlone,
+            ) => return self.unreachable(now_ms).await,
+        };
         let Some(mut capture) = capture.filter(|capture| capture.flags.server == self.server) else {
-            return gone(now_ms);
+            return unseen(Condition::Gone, now_ms);
         };
         self.root_pid = Some(capture.flags.root_pid);
         self.notice_change(&capture, now_ms);
@@ -252,6 +263,21 @@ impl Pane {
         }
     }
 
+    /// tmux cannot be asked: whether the program is there is known to the system, too.
+    async fn unreachable(&self, now_ms: u64) -> Look {
+        let there = match self.root_pid {
+            Some(_) => self.is_present().await,
+            // tmux was never asked.
+            None => is_alive(&self.identity.leader),
+        };
+        let condition = if there {
+            Condition::Unreachable
+        } else {
+            Condition::Gone
+        };
+        unseen(condition, now_ms)
+    }
+
     /// What tmux calls the program: asked for once, as long as it is the same program.
     async fn command(&mut self) -> &str {
         if self.command.is_none() {
@@ -276,15 +302,15 @@ impl Pane {
     }
 }
 
-/// The pane, or its server, is not there.
-const fn gone(at_ms: u64) -> Look {
+/// Nothing was seen, as the pane, its server or the way to it is not there.
+const fn unseen(condition: Condition, at_ms: u64) -> Look {
     Look {
         sight: Sight {
-            condition: Condition::Gone,
+            condition,
             input: Input::Hidden,
             submitted: false,
         },
-        below_mode: Condition::Gone,
+        below_mode: condition,
         at_ms,
         guard: None,
     }

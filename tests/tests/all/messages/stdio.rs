@@ -4,6 +4,7 @@ use wagglebus_harness::fleet::{Fleet, Options};
 use wagglebus_schemas::{Draft, Level};
 
 use super::{WITHIN, hive};
+use crate::tmux::heartbeats::Heartbeats;
 
 /// Acks the first message that it is given, and only once its standard input is closed.
 const ACKS_AT_THE_END: &str = r#"
@@ -40,4 +41,22 @@ async fn the_last_words_of_a_stopped_agent_count() {
     };
     tokio::time::timeout(WITHIN, done).await.unwrap();
     fleet.until_settled("bob", WITHIN).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_keeps_ending_is_left_alone_and_its_agent_is_gone() {
+    let mut fleet = hive(&["alice"]).await;
+    fleet.enrol(&["bob"]).await.unwrap();
+    let mut beats = Heartbeats::of(&fleet, "bob").await;
+    fleet
+        .start("bob", &Options::stdio(&[], &["sh", "-c", "exit 1"]))
+        .await
+        .unwrap();
+    beats.state("starting").await;
+    let gone = beats.like(|beat| beat["state"] == "gone").await;
+    assert_eq!(gone["hold"]["reason"], "agent_gone");
+    let metrics = fleet.sidecar("bob").unwrap().client().metrics().await.unwrap();
+    let open = "breaker_open{agent=\"bob\",bridge=\"stdio\"} 1";
+    assert!(metrics.contains(open), "{metrics}");
+    fleet.sidecar_mut("bob").unwrap().stop().await.unwrap();
 }

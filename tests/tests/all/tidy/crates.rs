@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::tree::{programs, root};
 
 /// Our crates and which of ours each may depend on (ARCHITECTURE.md). Test-only dependencies are free.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("wagglebus-schemas", &[]),
+    ("wagglebus-breaker", &[]),
     ("wagglebus-sidecar-core", &["wagglebus-schemas"]),
     ("wagglebus-coordinator-core", &["wagglebus-schemas"]),
     ("wagglebus-nats", &["wagglebus-schemas"]),
@@ -21,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
         "wagglebus-sidecar",
         &[
             "wagglebus-schemas",
+            "wagglebus-breaker",
             "wagglebus-nats",
             "wagglebus-http",
             "wagglebus-sidecar-core",
@@ -30,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
         "wagglebus-coordinator",
         &[
             "wagglebus-schemas",
+            "wagglebus-breaker",
             "wagglebus-nats",
             "wagglebus-http",
             "wagglebus-coordinator-core",
@@ -64,7 +67,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Folders of the crates that decide without doing: same input, same answer, on any machine at any time.
-const PURE: [&str; 3] = ["schemas", "sidecar/core", "coordinator/core"];
+const PURE: [&str; 4] = ["schemas", "breaker", "sidecar/core", "coordinator/core"];
 
 /// Crates that bring IO, a clock, threads or chance.
 const IMPURE_CRATES: [&str; 14] = [

@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use wagglebus_client::Client;
 use wagglebus_schemas::{Level, Priority};
 
+use super::heartbeats::Heartbeats;
 use super::stage::{READER, into_pane, reader_hive, send_until, until};
-use crate::messages::{draft, send};
+use crate::messages::{WITHIN, draft, send};
 
 /// The processes that were started with a path in this folder.
 fn clients(folder: &Path) -> Vec<String> {
@@ -81,6 +84,13 @@ async fn a_client_ends_with_its_sidecar_however_that_ends() {
     }
 }
 
+fn kill_clients(folder: &Path) {
+    for client in clients(folder) {
+        let killed = Command::new("kill").args(["-KILL", &client]).status();
+        assert!(killed.unwrap().success());
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_is_killed_is_replaced() {
     let (_tmux, reader, fleet) = reader_hive(READER).await;
@@ -90,10 +100,7 @@ async fn a_client_that_is_killed_is_replaced() {
         let text = format!("message {number}");
         send_until(&alice, &draft("bob", Priority::Normal, &text), Level::Injected).await;
         if number % 2 == 0 {
-            for client in clients(&folder) {
-                let killed = Command::new("kill").args(["-KILL", &client]).status();
-                assert!(killed.unwrap().success());
-            }
+            kill_clients(&folder);
         }
     }
     let submits = reader.submitted(8).await;
@@ -102,4 +109,42 @@ async fn a_client_that_is_killed_is_replaced() {
     send(&alice, &draft("bob", Priority::Normal, "the last")).await;
     assert_eq!(reader.submitted(9).await.len(), 9);
     assert_eq!(reader.pastes(), 9, "none is pasted twice");
+}
+
+/// Whether a sidecar says that it leaves tmux alone.
+async fn until_left_alone(client: &Client, alone: bool) {
+    let line = format!(
+        "breaker_open{{agent=\"bob\",bridge=\"tmux\"}} {}",
+        u8::from(alone)
+    );
+    let told = async {
+        while !client.metrics().await.unwrap().contains(&line) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, told).await.expect(&line);
+}
+
+#[tokio::test]
+async fn a_tmux_that_cannot_be_reached_is_left_alone_and_gets_everything_later() {
+    let (tmux, reader, fleet) = reader_hive(READER).await;
+    let alice = fleet.sidecar("alice").unwrap().client();
+    let bob = fleet.sidecar("bob").unwrap();
+    let mut beats = Heartbeats::of(&fleet, "bob").await;
+    let (socket, away) = (tmux.path("socket"), tmux.path("away"));
+    fs::rename(&socket, &away).unwrap();
+    // One that is connected needs no socket.
+    kill_clients(bob.state_dir());
+    let sent = send(&alice, &draft("bob", Priority::Normal, "patience")).await;
+    beats
+        .like(|beat| beat["hold"]["reason"] == "cannot_wake" && beat["state"] == "idle")
+        .await;
+    until_left_alone(&bob.client(), true).await;
+    let trace = alice.trace(sent.id).await.unwrap().value;
+    assert!(trace.receipts.is_empty(), "it is not even fetched: {trace:?}");
+    fs::rename(&away, &socket).unwrap();
+    assert!(reader.submitted(1).await[0].contains("| patience"));
+    until_left_alone(&bob.client(), false).await;
+    beats.hold(None).await;
+    assert_eq!(reader.pastes(), 1);
 }

@@ -61,6 +61,7 @@ fn nothing_is_pasted_where_anything_is_in_the_way() {
         (Condition::HumanTyping, Input::Empty, HoldReason::HumanTyping),
         (Condition::RateLimited, Input::Empty, HoldReason::RateLimited),
         (Condition::CannotWake, Input::Empty, HoldReason::CannotWake),
+        (Condition::Unreachable, Input::Hidden, HoldReason::CannotWake),
     ] {
         let mut injection = injection();
         assert_eq!(injection.seen(0, &sight(condition, input)), Act::LookAt(500));
@@ -82,6 +83,7 @@ fn only_an_urgent_text_interrupts_work() {
         Condition::DialogOpen,
         Condition::HumanTyping,
         Condition::CannotWake,
+        Condition::Unreachable,
         Condition::Occupied,
     ] {
         let mut urgent = Injection::new(0, true, 0, false);
@@ -116,6 +118,30 @@ fn a_dialog_between_paste_and_enter_stops_enter() {
     }
     assert_eq!(injection.hold(1_500), Some(HoldReason::DialogOpen));
     assert_eq!(injection.seen(2_000, &OURS), Act::Enter, "only Enter");
+}
+
+#[test]
+fn what_was_given_to_a_tmux_that_hangs_is_waited_for_once_it_goes_on() {
+    let away = sight(Condition::Unreachable, Input::Hidden);
+    let mut injection = injection();
+    assert_eq!(injection.seen(0, &EMPTY), Act::Paste);
+    injection.pasted(5_000, None);
+    for at_ms in (5_000..60_000).step_by(500) {
+        assert!(matches!(injection.seen(at_ms, &away), Act::LookAt(_)));
+    }
+    assert_eq!(injection.hold(60_000), Some(HoldReason::CannotWake));
+    assert!(
+        matches!(injection.seen(60_000, &EMPTY), Act::LookAt(_)),
+        "not drawn yet, and not lost"
+    );
+    assert_eq!(injection.seen(60_100, &OURS), Act::Enter);
+    injection.entered(65_000, None);
+    injection.seen(120_000, &away);
+    assert!(
+        matches!(injection.seen(120_001, &OURS), Act::LookAt(_)),
+        "not drawn yet"
+    );
+    assert_eq!(injection.seen(120_100, &EMPTY), Act::End(End::Injected));
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn whim() -> impl Strategy<Value = Whim> {
         6 => Just(Whim::Nothing),
         3 => prop::sample::select(vec![
             Condition::Idle, Condition::Busy, Condition::Occupied, Condition::DialogOpen, Condition::RateLimited,
-            Condition::Unclear, Condition::CannotWake, Condition::InMode,
+            Condition::Unclear, Condition::CannotWake, Condition::InMode, Condition::Unreachable,
         ]).prop_map(Whim::Becomes),
         1 => Just(Whim::PersonTypes),
         1 => Just(Whim::PersonClears),
@@ -97,6 +97,11 @@ fn run(urgent: bool, whims: &[Whim]) -> Result<(), TestCaseError> {
         }
         let shown = pane.input();
         let input = pane.former.replace(shown).filter(|_| lags).unwrap_or(shown);
+        let input = if condition == Condition::Unreachable {
+            Input::Hidden
+        } else {
+            input
+        };
         let half_typed = matches!(input, Input::Foreign | Input::Mixed) && condition == Condition::Idle;
         let sight = Sight {
             condition: if half_typed {
@@ -105,7 +110,7 @@ fn run(urgent: bool, whims: &[Whim]) -> Result<(), TestCaseError> {
                 condition
             },
             input,
-            submitted: pane.submitted > 0,
+            submitted: pane.submitted > 0 && condition != Condition::Unreachable,
         };
         let allowed = sight.condition == Condition::Idle || (urgent && sight.condition == Condition::Busy);
         match injection.seen(now_ms, &sight) {
