@@ -37,3 +37,11 @@ pub struct DeadLetter {
     /// When it was written.
     pub at: Timestamp,
 }
+
+impl DeadLetter {
+    /// Whether `writer`, the last token of its subject, may say this: everybody speaks for itself, and the coordinator
+    /// also for those who let mail expire.
+    pub fn may_be_of(&self, writer: &AgentId) -> bool {
+        *writer == self.agent || (*writer == AgentId::coordinator() && self.reason == DeadReason::Expired)
+    }
+}

@@ -254,9 +254,8 @@ impl Ear {
                     decode::record("dead letter", &message.payload, LINE_BYTES_MAX).ok();
                 Ok(News::Alerts(AlertNews::Letter {
                     seq,
-                    // Everybody speaks for itself; the coordinator for those who are not there.
                     agent: letter
-                        .filter(|_| from == AgentId::coordinator())
+                        .filter(|letter| letter.may_be_of(&from))
                         .map_or(from, |letter| letter.agent),
                     reason,
                     at: stored_at(message),

@@ -101,12 +101,12 @@ fn origin(letter: &DeadLetter) -> Origin {
     (letter.stream.clone(), letter.stream_seq, letter.agent.clone())
 }
 
-/// The writer's name stands in the subject, where nobody can forge it: it must be the agent that the letter names.
+/// The writer's name stands in the subject, where nobody can forge it, and the reason beside it.
 fn letter(hive: &Hive, stored: &Stored) -> Result<Found, String> {
     let subject = Subject::parse(hive, &stored.subject).map_err(|error| error.to_string())?;
     let letter: DeadLetter = decode::record("dead letter", &stored.payload, LETTER_BYTES_MAX)
         .map_err(|error| error.to_string())?;
-    if subject.from() != Some(&letter.agent) {
+    if !subject.from().is_some_and(|writer| letter.may_be_of(writer)) {
         return Err(format!("it speaks of {}, who did not write it", letter.agent));
     }
     let body = strict_json::parse(&stored.payload).map_err(|error| error.to_string())?;
@@ -269,6 +269,33 @@ pub(super) mod tests {
         ]);
         assert!(told.iter().all(|found| found.retried.is_empty()));
         assert_eq!(told[0].json(), letter, "as it lies there");
+    }
+
+    #[test]
+    fn the_coordinator_speaks_for_those_who_let_mail_expire_and_for_nobody_else() {
+        let mut expired = body("wb.msg.bob.high.alice", Some(b"{}"));
+        expired["reason"] = "expired".into();
+        let (letters, odd) = understand(
+            &Hive::default(),
+            &[stored(1, "wb.dlq.expired.coordinator", &expired)],
+        );
+        assert_eq!((letters.len(), odd), (1, Vec::<String>::new()));
+        assert_eq!(
+            (
+                letters[0].letter.agent.as_str(),
+                letters[0].original().unwrap().as_slice()
+            ),
+            ("bob", &b"{}"[..])
+        );
+        let refused = body("wb.msg.bob.high.alice", Some(b"{}"));
+        let (letters, odd) = understand(
+            &Hive::default(),
+            &[
+                stored(1, "wb.dlq.expired.mallory", &expired),
+                stored(2, "wb.dlq.max_deliver.coordinator", &refused),
+            ],
+        );
+        assert_eq!((letters.len(), odd.len()), (0, 2), "{odd:?}");
     }
 
     #[test]

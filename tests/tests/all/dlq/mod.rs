@@ -13,7 +13,7 @@ use wagglebus_schemas::api::{InboxItem, NakRequest};
 use crate::messages::{WITHIN, ack, draft, hive, send, take};
 
 /// Runs the command line as a person would at somebody else's bus: address and key are named.
-fn run(fleet: &Fleet, arguments: &[&str]) -> (i32, Value, String) {
+pub(crate) fn run(fleet: &Fleet, arguments: &[&str]) -> (i32, Value, String) {
     let bus = fleet.bus();
     let output = Command::new(program::find("wagglebus").unwrap())
         .args(["--json", "dlq"])

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
+use serde_json::json;
 use wagglebus_client::{SendOptions, Take};
 use wagglebus_harness::fleet::{Fleet, Options};
 use wagglebus_schemas::dead_letter::DeadLetter;
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::{Draft, Hive, Level};
 
+use crate::dlq;
 use crate::messages::WITHIN;
 
 /// Half of it must pass: mail of a stream that keeps it so shortly counts as unread for good after that.
@@ -70,6 +72,12 @@ async fn unread_mail_becomes_a_dead_letter_before_the_stream_drops_it() {
     };
     tokio::time::timeout(WITHIN, explained).await.unwrap();
     fleet.until_settled("bob", WITHIN).await.unwrap();
+    let (code, listed, said) = dlq::run(&fleet, &["ls", "--agent", "bob"]);
+    let listed = (code, &listed["items"][0]["message_id"]);
+    assert_eq!(listed, (0, &json!(sent.id)), "{said}");
+    let (code, retried, said) = dlq::run(&fleet, &["retry", &sent.id.to_string()]);
+    let retried = (code, &retried["items"][0]["retry_of"]);
+    assert_eq!(retried, (0, &json!(sent.id)), "{said}");
     let mut readers = letters.consumers();
     while let Some(reader) = readers.next().await {
         let named = reader.unwrap().config.durable_name;
