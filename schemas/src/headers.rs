@@ -1,5 +1,7 @@
 //! NATS header names, spelled exactly once (header names are case-preserving, ADR-4 of NATS).
 
+use crate::{AgentId, Hive, Id, Timestamp};
+
 /// Deduplication id of a publish; always the record's own id.
 pub const MSG_ID: &str = "Nats-Msg-Id";
 /// Refuses the publish unless the stream behind the subject has this name.
@@ -35,3 +37,33 @@ pub const SERVICE_ERROR_CODE: &str = "Nats-Service-Error-Code";
 
 /// The CloudEvents version that we write.
 pub const CE_SPECVERSION_VALUE: &str = "1.0";
+
+/// What the CloudEvents headers of a record say.
+#[derive(Debug, Clone, Copy)]
+pub struct CloudEvent<'a> {
+    /// The record's id.
+    pub id: Id,
+    /// Its type, `io.wagglebus.<category>.v1.<name>`.
+    pub event_type: &'a str,
+    /// Where it was said.
+    pub hive: &'a Hive,
+    /// By whom.
+    pub from: &'a AgentId,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl CloudEvent<'_> {
+    /// The headers, with [`CE_SUBJECT`] where the record is addressed to somebody.
+    pub fn fields(&self, to: Option<String>) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            (CE_SPECVERSION, CE_SPECVERSION_VALUE.to_owned()),
+            (CE_ID, self.id.to_string()),
+            (CE_TYPE, self.event_type.to_owned()),
+            (CE_SOURCE, format!("/{}/{}", self.hive, self.from)),
+            (CE_TIME, self.at.to_string()),
+        ];
+        fields.extend(to.map(|to| (CE_SUBJECT, to)));
+        fields
+    }
+}
