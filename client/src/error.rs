@@ -131,6 +131,25 @@ impl ClientError {
         self.code().map_or(1, ErrorCode::exit_code)
     }
 
+    /// Whether the same question may have an answer a little later: nobody was there, or who was had no time.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::NoSidecar { .. }
+            | Self::NoBus { .. }
+            | Self::Lost { .. }
+            | Self::Timeout { .. } => true,
+            Self::Refused { detail, .. } => matches!(
+                detail.code,
+                ErrorCode::BusUnreachable
+                    | ErrorCode::Draining
+                    | ErrorCode::CoordinatorUnavailable
+                    | ErrorCode::RateLimited
+            ),
+            Self::Address { .. } | Self::Protocol { .. } => false,
+        }
+    }
+
     /// How to fix it, with the command to type.
     pub fn hint(&self) -> Option<String> {
         match self {

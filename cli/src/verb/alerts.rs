@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use wagglebus_client::{Client, SendOptions};
+use wagglebus_client::{Client, ClientError, SendOptions};
 use wagglebus_schemas::alert::{Alert, AlertFilter, AlertState, AlertsRequest};
 use wagglebus_schemas::message::metadata;
 use wagglebus_schemas::{AgentId, Draft, Id};
@@ -101,7 +101,10 @@ async fn list(all: bool, session: &Session, output: &mut Output) -> Result<(), F
 }
 
 /// Every alert of a filter, the latest first, as far as pages go.
-async fn fetch(client: &Client, state: Option<AlertFilter>) -> Result<(Vec<Alert>, Option<String>), Failure> {
+async fn fetch(
+    client: &Client,
+    state: Option<AlertFilter>,
+) -> Result<(Vec<Alert>, Option<String>), ClientError> {
     let mut request = AlertsRequest {
         state,
         limit: Some(PAGE_SIZE),
@@ -128,7 +131,7 @@ async fn follow(all: bool, session: &Session, output: &mut Output) -> Result<(),
         // While nobody answers nothing changes that could be shown.
         let (mut alerts, _) = match fetch(&client, None).await {
             Ok(fetched) => fetched,
-            Err(failure) if first => return Err(failure),
+            Err(error) if first => return Err(error.into()),
             Err(_) => {
                 sleep(LOOK_EVERY).await;
                 continue;
@@ -167,7 +170,10 @@ async fn acknowledge(args: &Ack, session: &Session, output: &mut Output) -> Resu
         return Err(Failure::invalid("only the operator acknowledges alerts").fix("leave --as out"));
     }
     let client = session.client()?;
-    let alert = find(&client, id).await?;
+    let mut alert = find(&client, id).await?.ok_or_else(|| {
+        Failure::not_found(format!("there is no alert {id}"))
+            .fix("wagglebus alerts --all lists those there are")
+    })?;
     if alert.state == AlertState::Firing {
         // A message to the coordinator that answers the alert: kept until a coordinator has taken note.
         let mut draft = Draft::text(AgentId::coordinator().into(), "acknowledged".to_owned());
@@ -177,10 +183,14 @@ async fn acknowledge(args: &Ack, session: &Session, output: &mut Output) -> Resu
         client.send(&draft, SendOptions::default()).await?;
     }
     let until = Instant::now() + KNOWN_WITHIN;
-    let mut alert = alert;
     while alert.state == AlertState::Firing && Instant::now() < until {
         sleep(KNOWN_LOOK_EVERY).await;
-        alert = find(&client, id).await?;
+        match find(&client, id).await {
+            Ok(found) => alert = found.unwrap_or(alert),
+            // It is said already, whoever cannot be asked about it now.
+            Err(error) if error.is_passing() => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     if alert.state == AlertState::Firing {
         output.note("no coordinator has taken note yet; it is kept until one does: wagglebus alerts")?;
@@ -191,11 +201,7 @@ async fn acknowledge(args: &Ack, session: &Session, output: &mut Output) -> Resu
     Ok(output.line(format!("{id} {}", alert.state))?)
 }
 
-async fn find(client: &Client, id: Id) -> Result<Alert, Failure> {
+async fn find(client: &Client, id: Id) -> Result<Option<Alert>, ClientError> {
     let (alerts, _) = fetch(client, None).await?;
-    let found = alerts.into_iter().find(|alert| alert.id == id);
-    found.ok_or_else(|| {
-        Failure::not_found(format!("there is no alert {id}"))
-            .fix("wagglebus alerts --all lists those there are")
-    })
+    Ok(alerts.into_iter().find(|alert| alert.id == id))
 }

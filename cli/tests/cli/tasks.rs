@@ -119,6 +119,58 @@ fn submit_waits_for_a_state_and_tells_an_end_that_is_another() {
     assert!(ran.stderr.contains("do not submit it again"), "{}", ran.stderr);
 }
 
+/// Exit 5 says that nothing was accepted: whoever keeps to that submits it again.
+#[test]
+fn what_was_submitted_is_waited_for_while_nobody_can_tell_of_it() {
+    let gone = json!({ "error": { "code": "bus_unreachable", "message": "not connected" } });
+    let script = vec![(201, task("pending")), (503, gone), (200, task("completed"))];
+    let fake = Fake::start("operator", script);
+    let ran = fake.run(&["task", "submit", "count", "--wait", "completed"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, &*format!("{ID} completed\n"))
+    );
+    // Its sidecar ends after the first answer.
+    let fake = Fake::start("operator", vec![(201, task("pending"))]);
+    let wait = [
+        "task",
+        "submit",
+        "count",
+        "--id",
+        ID,
+        "--wait",
+        "completed",
+        "--timeout",
+        "1",
+    ];
+    let ran = fake.run(&wait);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("do not submit it again") && ran.stderr.contains(&format!("task show {ID}")),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn an_alert_that_was_acknowledged_stays_so_when_nobody_can_tell_of_it() {
+    let alert = json!({ "id": ID, "rule": "agent_lost", "severity": "critical", "state": "firing", "entity": "agent",
+        "entity_id": "bob", "agent": "bob", "since": "2026-02-03T04:05:06.000Z", "fired_at": "2026-02-03T04:05:06.000Z", "updated_at": "2026-02-03T04:05:06.000Z",
+        "summary": "bob is lost", "hint": "wagglebus agent show bob", "evidence": {}, "event_id": ID });
+    let page = json!({ "items": [alert], "next_cursor": null });
+    let sent =
+        json!({ "id": ID, "conversation_id": ID, "level": "stored", "stream_seq": 1, "duplicate": false });
+    let fake = Fake::start("operator", vec![(200, page), (201, sent)]);
+    let ran = fake.run(&["alerts", "ack", ID]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, &*format!("{ID} firing\n")),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("it is kept"), "{}", ran.stderr);
+}
+
 #[test]
 fn verbs_carry_what_they_need() {
     let cases: [(&[&str], &str, Value); 10] = [

@@ -134,23 +134,22 @@ async fn follow(
 ) -> Result<Answered<Task>, Failure> {
     let begun = Instant::now();
     let mut state = None;
+    let mut silent = None;
     loop {
         match client.task(id).await {
             Ok(task) if is_over(&task.value, wanted) => return Ok(task),
-            Ok(task) => state = Some(task.value.state),
+            Ok(task) => (state, silent) = (Some(task.value.state), None),
             // Not decided yet, or nobody is there to say so: it is kept meanwhile.
-            Err(error)
-                if matches!(
-                    error.code(),
-                    Some(ErrorCode::NotFound | ErrorCode::CoordinatorUnavailable)
-                ) => {}
+            Err(error) if error.code() == Some(ErrorCode::NotFound) => {}
+            Err(error) if error.is_passing() => silent = Some(error),
             Err(error) => return Err(error.into()),
         }
         if begun.elapsed() >= within {
             let state = state.map_or("not decided", TaskState::as_str);
             let what = format!("task {id} is {state}, and was not {wanted} in time");
+            let silent = silent.map_or_else(String::new, |error| format!("; {error}"));
             return Err(Failure::contract(ErrorCode::LevelNotReached, what)
-                .why("it was submitted: do not submit it again")
+                .why(format!("it was submitted: do not submit it again{silent}"))
                 .fix(format!("see where it is: {wagglebus} task show {id}")));
         }
         tokio::time::sleep(LOOK_EVERY).await;
