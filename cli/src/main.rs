@@ -18,6 +18,7 @@ mod reader;
 mod redundancy;
 mod sender;
 mod session;
+mod spool;
 mod target;
 mod up;
 mod value;
@@ -62,7 +63,12 @@ fn main() -> ExitCode {
     };
     let json = cli.global.json;
     // A variable leads the next command, too; an option has to be typed again.
-    let typed = |flag: &str| std::env::args().any(|arg| arg == flag || arg.starts_with(&format!("{flag}=")));
+    let typed = |flag: &str| {
+        // What a child is started with behind `--` may be any bytes.
+        std::env::args_os()
+            .take_while(|arg| arg != "--")
+            .any(|arg| arg == flag || arg.to_string_lossy().starts_with(&format!("{flag}=")))
+    };
     let hive = cli
         .global
         .hive

@@ -21,6 +21,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// JetStream's own number for "no message at or after this sequence".
 const NO_MESSAGE: u64 = 10037;
 
+/// JetStream's own number for "there is no such consumer".
+const NO_CONSUMER: u64 = 10014;
+
 /// JetStream's own number for "there is no such stream".
 const NO_STREAM: u64 = 10059;
 
@@ -200,25 +203,27 @@ impl Reader {
         if none { Ok(None) } else { understand(&answer) }
     }
 
-    /// Where a consumer stands.
-    pub(crate) async fn position(&self, stream: &str, consumer: &str) -> Result<Position, ReadError> {
+    /// Where a consumer stands, if there is one.
+    pub(crate) async fn position(&self, stream: &str, consumer: &str) -> Result<Option<Position>, ReadError> {
         let info = self
             .ask::<ConsumerInfo>(&format!("CONSUMER.INFO.{stream}.{consumer}"), &Value::Null)
             .await?;
-        let info = info.ok_or_else(|| ReadError::Answer("no consumer information".into()))?;
+        let Some(info) = info else {
+            return Ok(None);
+        };
         let ConsumerConfig {
             filter_subject,
             filter_subjects,
             metadata,
         } = info.config;
-        Ok(Position {
+        Ok(Some(Position {
             acked: info.ack_floor.stream_seq,
             delivered: info.delivered.stream_seq,
             unacked: info.num_ack_pending,
             waiting: info.num_pending,
             filters: filter_subjects.into_iter().chain(filter_subject).collect(),
             metadata,
-        })
+        }))
     }
 
     async fn ask<T: DeserializeOwned>(&self, call: &str, body: &Value) -> Result<Option<T>, ReadError> {
@@ -246,7 +251,8 @@ fn understand<T: DeserializeOwned>(payload: &[u8]) -> Result<Option<T>, ReadErro
     let value: Value =
         serde_json::from_slice(payload).map_err(|error| ReadError::Answer(error.to_string()))?;
     if let Some(error) = value.get("error") {
-        if error.get("err_code").and_then(Value::as_u64) == Some(NO_MESSAGE) {
+        let code = error.get("err_code").and_then(Value::as_u64);
+        if matches!(code, Some(NO_MESSAGE | NO_CONSUMER)) {
             return Ok(None);
         }
         let description = error
@@ -288,6 +294,8 @@ mod tests {
         );
         let none = br#"{"type":"x","error":{"code":404,"err_code":10037,"description":"no message found"}}"#;
         assert!(understand::<Got>(none).unwrap().is_none());
+        let none = br#"{"error":{"code":404,"err_code":10014,"description":"consumer not found"}}"#;
+        assert!(understand::<ConsumerInfo>(none).unwrap().is_none());
         let refused = br#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
         assert!(
             matches!(understand::<Got>(refused), Err(ReadError::Refused(why)) if why == "stream not found")

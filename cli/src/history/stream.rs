@@ -188,8 +188,8 @@ impl Archive {
     async fn rooms(&self, agent: &AgentId) -> Result<Vec<Member>, Failure> {
         let consumer = lane_consumer(agent, Priority::Normal);
         let position = match self.reader.position(&self.stream, &consumer).await {
-            Ok(position) => position,
-            Err(ReadError::Refused(_)) => return Ok(Vec::new()),
+            Ok(Some(position)) => position,
+            Ok(None) | Err(ReadError::Refused(_)) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
         let head = format!("{}.room.", self.hive);

@@ -16,8 +16,9 @@ use wagglebus_schemas::{AgentId, Priority};
 use crate::attachment;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::reader::Reader;
+use crate::reader::{ReadError, Reader};
 use crate::session::Session;
+use crate::spool;
 use crate::up::furnish::connect_as;
 use crate::verb::down;
 
@@ -38,6 +39,20 @@ pub(crate) struct Args {
     /// Do it
     #[arg(short, long)]
     yes: bool,
+}
+
+impl Args {
+    /// What was typed, and that it is meant.
+    fn go(&self) -> String {
+        let mut typed = String::from("do it: wagglebus uninstall");
+        for (given, option) in [
+            (self.purge, " --purge"),
+            (self.discard_unread, " --discard-unread"),
+        ] {
+            typed.push_str(if given { option } else { "" });
+        }
+        typed + " --yes"
+    }
 }
 
 /// Something of ours.
@@ -75,7 +90,7 @@ pub(crate) async fn run(args: &Args, session: &Session, output: &mut Output) -> 
         return told(&ours, false, output);
     }
     if !does_it {
-        return Err(Failure::usage(&"nothing was removed yet").fix("do it: wagglebus uninstall … --yes"));
+        return Err(Failure::usage(&"nothing was removed yet").fix(args.go()));
     }
     down::end(places).await?;
     for context in StockContext::ALL {
@@ -167,7 +182,7 @@ fn refuse_while_sidecars_run(places: &Places) -> Result<(), Failure> {
     )
 }
 
-/// Looks for mail that nobody read. Only a running bus can tell.
+/// Looks for mail that nobody read, and for messages that no stream has yet. Only a running bus can tell.
 async fn refuse_unread(places: &Places) -> Result<(), Failure> {
     let bus = discovery::bus(places).map_err(|_| {
         Failure::contract(
@@ -183,25 +198,67 @@ async fn refuse_unread(places: &Places) -> Result<(), Failure> {
         let mut count = 0_u64;
         for priority in Priority::ALL {
             let stream = Stream::Messages.name(places.hive());
+            let lane = lane_consumer(&agent, *priority);
             // An agent whose enrolment did not finish has no lanes.
-            if let Ok(position) = reader.position(&stream, &lane_consumer(&agent, *priority)).await {
-                count = count
-                    .saturating_add(position.waiting)
-                    .saturating_add(position.unacked);
-            }
+            let position = reader.position(&stream, &lane).await.map_err(not_known)?;
+            let lies = position.map_or(0, |position| position.waiting.saturating_add(position.unacked));
+            count = count.saturating_add(lies);
         }
         if count > 0 {
             unread.push(format!("{agent} {count}"));
         }
     }
-    if unread.is_empty() {
-        return Ok(());
-    }
-    Err(
-        Failure::contract(ErrorCode::IllegalTransition, "mail is unread, and would be lost")
-            .why(unread.join(", "))
-            .fix("have it read, or add --discard-unread"),
+    let unstored = unstored(places)?;
+    let what = match (unread.is_empty(), unstored.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, _) => "mail is unread, and would be lost",
+        (true, false) => "messages wait to be stored, and would be lost",
+    };
+    let unstored = unstored
+        .into_iter()
+        .map(|(agent, count)| format!("{count} of {agent} in its spool"));
+    unread.extend(unstored);
+    Err(Failure::contract(ErrorCode::IllegalTransition, what)
+        .why(unread.join(", "))
+        .fix("have it delivered and read, or add --discard-unread"))
+}
+
+/// What cannot be looked at may hold mail.
+fn not_known(error: ReadError) -> Failure {
+    Failure::contract(
+        ErrorCode::IllegalTransition,
+        "whether mail is unread cannot be found out",
     )
+    .why(error.to_string())
+    .fix("see what is wrong: wagglebus doctor; or add --discard-unread")
+}
+
+/// Who has messages in a spool that no stream has, and how many.
+fn unstored(places: &Places) -> Result<Vec<(AgentId, usize)>, Failure> {
+    let folder = places.agent_state_dir(&AgentId::operator());
+    let entries = folder.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    let names = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse().ok());
+    let mut found = Vec::new();
+    for agent in names {
+        let agent: AgentId = agent;
+        let path = places.agent_state_dir(&agent).join("spool");
+        let count = spool::unstored(&path).map_err(|error| {
+            Failure::contract(
+                ErrorCode::IllegalTransition,
+                format!("whether {agent} has messages that wait to be stored cannot be found out"),
+            )
+            .why(format!("{}: {error}", path.display()))
+            .fix("add --discard-unread to remove them all the same")
+        })?;
+        if count > 0 {
+            found.push((agent, count));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Whoever has a key here.
@@ -228,5 +285,25 @@ fn remove(path: &Path) -> Result<(), Failure> {
             Err(Failure::failed(format!("{} cannot be removed", path.display())).why(error.to_string()))
         }
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_proposed_can_be_typed() {
+        let args = |purge, discard_unread| Args {
+            purge,
+            discard_unread,
+            dry_run: false,
+            yes: false,
+        };
+        assert_eq!(args(false, false).go(), "do it: wagglebus uninstall --yes");
+        assert_eq!(
+            args(true, true).go(),
+            "do it: wagglebus uninstall --purge --discard-unread --yes"
+        );
     }
 }

@@ -6,12 +6,24 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::fake::Ran;
+use crate::home::Home;
 
 fn run(args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagglebus"));
     // A configuration that cannot be read must not spoil the start of a shell.
     command.args(args).env_clear().env("WAGGLEBUS_CONFIG", "/nowhere");
     Ran::from(command.stdin(Stdio::null()).output().unwrap())
+}
+
+/// A file name may be any bytes, and a sidecar sets the variable for its children.
+#[test]
+fn arguments_that_are_no_text_reach_the_program() {
+    use std::os::unix::ffi::OsStrExt;
+    let home = Home::new("#!/bin/sh\nexit 7\n");
+    let mut command = home.command(&["sidecar", "--agent", "a", "stdio", "--", "./program"]);
+    command.arg(std::ffi::OsStr::from_bytes(b"\xff"));
+    let ran = Ran::from(command.env("WAGGLEBUS_HIVE", "wb").output().unwrap());
+    assert_eq!(ran.code, 7, "{}", ran.stderr);
 }
 
 /// The verbs that the help lists.

@@ -97,7 +97,8 @@ impl<'a> Lanes<'a> {
             let position = self
                 .reader
                 .position(&self.stream, &lane_consumer(&self.agent, *priority))
-                .await?;
+                .await?
+                .ok_or_else(|| ReadError::Refused("consumer not found".to_owned()))?;
             let mut count = position.waiting;
             let of_lane = peek
                 .in_hand

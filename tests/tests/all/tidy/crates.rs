@@ -49,6 +49,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "wagglebus-nats",
             "wagglebus-client",
             "wagglebus-harness",
+            "wagglebus-sidecar-core",
         ],
     ),
     (
