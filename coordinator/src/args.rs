@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use wagglebus_coordinator_core::alert::Rule;
 use wagglebus_nats::config::ConfigChoice;
-use wagglebus_schemas::Hive;
+use wagglebus_schemas::{Hive, alert_settings};
 
 use crate::alert::{Command, Webhook};
 
@@ -140,9 +139,8 @@ pub(crate) struct Limit {
 impl Limit {
     /// A number of seconds, decimals allowed.
     pub(crate) fn new(rule: &str, seconds: f64) -> Result<Self, String> {
+        let ms = alert_settings::limit_ms(rule, seconds).map_err(|error| error.to_string())?;
         let rule = rule.parse::<Rule>().map_err(|error| error.to_string())?;
-        let limit = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-        let ms = u64::try_from(limit.as_millis()).map_err(|error| error.to_string())?;
         Ok(Self { rule, ms })
     }
 }
@@ -151,10 +149,8 @@ impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (rule, seconds) = text.split_once('=').ok_or("write RULE=SECONDS")?;
-        let seconds: f64 = seconds
-            .parse()
-            .map_err(|_| format!("{seconds:?} is no number of seconds"))?;
-        Self::new(rule, seconds)
+        let (rule, ms) = alert_settings::limit(text).map_err(|error| error.to_string())?;
+        let rule = rule.parse::<Rule>().map_err(|error| error.to_string())?;
+        Ok(Self { rule, ms })
     }
 }

@@ -10,11 +10,12 @@ use wagglebus_nats::config::{self, ConfigPlaces};
 use wagglebus_nats::connect::{Credentials, Settings};
 use wagglebus_nats::context::{BusOptions, StockSettings};
 use wagglebus_nats::keys::BusUser;
+use wagglebus_schemas::alert_settings::BadWebhook;
 use wagglebus_schemas::permission::inbox_prefix;
 use wagglebus_schemas::places::{BusFile, NoPlace, Places};
 use wagglebus_schemas::{AgentId, Hive};
 
-use crate::alert::{BadWebhook, Command, Ways};
+use crate::alert::{Command, Ways};
 use crate::args::{Args, Limit};
 use crate::failure::Failure;
 use crate::http::Rate;

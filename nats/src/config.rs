@@ -158,10 +158,10 @@ struct CoordinatorContent {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct AlertsContent {
-    webhook: Option<String>,
-    command: Option<Vec<String>>,
+    webhook: Option<Spanned<String>>,
+    command: Option<Spanned<Vec<String>>>,
     message: Option<bool>,
-    limits: BTreeMap<String, Seconds>,
+    limits: BTreeMap<String, Spanned<Seconds>>,
 }
 
 /// Seconds, decimals allowed.
@@ -228,7 +228,7 @@ pub struct AlertOptions {
     pub command: Option<Said<Vec<String>>>,
     /// Whether the operator gets messages.
     pub message: Option<Said<bool>>,
-    /// Limits in seconds, by rule. Whether there is such a rule is not known here.
+    /// Limits in seconds, by rule.
     pub limits: BTreeMap<String, f64>,
 }
 
@@ -328,11 +328,11 @@ impl Config {
         let mut limits = BTreeMap::new();
         for (_, content) in self.files.iter().rev() {
             let said = content.alerts.limits.iter();
-            limits.extend(said.map(|(rule, seconds)| (rule.clone(), seconds.0)));
+            limits.extend(said.map(|(rule, seconds)| (rule.clone(), seconds.get_ref().0)));
         }
         AlertOptions {
-            webhook: self.first(|content| content.alerts.webhook.clone()),
-            command: self.first(|content| content.alerts.command.clone()),
+            webhook: self.first(|content| Some(content.alerts.webhook.as_ref()?.get_ref().clone())),
+            command: self.first(|content| Some(content.alerts.command.as_ref()?.get_ref().clone())),
             message: self.first(|content| content.alerts.message),
             limits,
         }

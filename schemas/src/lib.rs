@@ -23,6 +23,7 @@ pub mod address;
 pub mod agent;
 pub mod agent_detail;
 pub mod alert;
+pub mod alert_settings;
 pub mod api;
 mod bounds;
 pub mod bridge;

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 
 use wagglebus_nats::config::AlertOptions;
+use wagglebus_schemas::alert_settings::{self, BadCommand, BadLimit, BadWebhook};
 
 /// Options about alerts, passed on to the coordinator.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -13,11 +14,12 @@ pub(crate) struct AlertArgs {
         long,
         value_name = "URL",
         env = "WAGGLEBUS_ALERT_WEBHOOK",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = webhook
     )]
     alert_webhook: Option<String>,
     /// Run this program with each change of an alert as JSON on its standard input: a path, or a JSON array with arguments
-    #[arg(long, value_name = "CMD", env = "WAGGLEBUS_ALERT_COMMAND")]
+    #[arg(long, value_name = "CMD", env = "WAGGLEBUS_ALERT_COMMAND", value_parser = command)]
     alert_command: Option<String>,
     /// Send the operator a message of each change of an alert
     #[arg(long, env = "WAGGLEBUS_ALERT_MESSAGE")]
@@ -27,7 +29,8 @@ pub(crate) struct AlertArgs {
         long,
         value_name = "RULE=SECONDS",
         env = "WAGGLEBUS_ALERT_LIMIT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = limit
     )]
     alert_limit: Vec<String>,
 }
@@ -61,4 +64,18 @@ impl AlertArgs {
             .filter_map(|(name, value)| Some((name, value?.into())));
         set.collect()
     }
+}
+
+// A coordinator that refuses them would end again and again: they are looked at before anything is started.
+
+fn webhook(text: &str) -> Result<String, BadWebhook> {
+    alert_settings::check_webhook(text).map(|()| text.to_owned())
+}
+
+fn command(text: &str) -> Result<String, BadCommand> {
+    alert_settings::command(text).map(|_| text.to_owned())
+}
+
+fn limit(text: &str) -> Result<String, BadLimit> {
+    alert_settings::limit(text).map(|_| text.to_owned())
 }

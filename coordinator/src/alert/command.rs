@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{self, Child};
 use tokio::time::timeout;
+use wagglebus_schemas::alert_settings::{self, BadCommand};
 
 use super::Untold;
 use super::notice::Notice;
@@ -22,22 +23,15 @@ pub(crate) struct Command {
     arguments: Vec<String>,
 }
 
-/// Why a text is no command.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}: give the path of a program, or a JSON array of it and its arguments")]
-pub(crate) struct BadCommand(String);
-
 impl Command {
     /// A program with its arguments, as a list.
     pub(crate) fn new(words: Vec<String>) -> Result<Self, BadCommand> {
+        alert_settings::check_command(&words)?;
         let mut words = words.into_iter();
-        match words.next() {
-            Some(program) if !program.is_empty() => Ok(Self {
-                program,
-                arguments: words.collect(),
-            }),
-            Some(_) | None => Err(BadCommand("it names no program".to_owned())),
-        }
+        Ok(Self {
+            program: words.next().unwrap_or_default(),
+            arguments: words.collect(),
+        })
     }
 }
 
@@ -45,12 +39,7 @@ impl FromStr for Command {
     type Err = BadCommand;
 
     fn from_str(text: &str) -> Result<Self, BadCommand> {
-        let words = if text.trim_start().starts_with('[') {
-            serde_json::from_str(text).map_err(|error| BadCommand(error.to_string()))?
-        } else {
-            vec![text.to_owned()]
-        };
-        Self::new(words)
+        Self::new(alert_settings::command(text)?)
     }
 }
 

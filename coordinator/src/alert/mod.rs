@@ -19,7 +19,7 @@ use wagglebus_coordinator_core::lead::News;
 use wagglebus_schemas::Hive;
 
 pub(crate) use command::Command;
-pub(crate) use webhook::{BadWebhook, Webhook};
+pub(crate) use webhook::Webhook;
 
 use notice::Notice;
 use worker::Worker;

@@ -1,7 +1,6 @@
 //! A webhook: each change is posted as JSON. Over https, or over http to this machine.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wagglebus_schemas::alert_settings::{BadWebhook, check_webhook};
 
 use super::notice::Notice;
 use super::{Untold, tls};
@@ -35,38 +35,15 @@ impl fmt::Debug for Webhook {
     }
 }
 
-/// Why an address is none of a webhook.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum BadWebhook {
-    #[error("the webhook's address is no URL: give one such as https://hooks.example.com/x")]
-    Url,
-    #[error("the webhook's address begins with neither https:// nor http://")]
-    Scheme,
-    #[error("the webhook is another machine: only https:// is safe there")]
-    Plain,
-    #[error("the webhook's address holds a user or a password: put a token into the path")]
-    User,
-}
-
 impl FromStr for Webhook {
     type Err = BadWebhook;
 
     fn from_str(text: &str) -> Result<Self, BadWebhook> {
+        check_webhook(text)?;
         let uri: Uri = text.parse().map_err(|_| BadWebhook::Url)?;
         let authority = uri.authority().ok_or(BadWebhook::Url)?;
-        if authority.as_str().contains('@') {
-            return Err(BadWebhook::User);
-        }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let encrypted = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            Some(_) | None => return Err(BadWebhook::Scheme),
-        };
-        let here = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if !encrypted && !here && !host.eq_ignore_ascii_case("localhost") {
-            return Err(BadWebhook::Plain);
-        }
+        let encrypted = uri.scheme_str() == Some("https");
         let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
         Ok(Self {
             host,

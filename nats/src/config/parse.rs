@@ -5,8 +5,9 @@ use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use wagglebus_schemas::alert_settings;
 
-use super::{BusContent, ConfigError, Content, Fault};
+use super::{AlertsContent, BusContent, ConfigError, Content, Fault};
 
 /// Most mistakes that are told at once.
 const FAULTS_MAX: usize = 20;
@@ -130,6 +131,26 @@ impl Faults<'_> {
                 && !listen.get_ref().ip().is_loopback()
             {
                 self.add(listen.span().start, key, "listen is a loopback address");
+            }
+        }
+        self.check_alerts(&content.alerts);
+    }
+
+    fn check_alerts(&mut self, alerts: &AlertsContent) {
+        if let Some(webhook) = &alerts.webhook
+            && let Err(error) = alert_settings::check_webhook(webhook.get_ref())
+        {
+            self.add(webhook.span().start, "alerts.webhook", &error.to_string());
+        }
+        if let Some(command) = &alerts.command
+            && let Err(error) = alert_settings::check_command(command.get_ref())
+        {
+            self.add(command.span().start, "alerts.command", &error.to_string());
+        }
+        for (rule, seconds) in &alerts.limits {
+            if let Err(error) = alert_settings::limit_ms(rule, seconds.get_ref().0) {
+                let key = format!("alerts.limits.{rule}");
+                self.add(seconds.span().start, &key, &error.to_string());
             }
         }
     }

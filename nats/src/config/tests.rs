@@ -327,3 +327,32 @@ fn what_is_no_file_or_too_long_is_refused_at_once() {
         );
     }
 }
+
+/// The coordinator would end with it, again and again, while `up` says that all is well.
+#[test]
+fn mistakes_about_alerts_are_told_with_their_place() {
+    let text = "[alerts]\nwebhook = 'http://hooks.example.com/secret'\ncommand = []\n\
+                limits = { urgent_unred = 30, agent_lost = -1 }\n";
+    let Err(ConfigError::Invalid { faults, .. }) = read(text) else {
+        panic!("it is taken for sound");
+    };
+    let told: Vec<_> = faults
+        .iter()
+        .map(|fault| (fault.line, fault.key.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (2, "alerts.webhook"),
+            (3, "alerts.command"),
+            (4, "alerts.limits.urgent_unred"),
+            (4, "alerts.limits.agent_lost")
+        ]
+    );
+    let reasons: Vec<_> = faults.iter().map(|fault| fault.reason.as_str()).collect();
+    assert!(
+        reasons[2].contains("the rules are agent_lost, urgent_unread"),
+        "{reasons:?}"
+    );
+    assert!(!reasons[0].contains("secret"), "{reasons:?}");
+}

@@ -224,3 +224,16 @@ impl Settings {
         i64::try_from(self.limit_ms(rule)).unwrap_or(i64::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_options_know_the_same_rules() {
+        assert_eq!(
+            Rule::ALL.map(Rule::as_str),
+            wagglebus_schemas::alert_settings::RULES
+        );
+    }
+}
