@@ -14,7 +14,7 @@ use wagglebus_schemas::places::Places;
 use wagglebus_schemas::{AgentId, Id};
 
 use crate::failure::Failure;
-use crate::up::leftovers;
+use crate::up::{leftovers, lock};
 
 /// An attachment that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,9 +117,12 @@ fn tell_up(places: &Places) -> Result<(), Failure> {
     let Ok(bus) = discovery::bus(places) else {
         return Ok(());
     };
-    leftovers::send(bus.supervisor_pid, Signal::USR1).map_err(|error| {
-        let who = bus.supervisor_pid;
-        Failure::failed(format!("`up` (process {who}) cannot be signalled")).why(error.to_string())
+    // The number in the file of one that was killed may be a stranger's by now, whom the signal would end.
+    let Some(who) = lock::holder(places).filter(|up| up.pid == bus.supervisor_pid) else {
+        return Ok(());
+    };
+    leftovers::send(who.pid, Signal::USR1).map_err(|error| {
+        Failure::failed(format!("`up` (process {}) cannot be signalled", who.pid)).why(error.to_string())
     })
 }
 
@@ -153,8 +156,7 @@ mod tests {
     use wagglebus_schemas::Hive;
     use wagglebus_schemas::places::PlacesSource;
 
-    #[test]
-    fn what_is_wanted_is_read_again_and_what_is_odd_is_told() {
+    fn places() -> (tempfile::TempDir, Places) {
         let home = tempfile::tempdir().unwrap();
         let source = PlacesSource {
             home: Some(home.path().to_owned()),
@@ -162,6 +164,34 @@ mod tests {
             ..PlacesSource::default()
         };
         let places = Places::new(Hive::default(), &source).unwrap();
+        (home, places)
+    }
+
+    /// An `up` that was killed leaves files that name its number, which is given out again.
+    #[test]
+    fn a_stranger_with_the_number_of_a_killed_up_is_not_signalled() {
+        use std::process::{Command, Stdio};
+        let (_home, places) = places();
+        let mut stranger = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let pid = stranger.id();
+        private_file::create_dir(places.run_dir()).unwrap();
+        private_file::create_dir(places.state_dir()).unwrap();
+        let bus = serde_json::json!({ "url": "nats://127.0.0.1:1", "monitor": "http://127.0.0.1:1", "pid": pid,
+            "supervisor_pid": pid, "credentials_file": "/none", "durability": "always", "coordinator": null });
+        std::fs::write(places.bus_file(), bus.to_string()).unwrap();
+        assert_eq!(discovery::bus(&places).unwrap().supervisor_pid, pid);
+        for left in [format!("{pid}\n"), format!("{pid}\nbefore\n")] {
+            std::fs::write(places.state_dir().join("up.lock"), left).unwrap();
+            tell_up(&places).unwrap();
+        }
+        // It ends by itself when nobody writes to it any more, and not by a signal.
+        drop(stranger.stdin.take());
+        assert!(stranger.wait().unwrap().success());
+    }
+
+    #[test]
+    fn what_is_wanted_is_read_again_and_what_is_odd_is_told() {
+        let (_home, places) = places();
         private_file::create_dir(places.state_dir()).unwrap();
         let attachment = |agent: &str| Attachment {
             agent: agent.parse().unwrap(),

@@ -1,6 +1,7 @@
 //! The sidecars of attached panes: those that are wanted run, the others are ended.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tokio::sync::{mpsc, watch};
@@ -17,22 +18,37 @@ pub(crate) fn name(agent: &AgentId) -> String {
     format!("agent-{agent}")
 }
 
+/// What the sidecar of an agent is started with; its `own` end with the bridge, so what all have stands before.
+pub(crate) fn arguments(agent: &str, common: &[String], own: &[impl AsRef<str>]) -> Vec<OsString> {
+    let common = common.iter().map(String::as_str);
+    let own = own.iter().map(AsRef::as_ref);
+    let all = ["--agent", agent].into_iter().chain(common).chain(own);
+    all.map(Into::into).collect()
+}
+
 /// The sidecars that run for attachments.
 #[derive(Debug)]
 pub(crate) struct Attached {
     places: Places,
     sidecar: PathBuf,
+    /// What each of them is told beside its own.
+    common: Vec<String>,
     tell: mpsc::UnboundedSender<child::Event>,
     running: BTreeMap<AgentId, (Attachment, watch::Sender<bool>)>,
     keepers: JoinSet<()>,
 }
 
 impl Attached {
-    /// None runs yet. `sidecar` is the program; what happens to each is told.
-    pub(crate) fn new(places: Places, sidecar: PathBuf, tell: mpsc::UnboundedSender<child::Event>) -> Self {
+    /// None runs yet. `sidecar` is the program and what all are told; what happens to each is told.
+    pub(crate) fn new(
+        places: Places,
+        (sidecar, common): (PathBuf, Vec<String>),
+        tell: mpsc::UnboundedSender<child::Event>,
+    ) -> Self {
         Self {
             places,
             sidecar,
+            common,
             tell,
             running: BTreeMap::new(),
             keepers: JoinSet::new(),
@@ -63,11 +79,7 @@ impl Attached {
         let name = name(&agent);
         let program = Program {
             path: self.sidecar.clone(),
-            arguments: ["--agent", agent.as_str()]
-                .into_iter()
-                .chain(attachment.arguments.iter().map(String::as_str))
-                .map(Into::into)
-                .collect(),
+            arguments: arguments(agent.as_str(), &self.common, &attachment.arguments),
             environment: Vec::new(),
             log: logs::file(&self.places, &name),
             name,
@@ -85,5 +97,20 @@ impl Attached {
             stop.send_replace(true);
         }
         while self.keepers.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_sidecars_are_told_stands_before_the_bridge() {
+        let common = ["--slots".to_owned(), "3".to_owned()];
+        let told = arguments("bob", &common, &["--capability", "review", "http"]);
+        assert_eq!(
+            told.join(std::ffi::OsStr::new(" ")),
+            "--agent bob --slots 3 --capability review http"
+        );
     }
 }

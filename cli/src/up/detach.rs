@@ -11,14 +11,15 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use wagglebus_client::discovery;
 use wagglebus_nats::private_file;
-use wagglebus_schemas::places::{Durability, Places};
+use wagglebus_schemas::places::Durability;
 
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
-use crate::up::lock::{self, Acquired};
+use crate::up::asked::Asked;
+use crate::up::lock::{self, Acquired, runs_already};
 use crate::up::ready::Ready;
-use crate::up::run::{Options, runs_already};
+use crate::up::run::Options;
 use crate::up::{leftovers, logs};
 use crate::verb::status;
 
@@ -39,11 +40,21 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
                 "wagglebus down, then wagglebus up --detach --port {port}"
             )));
         }
+        let wanted = Asked::of(&options);
+        let beyond = match Asked::load(places) {
+            Some(running) => wanted.beyond(&running),
+            None => Vec::new(),
+        };
+        if !beyond.is_empty() {
+            return Err(runs_already(pid)
+                .why(format!("it was started without {}", beyond.join(", ")))
+                .fix("wagglebus down, then the same command again"));
+        }
         output.note(runs_already(pid).what())?;
         return status::run_own(session, output).await;
     }
     private_file::create_dir(&logs::folder(places)).map_err(|error| Failure::caused(&error))?;
-    let (mut child, logged) = spawn(&options, places)?;
+    let (mut child, logged) = spawn(&options, session)?;
     let pid = child.id();
     let said = tokio::select! {
         said = timeout(READY_WITHIN, first_line(child.stdout.take())) => said.unwrap_or_default(),
@@ -61,7 +72,8 @@ pub(crate) async fn detach(options: Options, session: &Session, output: &mut Out
 }
 
 /// Starts it; its own words go to a log, whose length until now is returned.
-fn spawn(options: &Options, places: &Places) -> Result<(Child, u64), Failure> {
+fn spawn(options: &Options, session: &Session) -> Result<(Child, u64), Failure> {
+    let places = session.places();
     let path = logs::file(places, "up");
     let cannot = |error: std::io::Error| {
         Failure::failed("the background process does not start").why(error.to_string())
@@ -77,6 +89,9 @@ fn spawn(options: &Options, places: &Places) -> Result<(Child, u64), Failure> {
     ]
     .map(Into::into)
     .into();
+    if let Some(choice) = session.config_choice() {
+        arguments.extend(["--config".into(), choice.as_os_str().to_owned()]);
+    }
     if let Some(port) = options.port {
         arguments.extend(["--port".into(), port.to_string().into()]);
     }
@@ -86,7 +101,7 @@ fn spawn(options: &Options, places: &Places) -> Result<(Child, u64), Failure> {
     let own = std::env::current_exe().map_err(cannot)?;
     let child = Command::new(own)
         .args(arguments)
-        .envs(options.alerts.iter().map(|(name, value)| (name, value)))
+        .envs(options.coordinator.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

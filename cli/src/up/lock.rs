@@ -1,12 +1,13 @@
-//! At most one `up` for each user and hive. The lock is the truth; the number in its file says whom to signal.
+//! At most one `up` for each user and hive. The lock is the truth; its file says which process has it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use wagglebus_client::process::Identity;
 use wagglebus_nats::private_file;
 use wagglebus_schemas::places::Places;
 
@@ -33,13 +34,33 @@ pub(crate) enum Acquired {
 /// Tries to get the lock, without waiting.
 pub(crate) fn acquire(places: &Places) -> Result<Acquired, Failure> {
     private_file::create_dir(places.state_dir()).map_err(|error| Failure::caused(&error))?;
-    let path = places.state_dir().join("up.lock");
+    let path = path(places);
     try_lock(&path).map_err(|error| {
         Failure::failed(format!("{} cannot be locked", path.display())).why(error.to_string())
     })
 }
 
-fn try_lock(path: &PathBuf) -> io::Result<Acquired> {
+/// The process that has it, as its file says; none once that one has ended. Asking takes nothing, so it keeps nobody who
+/// starts just now from having it.
+pub(crate) fn holder(places: &Places) -> Option<Identity> {
+    written(&path(places)).filter(Identity::is_running)
+}
+
+fn path(places: &Places) -> PathBuf {
+    places.state_dir().join("up.lock")
+}
+
+/// What the file says: a number in its first line, and in the second when that process started.
+fn written(path: &Path) -> Option<Identity> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (pid, started) = text.trim_end().split_once('\n')?;
+    Some(Identity {
+        pid: pid.parse().ok()?,
+        started: started.to_owned(),
+    })
+}
+
+fn try_lock(path: &Path) -> io::Result<Acquired> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -51,13 +72,16 @@ fn try_lock(path: &PathBuf) -> io::Result<Acquired> {
         Ok(()) => {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "{}", std::process::id())?;
+            let pid = std::process::id();
+            let started = Identity::of(pid).map_or_else(String::new, |own| own.started);
+            write!(file, "{pid}\n{started}\n")?;
             Ok(Acquired::Ours(Lock { _file: file }))
         }
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            file.take(32).read_to_string(&mut text)?;
-            Ok(Acquired::Theirs(text.trim().parse().ok()))
+            file.take(128).read_to_string(&mut text)?;
+            let pid = text.lines().next().and_then(|pid| pid.parse().ok());
+            Ok(Acquired::Theirs(pid))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }
@@ -77,6 +101,13 @@ pub(crate) async fn wait(places: &Places, within: Duration) -> Result<Option<Loc
     }
 }
 
+/// What to say when the lock is taken.
+pub(crate) fn runs_already(pid: Option<u32>) -> Failure {
+    let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
+    Failure::failed(format!("a bus of this hive runs already{who}"))
+        .fix("see it: wagglebus status; end it: wagglebus down; another one beside it: --hive NAME")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +120,7 @@ mod tests {
             panic!("nobody else has it")
         };
         assert!(matches!(try_lock(&path).unwrap(), Acquired::Theirs(Some(pid)) if pid == std::process::id()));
+        assert_eq!(written(&path), Identity::of(std::process::id()));
         drop(first);
         assert!(matches!(try_lock(&path).unwrap(), Acquired::Ours(_)));
     }

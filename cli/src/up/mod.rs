@@ -14,13 +14,17 @@
 //! | how does it go into the background? | [`detach`] |
 //! | whose panes are attached? | [`attached`] |
 //! | who hears of alerts? | [`alerts`] |
+//! | what else do files say of the programs? | [`forward`] |
+//! | what was the running one asked for? | [`asked`] |
 
 pub(crate) mod alerts;
+pub(crate) mod asked;
 pub(crate) mod attached;
 pub(crate) mod bus_file;
 pub(crate) mod child;
 pub(crate) mod coordinator;
 pub(crate) mod detach;
+pub(crate) mod forward;
 pub(crate) mod furnish;
 pub(crate) mod kept;
 pub(crate) mod leftovers;

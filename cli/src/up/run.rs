@@ -17,11 +17,12 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::programs::{self, COORDINATOR, SIDECAR};
 use crate::session::Session;
-use crate::up::attached::Attached;
+use crate::up::asked::Asked;
+use crate::up::attached::{self, Attached};
 use crate::up::child::{self, Program, keep};
 use crate::up::furnish::{Furnished, furnish};
 use crate::up::leftovers::Record;
-use crate::up::lock::{self, Acquired};
+use crate::up::lock::{self, Acquired, runs_already};
 use crate::up::prepare::{Prepared, prepare};
 use crate::up::ready::Ready;
 use crate::up::{bus_file, coordinator, logs, signals};
@@ -52,7 +53,9 @@ pub(crate) struct Options {
     /// Whether the end of standard input ends it, too: so it never outlives who started it.
     pub(crate) bound: bool,
     /// Variables for the coordinator.
-    pub(crate) alerts: Vec<(&'static str, OsString)>,
+    pub(crate) coordinator: Vec<(&'static str, OsString)>,
+    /// Arguments for sidecars.
+    pub(crate) sidecars: Vec<String>,
 }
 
 /// Runs a bus until a signal, or until its server cannot be started.
@@ -62,6 +65,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
         Acquired::Ours(lock) => lock,
         Acquired::Theirs(pid) => return Err(runs_already(pid)),
     };
+    Asked::of(&options).save(places)?;
     let mut record = Record::open(places);
     for name in record.end().await? {
         output.note(format!("ended {name}, which a former `up` had left behind"))?;
@@ -76,6 +80,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
     let (tell_server, server_events) = mpsc::unbounded_channel();
     let (tell_children, child_events) = mpsc::unbounded_channel();
     let server = start_server(&prepared, server_stopped, tell_server);
+    let kept = (sidecar.clone(), options.sidecars.clone());
     let mut bus = Bus {
         places,
         output,
@@ -86,7 +91,7 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
         operator_pid: None,
         operator_ends: 0,
         brain_pid: None,
-        attached: Attached::new(places.clone(), sidecar.clone(), tell_children.clone()),
+        attached: Attached::new(places.clone(), kept, tell_children.clone()),
         look: signals::attachments()?,
     };
     let mut children = JoinSet::new();
@@ -97,12 +102,12 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
                 path: brain,
                 arguments: coordinator::arguments(places).into(),
                 log: logs::file(places, BRAIN),
-                environment: options.alerts.clone(),
+                environment: options.coordinator.clone(),
             },
             Program {
                 name: OPERATOR.to_owned(),
                 path: sidecar.clone(),
-                arguments: ["--agent", "operator", "http"].map(Into::into).into(),
+                arguments: attached::arguments(OPERATOR, &options.sidecars, &["http"]),
                 log: logs::file(places, OPERATOR),
                 environment: Vec::new(),
             },
@@ -134,13 +139,6 @@ pub(crate) async fn run(options: Options, session: &Session, output: &mut Output
         (Some(failure), None) => Err(failure),
         (None, _) => Ok(()),
     }
-}
-
-/// What to say when the lock is taken.
-pub(crate) fn runs_already(pid: Option<u32>) -> Failure {
-    let who = pid.map_or_else(String::new, |pid| format!(" (process {pid})"));
-    Failure::failed(format!("a bus of this hive runs already{who}"))
-        .fix("see it: wagglebus status; end it: wagglebus down; another one beside it: --hive NAME")
 }
 
 fn start_server(

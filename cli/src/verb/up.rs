@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::up::alerts::AlertArgs;
 use crate::up::detach::detach;
+use crate::up::forward;
 use crate::up::run::{self, Options};
 
 /// Run a bus: nats-server, coordinator and the operator's sidecar; ends with SIGTERM or Ctrl-C
@@ -37,11 +38,19 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     } else {
         Durability::Always
     };
+    let config = session.config();
+    let (sidecars, passed_over) = forward::to_sidecars(config);
+    if let Some(why) = passed_over {
+        output.note(why)?;
+    }
+    let mut coordinator = args.alerts.environment(config.alerts());
+    coordinator.extend(forward::to_coordinator(config, std::env::var_os(forward::LISTEN)));
     let options = Options {
         port: args.port,
         durability,
         bound: args.bound,
-        alerts: args.alerts.environment(session.config().alerts()),
+        coordinator,
+        sidecars,
     };
     if args.detach {
         return detach(options, session, output).await;

@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Says that it is ready as a sidecar does, and ends in good order.
 pub(crate) const SIDECAR: &str = r#"#!/bin/sh
 trap 'exit 0' TERM
+echo "told $*"
 run=$WAGGLEBUS_RUN/$WAGGLEBUS_HIVE
 printf '{"agent":"operator","pid":%d,"socket":"/nowhere","http":null,"token_file":null,"epoch":1}' $$ > "$run/operator.tmp"
 mv "$run/operator.tmp" "$run/operator.json"
@@ -19,6 +20,7 @@ while :; do sleep 0.05; done
 
 const COORDINATOR: &str = r#"#!/bin/sh
 trap 'exit 0' TERM
+echo "listens at $WAGGLEBUS_COORDINATOR_LISTEN"
 printf '{"pid":%d,"http":"http://127.0.0.1:1"}' $$ > "$2.tmp"
 mv "$2.tmp" "$2"
 while :; do sleep 0.05; done

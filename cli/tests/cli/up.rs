@@ -23,8 +23,19 @@ fn runs(pid: u32) -> bool {
 #[test]
 fn up_in_the_background_status_and_down() {
     let home = Home::new(SIDECAR);
+    let (code, _, stderr) = home.run(&["up", "--detach", "--alert-limit", "urgent_unred=30"]);
+    assert!(code == 2 && stderr.contains("urgent_unread"), "{stderr}");
+    assert!(!home.path("run/wb").exists(), "nothing is started");
+    fs::create_dir_all(home.path(".config/wagglebus")).unwrap();
+    let said = "[sidecar]\nslots = 3\n[coordinator]\nlisten = '127.0.0.1:7799'\n";
+    fs::write(home.path(".config/wagglebus/config.toml"), said).unwrap();
     let (code, stdout, stderr) = home.run(&["up", "--detach", "--relaxed"]);
     assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(
+        home.log("operator")
+            .contains("told --agent operator --slots 3 http")
+    );
+    assert!(home.log("coordinator").contains("listens at 127.0.0.1:7799"));
     assert!(
         stdout.contains("relaxed") && stdout.contains("WB_MESSAGES") && stderr.contains("wagglebus down"),
         "{stdout}{stderr}"
@@ -57,6 +68,11 @@ fn up_in_the_background_status_and_down() {
 
     // A second one changes nothing; in the foreground it is refused.
     assert_eq!(home.run(&["up", "--detach"]).0, 0);
+    let (code, _, stderr) = home.run(&["up", "--detach", "--alert-command", "./page.sh"]);
+    assert!(
+        code == 1 && stderr.contains("without --alert-command") && stderr.contains("wagglebus down"),
+        "{stderr}"
+    );
     let (code, _, stderr) = home.run(&["up"]);
     assert_eq!(code, 1);
     assert!(stderr.contains(&format!("process {supervisor}")), "{stderr}");
