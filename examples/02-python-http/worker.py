@@ -6,6 +6,7 @@ Standard library only. It goes on while its sidecar is away, and so may come too
 
 from __future__ import annotations
 
+import http.client
 import os
 import sys
 import time
@@ -25,12 +26,17 @@ def work(task: dict) -> object:
 
 
 def again(call):
-    """Repeats a call until the sidecar answers. Only for calls that may be made twice."""
+    """Repeats a call until the sidecar decides. Only for calls that may be made twice."""
     while True:
         try:
             return call()
-        except (OSError, ValueError):
-            time.sleep(AGAIN)
+        except Refused as refused:
+            # Too many requests at once, or nobody behind it at the moment, is no decision.
+            if refused.status != 429 and refused.status < 500:
+                raise
+        except (OSError, ValueError, http.client.HTTPException):
+            pass
+        time.sleep(AGAIN)
 
 
 def finish(sidecar: Sidecar, task: dict, result: object) -> None:
@@ -47,11 +53,10 @@ def finish(sidecar: Sidecar, task: dict, result: object) -> None:
 def take(sidecar: Sidecar, item: dict) -> None:
     message = item["message"]
     try:
-        sidecar.ack(item)
+        # Settled is accepted, also when the answer is lost: then it never comes again, and the task is ours.
+        again(lambda: sidecar.ack(item))
     except Refused as refused:
         return say(f"lost     {message['id']}: {refused}; it comes again")
-    except (OSError, ValueError):
-        return say(f"lost     {message['id']}: no answer; it comes again unless it was settled")
     if message["from_agent"] == "coordinator" and message["metadata"].get("kind") == "task.assigned":
         # The settled assignment counts as accepted.
         task = message["metadata"]["task"]

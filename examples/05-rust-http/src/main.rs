@@ -59,8 +59,12 @@ async fn handed(sidecar: &Client, item: InboxItem) {
         lease: item.lease.clone(),
         done: true,
     };
-    if let Err(error) = sidecar.ack(message.id, &request).await {
-        return say(&format!("lost     {}: {error}", message.id));
+    // Settled is accepted, also when the answer is lost: then it never comes again, and the task is ours.
+    while let Err(error) = sidecar.ack(message.id, &request).await {
+        if is_decided(&error) {
+            return say(&format!("lost     {}: {error}; it comes again", message.id));
+        }
+        sleep(AGAIN_AFTER).await;
     }
     let assigned = Notice::of(message).is_some_and(|notice| notice.kind == NoticeKind::Assigned);
     let task = message.metadata.get("task").filter(|_| assigned);
@@ -97,12 +101,18 @@ async fn finish(sidecar: &Client, task: &Task, result: Value) {
                 return say(&format!("done     {id} {title}: {became}"));
             }
             // `stale_epoch`: meanwhile the task was given to somebody else.
-            Err(ClientError::Refused { status, detail }) if status < 500 => {
-                return say(&format!("refused  {id} {title}: {detail}"));
+            Err(error) if is_decided(&error) => {
+                return say(&format!("refused  {id} {title}: {error}"));
             }
             Err(_) => sleep(AGAIN_AFTER).await,
         }
     }
+}
+
+/// Whether a repeat would be refused again. Too many requests at once, or nobody behind the sidecar at the moment, is no
+/// decision.
+fn is_decided(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { status, .. } if *status != 429 && *status < 500)
 }
 
 fn say(text: &str) {
@@ -110,3 +120,6 @@ fn say(text: &str) {
     // Nobody may be listening any more.
     writeln!(std::io::stdout(), "{text}").ok();
 }
+
+#[cfg(test)]
+mod tests;
