@@ -209,6 +209,23 @@ impl TokenFiles {
         Ok(revoked)
     }
 
+    /// Takes the rights of all tokens away that speak as this agent. Returns them.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn revoke_of(&self, agent: &AgentId) -> Result<Vec<TokenRecord>, TokenError> {
+        if !self.others.exists() {
+            return Ok(Vec::new());
+        }
+        let _lock = self.lock()?;
+        let speaks = |token: &TokenRecord| matches!(&token.role, Role::Agent { agent: own } if own == agent);
+        let (revoked, kept): (Vec<_>, Vec<_>) = self.list()?.into_iter().partition(speaks);
+        if !revoked.is_empty() {
+            self.store(kept)?;
+        }
+        Ok(revoked)
+    }
+
     /// Every digest with its name and what it allows, the operator's included.
     ///
     /// # Errors
@@ -315,6 +332,28 @@ mod tests {
 
     fn files(dir: &tempfile::TempDir) -> TokenFiles {
         TokenFiles::with_operator(dir.path().join("keys/coordinator.token"))
+    }
+
+    #[test]
+    fn an_agent_that_goes_takes_its_tokens_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = TokenFiles::with_operator(dir.path().join("coordinator.token"));
+        let agent = |name: &str| Role::Agent {
+            agent: name.parse().unwrap(),
+        };
+        let carol: AgentId = "carol".parse().unwrap();
+        assert_eq!(files.revoke_of(&carol).unwrap(), []);
+        for (name, role) in [
+            ("ci", agent("carol")),
+            ("cd", agent("carol")),
+            ("other", agent("bob")),
+            ("eyes", Role::Viewer),
+        ] {
+            files.add(name, role, Timestamp::EPOCH).unwrap();
+        }
+        let names = |tokens: Vec<TokenRecord>| tokens.into_iter().map(|token| token.name).collect::<Vec<_>>();
+        assert_eq!(names(files.revoke_of(&carol).unwrap()), ["cd", "ci"]);
+        assert_eq!(names(files.list().unwrap()), ["eyes", "other"]);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use serde_json::json;
 use wagglebus_client::discovery;
+use wagglebus_nats::api_tokens::TokenFiles;
 use wagglebus_nats::enrol::Unread;
 use wagglebus_schemas::AgentId;
+use wagglebus_schemas::error::ErrorCode;
 
 use super::own::as_admin;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
-/// Take an agent's way in: its connections are cut, its key is refused, its record goes
+/// Take an agent's way in: its connections are cut, its key and API tokens are refused, its record goes
 ///
 /// Refused while it has unread mail, unless that shall become dead letters; their senders are told. What is in the streams
 /// stays there until its age. A sidecar that is started here for that name later lets it in anew, with a new key.
@@ -37,10 +39,26 @@ pub(crate) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     } else {
         Unread::Keep
     };
-    let (removed, _) = as_admin(places, async |enroller| enroller.remove(agent, unread).await).await?;
+    let removed = as_admin(places, async |enroller| enroller.remove(agent, unread).await).await;
+    // A run before this one may have ended before it came to the tokens.
+    let is_gone = match &removed {
+        Ok(_) => true,
+        Err(failure) => failure.code() == Some(ErrorCode::UnknownAgent),
+    };
+    let tokens = if is_gone {
+        let revoked = TokenFiles::of(places).revoke_of(agent);
+        revoked.map_err(|error| Failure::caused(&error))?
+    } else {
+        Vec::new()
+    };
+    let tokens: Vec<String> = tokens.into_iter().map(|token| token.name).collect();
+    if !tokens.is_empty() && !output.json() {
+        output.line(format!("revoked {}", tokens.join(", ")))?;
+    }
+    let (removed, _) = removed?;
     let sidecar = discovery::sidecar(places, agent).ok().map(|file| file.pid);
     if output.json() {
-        output.record(&json!({ "agent": agent, "discarded": removed.discarded, "sidecar_pid": sidecar }))?;
+        output.record(&json!({ "agent": agent, "discarded": removed.discarded, "tokens": tokens, "sidecar_pid": sidecar }))?;
         return Ok(());
     }
     output.line(format!("removed {agent}"))?;

@@ -68,8 +68,17 @@ fn an_agent_goes_when_it_has_no_mail_or_when_that_may_go() {
     let sent = home.json(&["--as", "bob", "send", "alice", "unread", "--wait", "stored"]);
     let (code, _, said) = home.run(&["auth", "rm", "alice"]);
     assert!(code == 6 && said.contains("--discard-unread"), "{said}");
+    assert_eq!(home.run(&["auth", "token", "add", "ci", "--agent", "alcie"]).0, 3);
+    home.json(&["auth", "token", "add", "ci", "--agent", "alice"]);
     let gone = home.json(&["auth", "rm", "alice", "--discard-unread"]);
-    assert_eq!(gone["discarded"], 1);
+    assert_eq!(
+        (&gone["discarded"], &gone["tokens"][0]),
+        (&1.into(), &"ci".into())
+    );
+    assert_eq!(
+        home.json(&["auth", "token", "ls"])["items"],
+        Value::Array(Vec::new())
+    );
     assert!(gone["sidecar_pid"].is_number(), "{gone}");
     assert!(!home.path("state/wagglebus/wb/keys/alice.nk").exists());
     until(|| {
