@@ -165,16 +165,27 @@ async fn history(args: History, session: &Session, output: &mut Output) -> Resul
     output.table(&rows)?;
     if request.cursor.is_some() {
         output.note(format!(
-            "there are older ones: {} fsm history -n {} {} {}",
+            "there are older ones: {} {}",
             session.wagglebus()?,
-            args.limit.saturating_mul(2),
-            request.entity,
-            request.id.unwrap_or_default()
+            older(&request, args.limit.saturating_mul(2))
         ))?;
     } else if found.is_empty() {
         output.note("nothing is known to have happened to it")?;
     }
     Ok(())
+}
+
+/// The same question with more room.
+fn older(request: &FsmRequest, limit: usize) -> String {
+    let mut typed = format!("fsm history -n {limit}");
+    if let Some(state) = &request.state {
+        typed.push_str(&format!(" --state {state}"));
+    }
+    format!(
+        "{typed} {} {}",
+        request.entity,
+        request.id.as_deref().unwrap_or_default()
+    )
 }
 
 fn row(transition: &Transition) -> [String; 7] {
@@ -189,4 +200,17 @@ fn row(transition: &Transition) -> [String; 7] {
         event.actor.to_string(),
         event.cause.kind.to_string(),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_ones_are_those_of_the_same_question() {
+        let asked = json!({ "entity": "agent", "id": "bob", "history": true, "state": "working" });
+        let request: FsmRequest = serde_json::from_value(asked).unwrap();
+        let typed = older(&request, 40);
+        assert_eq!(typed, "fsm history -n 40 --state working agent bob");
+    }
 }

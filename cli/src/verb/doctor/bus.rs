@@ -17,11 +17,12 @@ use wagglebus_schemas::AgentId;
 use wagglebus_schemas::places::{BusFile, Durability, Places, Trust};
 
 use super::{Finding, fill};
+use crate::attachment;
 use crate::failure::Failure;
 use crate::redundancy::Redundancy;
 use crate::up::furnish::connect_as;
 use crate::up::kept::Kept;
-use crate::up::{lock, logs};
+use crate::up::{attached, lock, logs};
 use crate::verb::status;
 
 /// How a coordinator's `/readyz` begins to tell that lines of its log are gone.
@@ -55,6 +56,11 @@ pub(super) async fn look(places: &Places) -> Vec<Finding> {
 /// The end of a log.
 fn show(log: &Path) -> String {
     format!("tail -n 20 {}", log.display())
+}
+
+/// What ends a program that `up` keeps and starts it anew, behind what it says of itself.
+fn renew(log: &Path) -> String {
+    format!("{}; then: wagglebus down; wagglebus up --detach", show(log))
 }
 
 fn supervisor(places: &Places, bus: &BusFile) -> Finding {
@@ -190,7 +196,7 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
         findings.push(Finding::fail(
             check,
             "the operator's sidecar does not run",
-            show(&log),
+            renew(&log),
         ));
     }
     let roster = with_operator.then(|| roster_file(places)).flatten();
@@ -206,7 +212,7 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
             findings.push(Finding::fail(check, detail, fix));
             continue;
         }
-        let client = Client::new(Endpoint::Unix(file.socket));
+        let client = Client::new(Endpoint::Unix(file.socket.clone()));
         findings.push(match client.readyz().await {
             Ok(answer) if answer.value.ready => Finding::ok(check, format!("{} is ready", file.agent)),
             Ok(answer) => {
@@ -215,17 +221,31 @@ pub(super) async fn sidecars(places: &Places, with_operator: bool) -> Vec<Findin
                     "{}: bus {}, spool {}, lease {}",
                     file.agent, checks.bus, checks.spool, checks.lease
                 );
-                let again = format!("kill {}; then start it as before: its output says why", file.pid);
-                Finding::fail(check, detail, again)
+                Finding::fail(check, detail, again(places, &file.agent, file.pid))
             }
             Err(error) => Finding::fail(
                 check,
                 format!("{}: {error}", file.agent),
-                format!("kill {}; then start it as before", file.pid),
+                again(places, &file.agent, file.pid),
             ),
         });
     }
     findings
+}
+
+/// What starts a sidecar anew. `up` does that by itself for those that it keeps.
+fn again(places: &Places, agent: &AgentId, pid: u32) -> String {
+    let is_operator = *agent == AgentId::operator();
+    if !is_operator && attachment::of(places, agent).is_none() {
+        return format!("kill {pid}; then start it as before: its output says why");
+    }
+    let name = if is_operator {
+        agent.to_string()
+    } else {
+        attached::name(agent)
+    };
+    let log = show(&logs::file(places, &name));
+    format!("{log}; then: kill {pid}; `up` starts it again")
 }
 
 /// Who may log in; unknown when that cannot be read, which `up` would have told.
@@ -237,7 +257,7 @@ fn roster_file(places: &Places) -> Option<Roster> {
 async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
     let check = "coordinator";
     let log = logs::file(places, "coordinator");
-    let fix = format!("{} (messages flow without it)", show(&log));
+    let fix = format!("{} (messages flow without it)", renew(&log));
     match &bus.coordinator {
         None => Finding::warn(check, "it is not ready", fix),
         Some(address) => match status::coordinator(address).await.as_str() {
@@ -253,7 +273,7 @@ async fn coordinator(places: &Places, bus: &BusFile) -> Finding {
 async fn roster(places: &Places) -> Finding {
     let check = "roster";
     let log = logs::file(places, "coordinator");
-    let fix = format!("{} (messages flow without it)", show(&log));
+    let fix = format!("{} (messages flow without it)", renew(&log));
     let agents = match Client::of_agent(places, &AgentId::operator()) {
         Ok(client) => client.agents(None).await,
         Err(error) => Err(error),
@@ -272,13 +292,71 @@ async fn roster(places: &Places) -> Finding {
 
 fn context(places: &Places, which: StockContext) -> Finding {
     let path = which.file(places);
-    if path.is_file() {
-        Finding::ok("context", format!("nats --context {}", which.name()))
+    if which.is_there(places) {
+        return Finding::ok("context", format!("nats --context {}", which.name()));
+    }
+    // `up` writes over what another hive's wrote, and leaves alone what the user did.
+    let (detail, fix) = if path.exists() {
+        (
+            format!(
+                "{} is not of this hive: nats --context {} shows another bus",
+                path.display(),
+                which.name()
+            ),
+            "wagglebus down; wagglebus up --detach writes its own; first move it away if you wrote it",
+        )
     } else {
-        Finding::warn(
-            "context",
+        (
             format!("{} does not exist", path.display()),
             "wagglebus down; wagglebus up --detach",
         )
+    };
+    Finding::warn("context", detail, fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use wagglebus_schemas::Hive;
+    use wagglebus_schemas::places::PlacesSource;
+
+    use super::*;
+
+    /// The names of contexts are the same for all hives: the last `up` has them.
+    #[test]
+    fn a_context_of_another_hive_is_not_fine() {
+        let home = tempfile::tempdir().unwrap();
+        let places = |hive: &str| {
+            let source = PlacesSource {
+                home: Some(home.path().to_owned()),
+                temporary: home.path().to_owned(),
+                ..PlacesSource::default()
+            };
+            Places::new(hive.parse::<Hive>().unwrap(), &source).unwrap()
+        };
+        let (a, b) = (places("a"), places("b"));
+        let which = StockContext::Inspector;
+        let told = |places: &Places| format!("{:?}", context(places, which));
+        assert!(told(&a).contains("does not exist"));
+        which.write(&b, "nats://127.0.0.1:1").unwrap();
+        assert!(told(&b).contains("nats --context") && !told(&b).contains("another bus"));
+        assert!(told(&a).contains("shows another bus"), "{}", told(&a));
+    }
+
+    #[test]
+    fn what_up_keeps_is_started_again_by_it() {
+        let home = tempfile::tempdir().unwrap();
+        let source = PlacesSource {
+            home: Some(home.path().to_owned()),
+            temporary: home.path().to_owned(),
+            ..PlacesSource::default()
+        };
+        let places = Places::new(Hive::default(), &source).unwrap();
+        let fix = again(&places, &AgentId::operator(), 7);
+        assert!(
+            fix.contains("operator.log") && fix.contains("kill 7; `up` starts"),
+            "{fix}"
+        );
+        let fix = again(&places, &"bob".parse().unwrap(), 7);
+        assert!(fix.contains("start it as before"), "{fix}");
     }
 }

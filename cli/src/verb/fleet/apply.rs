@@ -221,7 +221,12 @@ fn read(file: &Path) -> Result<Fleet, Failure> {
         } else {
             ErrorCode::InvalidMessage
         };
-        Failure::contract(code, format!("{} cannot be read", file.display())).why(error.to_string())
+        Failure::contract(code, format!("{} cannot be read", file.display()))
+            .why(error.to_string())
+            .fix(format!(
+                "see whether it is there and yours to read: ls -l {}",
+                file.display()
+            ))
     };
     let mut text = String::new();
     let opened = std::fs::File::open(file).map_err(|error| unreadable(&error))?;
@@ -231,7 +236,8 @@ fn read(file: &Path) -> Result<Fleet, Failure> {
         .map_err(|error| unreadable(&error))?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let told = format!("{} has more than {FILE_BYTES_MAX} bytes", file.display());
-        return Err(Failure::contract(ErrorCode::TooLarge, told));
+        return Err(Failure::contract(ErrorCode::TooLarge, told)
+            .fix("split it into several files, and apply each: wagglebus fleet apply FILE"));
     }
     let folder = folder_of(file)
         .canonicalize()

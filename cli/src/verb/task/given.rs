@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use serde_json::Value;
 use wagglebus_schemas::Timestamp;
+use wagglebus_schemas::error::ErrorCode;
 use wagglebus_schemas::limits::LINE_BYTES_MAX;
 
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ use crate::value;
 /// JSON as it was given, or from standard input for `-`. Other text is a text, unless it looks like JSON with a mistake.
 pub(super) fn json(given: &str, what: &str) -> Result<Value, Failure> {
     let text = if given == "-" {
-        read(io::stdin().lock())?
+        read(io::stdin().lock(), what)?
     } else {
         given.to_owned()
     };
@@ -27,13 +28,20 @@ pub(super) fn json(given: &str, what: &str) -> Result<Value, Failure> {
     }
 }
 
-fn read(input: impl Read) -> Result<String, Failure> {
-    let mut text = String::new();
+fn read(input: impl Read, what: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
     input
-        .take(LINE_BYTES_MAX as u64)
-        .read_to_string(&mut text)
+        .take(LINE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
         .map_err(|error| Failure::failed("standard input cannot be read").why(error.to_string()))?;
-    Ok(text)
+    if bytes.len() > LINE_BYTES_MAX {
+        let told = format!("the {what} on standard input has more than {LINE_BYTES_MAX} bytes");
+        return Err(Failure::contract(ErrorCode::TooLarge, told)
+            .fix("put it where the agent can read it, and give its address"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        Failure::invalid(format!("the {what} on standard input is no text in UTF-8")).why(error.to_string())
+    })
 }
 
 /// A time, or a duration from now.
@@ -68,6 +76,16 @@ mod tests {
         for bad in ["{a:1}", "[1,", "\"open"] {
             assert_eq!(json(bad, "result").unwrap_err().exit_code(), 6, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_and_not_cut() {
+        let exact = vec![b'x'; LINE_BYTES_MAX];
+        assert_eq!(read(&exact[..], "input").unwrap().len(), LINE_BYTES_MAX);
+        let more = vec![b'x'; LINE_BYTES_MAX + 1];
+        let refused = read(&more[..], "input").unwrap_err();
+        assert_eq!(refused.code(), Some(ErrorCode::TooLarge));
+        assert_eq!(read(&b"\xff"[..], "input").unwrap_err().exit_code(), 6);
     }
 
     #[test]
