@@ -79,7 +79,7 @@ impl Leading {
         let shown = Views::new(js.clone(), bus.clone(), hive.clone());
         work.spawn(views::work(shown, jobs, out.clone()));
         for posted in [posted_receipts, posted_messages, posted_dead] {
-            work.spawn(publish::work(bus.clone(), hive.clone(), posted));
+            work.spawn(publish::work(bus.clone(), hive.clone(), posted, out.clone()));
         }
         let lease = lease::Lease::new(bus.clone(), hive, instance);
         work.spawn(lease.work(sent, out.clone()));

@@ -13,16 +13,14 @@ use super::muster::Muster;
 use super::order::{Appended, Desk, Noted, Order};
 use super::round;
 use super::view::Views;
+use super::waits::{Post, Wait};
 use crate::assign::Backlog;
 use crate::attention::Now;
 use crate::fsm;
 use crate::log::World;
 use crate::log::letter::Letter;
-use crate::log::world::FOLLOWS_WORTH_MS;
 use crate::task::{self, Ask, Asked, Scribe};
 
-/// Time between two looks at everything that time changes, in milliseconds.
-const SWEEP_MS: u64 = 500;
 /// Time after which an append that was refused is tried anew, in milliseconds.
 const RETRY_MS: u64 = 100;
 
@@ -60,16 +58,19 @@ pub struct Coordination {
     pub(super) missing: Option<(u64, u64)>,
     /// What was decided and is not stored yet, in order.
     pub(super) unstored: VecDeque<Unstored>,
-    /// The sequence up to which the log is being appended to.
+    /// The sequence up to which the log is being appended to, and since when.
     pub(super) appending: Option<u64>,
+    pub(super) appending_ms: u64,
     /// Id of the line with which we try to begin to lead.
     pub(super) first_line: Option<Id>,
     /// Events that were decided while an append was under way.
     pub(super) queue: Vec<Event>,
-    /// Since when each assigned task waits to be accepted, by our own clock.
-    pub(super) assigned: BTreeMap<Id, (u64, u64)>,
+    /// Tasks that wait to be accepted.
+    pub(super) assigned: BTreeMap<Id, Wait>,
     /// Receipts of which only the first heartbeat of their sender says what they mean, by their notice.
     pub(super) unsure: BTreeMap<Id, Noted>,
+    /// What is published and not stored.
+    pub(super) post: Post,
     /// Tasks whose dependencies may be settled.
     pub(super) unsettled: BTreeSet<Id>,
     /// Commands, messages and receipts are read.
@@ -93,7 +94,7 @@ pub struct Coordination {
     pub(super) views: Views,
     pub(super) stored: u64,
     pub(super) alerting: Alerting,
-    sweep_ms: u64,
+    pub(super) sweep_ms: u64,
 }
 
 impl Coordination {
@@ -108,10 +109,12 @@ impl Coordination {
             missing: None,
             unstored: VecDeque::new(),
             appending: None,
+            appending_ms: 0,
             first_line: None,
             queue: Vec::new(),
             assigned: BTreeMap::new(),
             unsure: BTreeMap::new(),
+            post: Post::default(),
             unsettled: BTreeSet::new(),
             listening: false,
             read_messages: 0,
@@ -252,7 +255,11 @@ impl Coordination {
                 self.appending = None;
                 self.stored = last;
                 while let Some(stored) = self.unstored.pop_front_if(|unstored| unstored.seq <= last) {
-                    desk.orders.extend(stored.letters.into_iter().map(Order::Publish));
+                    self.post.stored(&stored.letters);
+                    stored
+                        .letters
+                        .into_iter()
+                        .for_each(|letter| self.publish(desk, letter));
                     desk.orders.extend(stored.moved.map(Order::Moved));
                 }
                 self.alerts_stored(desk, last);
@@ -331,20 +338,7 @@ impl Coordination {
                     self.take(desk);
                 }
             }
-            Role::Leading { since_ms } => {
-                self.listen(desk, since_ms);
-                self.muster(desk, since_ms);
-                if desk.now.boot_ms >= self.sweep_ms {
-                    self.sweep_ms = desk.now.boot_ms.saturating_add(SWEEP_MS);
-                    self.sweep(desk, since_ms);
-                }
-                self.settle(desk);
-                if std::mem::take(&mut self.reassess) {
-                    self.assign(desk);
-                }
-                self.append(desk);
-                self.project(desk);
-            }
+            Role::Leading { since_ms } => self.duties(desk, since_ms),
         }
     }
 
@@ -382,16 +376,7 @@ impl Coordination {
         self.role = Role::Leading {
             since_ms: desk.now.boot_ms,
         };
-        // The former leader may have stored what followed, and not published it.
-        let since = desk.now.wall.unix_ms().saturating_sub(FOLLOWS_WORTH_MS);
-        let since = Timestamp::from_unix_ms(since).unwrap_or(Timestamp::EPOCH);
-        desk.orders
-            .extend(self.world.follows_after(since).cloned().map(Order::Publish));
-        let now_ms = desk.now.boot_ms;
-        let assigned = self.world.in_state(TaskState::Assigned);
-        self.assigned = assigned
-            .map(|entry| (entry.task.id, (entry.task.epoch, now_ms)))
-            .collect();
+        self.publish_again(desk);
         let waiting = self.world.in_state(TaskState::WaitingDependency);
         self.unsettled = waiting.map(|entry| entry.task.id).collect();
         self.muster = Muster::everybody();

@@ -1,5 +1,7 @@
 //! What the leader does: decides, takes what it decided for said, and has it appended.
 
+use std::collections::BTreeSet;
+
 use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::stream::Stream;
@@ -18,6 +20,8 @@ use crate::task::timer::{self, Failing};
 
 /// How long a new leader waits for the first heartbeat of a holder before it takes it for lost, in milliseconds.
 pub(super) const FIRST_BEAT_MS: u64 = 10_000;
+/// Time between two looks at everything that time changes, in milliseconds.
+const SWEEP_MS: u64 = 500;
 /// How long a new leader waits until everybody enrolled was heard, in milliseconds: a little more than a heartbeat.
 const HEARD_WITHIN_MS: u64 = 3_500;
 /// Decided events that may wait to be appended; then no more commands are read, which wait where they are stored.
@@ -26,6 +30,29 @@ pub(super) const WAITING_MAX: usize = 4_096;
 const MARK_MS: u64 = 10_000;
 
 impl Coordination {
+    /// Does what time and changes ask of a leader.
+    pub(super) fn duties(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
+        self.listen(desk, since_ms);
+        let sweeps = desk.now.boot_ms >= self.sweep_ms;
+        if sweeps {
+            self.sweep_ms = desk.now.boot_ms.saturating_add(SWEEP_MS);
+        }
+        if self.is_blocked(desk.now.boot_ms) {
+            self.hold_waits(desk.now.boot_ms);
+        } else {
+            self.muster(desk, since_ms);
+            if sweeps {
+                self.sweep(desk, since_ms);
+            }
+            self.settle(desk);
+            if std::mem::take(&mut self.reassess) {
+                self.assign(desk);
+            }
+        }
+        self.append(desk);
+        self.project(desk);
+    }
+
     /// Takes a decided event for said, and has it appended. False when it cannot be a line of the log: what it says has not
     /// happened then, and a command that asked for it is refused.
     pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) -> bool {
@@ -37,6 +64,7 @@ impl Coordination {
         let Some((event, letters)) = self.fold(desk, seq, event) else {
             return false;
         };
+        self.post.decided(&letters);
         self.unstored.push_back(Unstored {
             seq,
             letters,
@@ -75,10 +103,8 @@ impl Coordination {
         }
         match task.state {
             TaskState::Assigned => {
-                let epoch = task.epoch;
-                let since = self.assigned.get(&id).filter(|(known, _)| *known == epoch);
-                let since_ms = since.map_or(desk.now.boot_ms, |(_, since_ms)| *since_ms);
-                self.assigned.insert(id, (epoch, since_ms));
+                let notice = entry.notice;
+                self.waits(id, notice, desk.now.boot_ms);
             }
             TaskState::Pending => {
                 self.assigned.remove(&id);
@@ -105,7 +131,7 @@ impl Coordination {
 
     /// Appends what was decided, one batch at a time.
     pub(super) fn append(&mut self, desk: &mut Desk<'_>) {
-        if self.listening && self.queue.len() >= self.waiting_max {
+        if self.listening && (self.queue.len() >= self.waiting_max || self.post.is_full()) {
             self.stop_listening(desk);
         }
         if self.appending.is_some() || self.queue.is_empty() || !self.leads() {
@@ -114,6 +140,7 @@ impl Coordination {
         let count = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
         let after = self.world.last().saturating_sub(count);
         self.appending = Some(after);
+        self.appending_ms = desk.now.boot_ms;
         desk.orders.push(Order::Append {
             after,
             events: std::mem::take(&mut self.queue),
@@ -138,19 +165,29 @@ impl Coordination {
     pub(super) fn sweep(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         self.watch_over(desk, since_ms);
         self.reconsider(desk);
+        let now_ms = desk.now.boot_ms;
+        // While nobody can be told of anything, who has a task keeps it: nobody else could begin it.
+        let mute = self.post.is_mute(now_ms);
+        if mute || !self.listening {
+            self.hold_waits(now_ms);
+        }
         let held_back = |entry: &TaskEntry| {
             let holder = entry.task.assigned_to.as_ref();
             holder.is_some_and(|holder| self.world.crew().is_held_back(holder))
         };
-        let overdue = |entry: &TaskEntry| {
-            let since = self.assigned.get(&entry.task.id);
-            let waited = since.map_or(0, |(_, since_ms)| desk.now.boot_ms.saturating_sub(*since_ms));
-            waited >= entry.task.accept_timeout_ms.get()
+        let overdue = |entry: &TaskEntry, told_ms: u64| {
+            now_ms.saturating_sub(told_ms) >= entry.task.accept_timeout_ms.get()
         };
         let patient = desk.now.boot_ms.saturating_sub(since_ms) < FIRST_BEAT_MS;
         let mut releases = Vec::new();
-        let mut waiting = Vec::new();
+        let mut waiting = BTreeSet::new();
         for entry in self.world.held() {
+            let waits = entry.task.state == TaskState::Assigned;
+            let told_ms = self.told_ms(entry, now_ms).filter(|_| waits);
+            // No attempt counts that nobody was told of.
+            if mute || (waits && told_ms.is_none()) {
+                continue;
+            }
             let lost = entry
                 .task
                 .assigned_to
@@ -158,16 +195,14 @@ impl Coordination {
                 .is_some_and(|holder| is_lost(desk.roster, holder, patient));
             if lost {
                 releases.push((entry.task.id, Failing::Lost));
-            } else if entry.task.state == TaskState::Assigned && held_back(entry) {
-                waiting.push((entry.task.id, entry.task.epoch));
-            } else if entry.task.state == TaskState::Assigned && overdue(entry) {
+            } else if waits && held_back(entry) {
+                waiting.insert(entry.task.id);
+            } else if told_ms.is_some_and(|told_ms| overdue(entry, told_ms)) {
                 releases.push((entry.task.id, Failing::Timeout));
             }
         }
         // Who may get nothing cannot accept in time: it has all its time afterwards.
-        let now_ms = desk.now.boot_ms;
-        self.assigned
-            .extend(waiting.into_iter().map(|(id, epoch)| (id, (epoch, now_ms))));
+        self.hold_waits_of(now_ms, |task| waiting.contains(task));
         for (id, reason) in releases {
             self.by_itself(desk, |world, scribe| {
                 timer::release(world.task(&id)?, reason, scribe)
@@ -184,7 +219,7 @@ impl Coordination {
     /// was heard yet. Who stood by for longer than a heartbeat knows it at once, whoever of those enrolled is silent.
     pub(super) fn listen(&mut self, desk: &mut Desk<'_>, since_ms: u64) {
         // Asked at each event for as long as we lead: who listens already asks nobody.
-        if self.listening || self.queue.len() >= self.waiting_max {
+        if self.listening || self.queue.len() >= self.waiting_max || !self.post.has_room() {
             return;
         }
         let silent = |member: &Member| member.presence() == Presence::Never;
@@ -242,6 +277,9 @@ impl Coordination {
     }
 
     pub(super) fn assign(&mut self, desk: &mut Desk<'_>) {
+        if self.post.is_mute(desk.now.boot_ms) {
+            return; // Nobody could be told of it: it waits for a better moment.
+        }
         self.all_busy = !round::is_somebody_free(&self.world, desk.roster);
         if self.all_busy {
             return;

@@ -9,7 +9,7 @@ use wagglebus_schemas::state::SwarmState;
 use wagglebus_schemas::stream::Stream;
 
 use super::coordination::Coordination;
-use super::order::{Announced, Desk, Noted, Order, Told};
+use super::order::{Announced, Desk, Noted, Told};
 use crate::fsm::swarm::SwarmEvent;
 use crate::fsm::write::Because;
 use crate::log::TaskEntry;
@@ -51,15 +51,19 @@ impl Coordination {
             None => {
                 let from = &message.from_agent;
                 let error = replied.and_then(|notice| reply::refusal(&self.world, &notice, from));
-                let receipt = reply::read(message, error, desk.ids.fresh(), self.stamp(desk.now));
-                desk.orders.extend(receipt.map(Order::Publish));
+                let read = reply::read(message, error, desk.ids.fresh(), self.stamp(desk.now));
+                if let Some(read) = read {
+                    self.publish(desk, read);
+                }
             }
         }
     }
 
-    fn refuse_reply(&self, desk: &mut Desk<'_>, message: &Message) {
+    fn refuse_reply(&mut self, desk: &mut Desk<'_>, message: &Message) {
         let refusal = reply::too_long(message, desk.ids.fresh(), self.stamp(desk.now));
-        desk.orders.extend(refusal.map(Order::Publish));
+        if let Some(refusal) = refusal {
+            self.publish(desk, refusal);
+        }
     }
 
     /// A receipt about a notice was read: who saw its assignment has accepted it.

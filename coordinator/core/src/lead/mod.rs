@@ -25,6 +25,7 @@ pub(crate) mod round;
 mod tests;
 mod unreadable;
 pub mod view;
+mod waits;
 
 pub use coordination::Coordination;
 pub use election::Election;

@@ -28,7 +28,7 @@ pub enum Order {
         /// The events.
         events: Vec<Event>,
     },
-    /// Publish a record, until it is stored.
+    /// Publish a record, until it is stored; then report [`super::Coordination::published`].
     Publish(Letter),
     /// Tell whoever waits here for this record: it follows from a line that another one stored, and who publishes.
     Heard(Letter),
@@ -172,6 +172,8 @@ pub enum News {
         /// What became of it.
         outcome: Appended,
     },
+    /// These records are stored, or will never be: their stream refuses them for good.
+    Published(Vec<Id>),
     /// A command was read.
     Asked(Box<Ask>),
     /// A message to the coordinator was read.

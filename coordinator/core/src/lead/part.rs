@@ -162,6 +162,9 @@ impl Lead {
             News::Appended { after, outcome } => self.with(now, roster, ids, |coordination, desk| {
                 coordination.appended(desk, after, outcome);
             }),
+            News::Published(stored) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.published(desk, &stored);
+            }),
             News::Asked(ask) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.asked(desk, &ask);
             }),

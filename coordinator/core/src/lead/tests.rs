@@ -13,6 +13,7 @@ use crate::roster::Roster;
 use crate::task::Ask;
 use crate::task::rig::{Ids, now, roster};
 
+mod full;
 mod load;
 
 /// The last line once somebody leads: its first, and two of `alice`.

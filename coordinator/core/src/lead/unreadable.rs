@@ -11,7 +11,7 @@ use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Id, Timestamp};
 
 use super::coordination::Coordination;
-use super::order::{Desk, Order};
+use super::order::Desk;
 use crate::log::Letter;
 
 /// Longest subject and detail that are quoted, in characters.
@@ -50,13 +50,13 @@ impl Coordination {
         let at = self.stamp(desk.now);
         let stream = mail.stream.name(&self.hive);
         let letter = dead_letter(mail, stream, desk.ids.fresh(), at);
-        desk.orders.push(Order::Publish(letter));
+        self.publish(desk, letter);
         let sender = Subject::parse(&self.hive, &mail.subject).ok();
         if let Some(Subject::Message { from, .. }) = sender
             && let Some(Ok(message)) = mail.msg_id.as_ref().map(|id| id.parse::<Id>())
         {
             let told = receipt((from, message), mail.reason, desk.ids.fresh(), at);
-            desk.orders.push(Order::Publish(told));
+            self.publish(desk, told);
         }
     }
 }

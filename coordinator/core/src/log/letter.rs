@@ -14,6 +14,7 @@ use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::{AgentId, Draft, Id, Priority, Recipient, Timestamp};
 
 use super::data::{Follow, FollowKind, TaskData};
+use super::entry::TaskEntry;
 
 /// Most bytes of a task's input, as encoded, that the text of its assignment shows; the whole task is in its metadata.
 const INPUT_SHOWN_BYTES: usize = 32 * 1024;
@@ -37,7 +38,7 @@ pub struct Letter {
 pub fn letters(event: &Event, data: &TaskData, task: Option<&Task>) -> Vec<Letter> {
     let letter = |follow: &Follow| match follow.kind {
         FollowKind::Verdict => verdict(event, data, task, follow),
-        FollowKind::Assigned => assigned(event, task?, follow),
+        FollowKind::Assigned => assigned(event.at, task?, follow),
         FollowKind::Released => released(event, data, task?, follow),
         FollowKind::Ended => ended(event, task?, follow),
         FollowKind::Control => None,
@@ -97,7 +98,17 @@ pub fn receipt(
     )
 }
 
-fn assigned(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
+/// The notice of the assignment that a task waits to be accepted of, as it was when that was decided.
+pub(crate) fn assignment(entry: &TaskEntry) -> Option<Letter> {
+    let follow = Follow {
+        kind: FollowKind::Assigned,
+        id: entry.notice?,
+        to: entry.task.assigned_to.clone()?,
+    };
+    assigned(entry.held_since, &entry.task, &follow)
+}
+
+fn assigned(at: Timestamp, task: &Task, follow: &Follow) -> Option<Letter> {
     let input = match &task.input {
         Value::Null => String::new(),
         Value::String(text) => format!("\n\n{}", shown(text)),
@@ -119,7 +130,7 @@ fn assigned(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
         content,
         more,
     };
-    draft.letter(event, task, follow)
+    draft.letter(at, task, follow)
 }
 
 fn released(event: &Event, data: &TaskData, task: &Task, follow: &Follow) -> Option<Letter> {
@@ -138,7 +149,7 @@ fn released(event: &Event, data: &TaskData, task: &Task, follow: &Follow) -> Opt
         content: format!("{} is not yours any more: {reason}", task.title.as_str()),
         more: json!({ "task_id": task.id, "epoch": epoch, "reason": reason }),
     };
-    draft.letter(event, task, follow)
+    draft.letter(event.at, task, follow)
 }
 
 fn ended(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
@@ -171,7 +182,7 @@ fn ended(event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
         content,
         more: json!({ "task_id": task.id, "task": task }),
     };
-    draft.letter(event, task, follow)
+    draft.letter(event.at, task, follow)
 }
 
 /// A message of the coordinator about a task.
@@ -184,7 +195,7 @@ struct Notice {
 }
 
 impl Notice {
-    fn letter(self, event: &Event, task: &Task, follow: &Follow) -> Option<Letter> {
+    fn letter(self, at: Timestamp, task: &Task, follow: &Follow) -> Option<Letter> {
         let mut data = Map::from_iter([(metadata::KIND.to_owned(), Value::from(self.kind.as_str()))]);
         if let Value::Object(more) = self.more {
             data.extend(more);
@@ -197,7 +208,7 @@ impl Notice {
             metadata: data,
             ..Draft::text(Recipient::from(follow.to.clone()), self.content)
         };
-        let message = draft.into_message(follow.id, AgentId::coordinator(), event.at);
+        let message = draft.into_message(follow.id, AgentId::coordinator(), at);
         let subject = Subject::Message {
             to: follow.to.clone(),
             priority: self.priority,

@@ -8,6 +8,7 @@ use wagglebus_schemas::event::Event;
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, CapabilityName, Id};
 
+use crate::bus::Bus;
 use crate::checker::{Broken, check, fail};
 use crate::sabotage::Rule;
 
@@ -219,6 +220,15 @@ impl Account {
             self.progress = 0.0;
         }
         Ok(())
+    }
+
+    /// A task is taken only from who was told of it.
+    pub(crate) fn was_told(&self, event: &Event, bus: &Bus) -> Result<(), Broken> {
+        let notice = self.notice.filter(|_| event.event == "release");
+        let told = notice.is_none_or(|notice| bus.was_published(&notice));
+        check(Rule::Told, told, || {
+            format!("{:?} was never told of it", self.holder)
+        })
     }
 
     fn takes(&mut self, data: &TaskData) -> Result<(), Broken> {

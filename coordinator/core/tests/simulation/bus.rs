@@ -36,6 +36,13 @@ pub(crate) struct Line {
     pub(crate) by: (usize, u64),
 }
 
+/// Until when streams have no room.
+#[derive(Debug, Default)]
+pub(crate) struct Full {
+    pub(crate) log: u64,
+    pub(crate) messages: u64,
+}
+
 /// The server.
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
@@ -54,6 +61,7 @@ pub(crate) struct Bus {
     /// Verdicts and notices.
     pub(crate) mail: Vec<Letter>,
     mail_ids: BTreeMap<Id, u64>,
+    pub(crate) full_until: Full,
     /// What is stored beside the log.
     pub(crate) beside: Beside,
 }

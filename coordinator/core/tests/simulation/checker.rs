@@ -195,12 +195,12 @@ impl Checker {
                 return self.register(&data.follows);
             }
         };
+        account.was_told(event, bus)?;
         account.advance(event, &data, known.is_some())?;
         let state = known.map(|known| known.state);
         judge::compare(judged, &event.event, &data, state)?;
-        check(Rule::Verdicts, verdicts == asker, || {
-            format!("{verdicts:?} {asker:?}")
-        })?;
+        let answered = || format!("{verdicts:?} {asker:?}");
+        check(Rule::Verdicts, verdicts == asker, answered)?;
         account.check_follows(known, &data)?;
         self.tally.refused += u64::from(data.error.is_some());
         self.tally.completed +=

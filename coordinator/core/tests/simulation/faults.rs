@@ -4,10 +4,12 @@ use wagglebus_coordinator_core::task::{Ask, Asked, FreshIds as _};
 use wagglebus_schemas::command::TaskAction;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::{Event, EventKind};
+use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::{AgentId, Timestamp};
 
+use crate::bus::Full;
 use crate::chance::Chance;
-use crate::node::{Ids, Source};
+use crate::node::{Ids, Request, Source};
 use crate::sabotage::Sabotage;
 use crate::sim::{Due, Sim, What};
 
@@ -35,6 +37,8 @@ pub(crate) struct Weather {
     bars: bool,
     /// Few decided events may wait.
     pub(crate) narrow: bool,
+    /// The log or the messages have no room for minutes.
+    pub(crate) full: bool,
 }
 
 impl Weather {
@@ -54,6 +58,7 @@ impl Weather {
             purges: maybe(60),
             bars: maybe(40),
             narrow: maybe(40),
+            full: maybe(25),
         }
     }
 }
@@ -61,7 +66,7 @@ impl Weather {
 impl Sim {
     pub(crate) fn fault(&mut self) {
         let (at, weather) = (self.chance.below(self.nodes.len()), self.weather);
-        match self.chance.below(11) {
+        match self.chance.below(12) {
             0 | 1 if weather.crashes => self.crash(at),
             2 | 3 if weather.cuts => self.cut(at),
             4 | 5 => self.mend(at),
@@ -80,7 +85,30 @@ impl Sim {
                 self.strike(agent);
             }
             10 if weather.bars => self.bar(at),
+            11 if weather.full => {
+                let until = self.now_ms + self.chance.between(30_000, 150_000);
+                let log = self.chance.percent(50);
+                self.note(|| {
+                    let what = if log { "the log is" } else { "messages are" };
+                    format!("{what} full until {until}")
+                });
+                let full = &mut self.bus.full_until;
+                let stream = if log { &mut full.log } else { &mut full.messages };
+                *stream = until;
+            }
             _ => {}
+        }
+    }
+
+    /// Whether what is asked for finds no room.
+    pub(crate) fn is_full(&self, request: &Request) -> bool {
+        let full = &self.bus.full_until;
+        match request {
+            Request::Append { .. } => self.now_ms < full.log,
+            Request::Publish(letter) => {
+                matches!(letter.subject, Subject::Message { .. }) && self.now_ms < full.messages
+            }
+            _ => false,
         }
     }
 
@@ -124,6 +152,7 @@ impl Sim {
     /// Nothing goes wrong from here on.
     pub(crate) fn heal(&mut self) {
         self.calm = true;
+        self.bus.full_until = Full::default();
         for at in 0..self.nodes.len() {
             self.nodes[at].frozen_until = 0;
             self.nodes[at].barred_until = 0;

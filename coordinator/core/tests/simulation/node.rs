@@ -40,7 +40,7 @@ pub(crate) enum Request {
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     Appended { after: u64, outcome: Appended },
-    Published,
+    Published(Id),
     Surveyed(Vec<(Place, u64)>),
     Projected,
     Seen(Revision),

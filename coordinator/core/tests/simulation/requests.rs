@@ -32,6 +32,9 @@ impl Sim {
 
     pub(crate) fn serve(&mut self, (at, life): (usize, u64), token: u64, request: Request) {
         let now_ms = self.now_ms;
+        if self.is_full(&request) {
+            return; // Refused: the shell asks again.
+        }
         let answer = match request {
             Request::Append { after, events } if self.is_refused(at, &events) => Answer::Appended {
                 after,
@@ -53,11 +56,11 @@ impl Sim {
             }
             Request::Publish(letter) => {
                 self.checker.published(&self.bus, &letter);
-                let to = letter.subject.clone();
+                let (id, to) = (letter.id, letter.subject.clone());
                 if self.bus.publish(now_ms, letter) {
                     self.deliver(&to);
                 }
-                Answer::Published
+                Answer::Published(id)
             }
             Request::Survey => Answer::Surveyed(self.bus.beside.survey()),
             Request::Project(rows) => {
@@ -126,7 +129,7 @@ impl Sim {
                 self.note(|| format!("node {at} hears {outcome:?} of its append after {after}"));
                 self.lead(at, |c, desk| c.appended(desk, after, outcome));
             }
-            Answer::Published => {}
+            Answer::Published(id) => self.lead(at, |c, desk| c.published(desk, &[id])),
             Answer::Surveyed(found) => {
                 // In parts, the last of which is empty.
                 self.lead(at, |c, desk| c.surveyed(desk, found, false));

@@ -27,6 +27,8 @@ pub(crate) enum Rule {
     Refusers,
     /// Not more attempts than there may be.
     Attempts,
+    /// Nothing is taken from who was never told of it.
+    Told,
     /// Every command with an id gets one verdict.
     Verdicts,
     /// Nothing is published that does not follow from the log.
@@ -86,6 +88,8 @@ pub(crate) enum Sabotage {
     RewritesLetter,
     /// Published records are lost.
     LosesLetters,
+    /// What tells of an assignment counts as stored, and is not.
+    TellsNobodyOfWork,
     /// Standbys do not read a line.
     SkipsLine,
     /// A snapshot holds nothing.
@@ -106,7 +110,7 @@ pub(crate) enum Sabotage {
 
 impl Sabotage {
     /// Each with the rule that sees it.
-    pub(crate) const ALL: [(Self, Rule); 25] = [
+    pub(crate) const ALL: [(Self, Rule); 26] = [
         (Self::SkipsCommand, Rule::Decisions),
         (Self::DecidesTwice, Rule::Decisions),
         (Self::MisjudgesHolder, Rule::Judgement),
@@ -124,6 +128,7 @@ impl Sabotage {
         (Self::PublishesFirst, Rule::Unfounded),
         (Self::RewritesLetter, Rule::Bodies),
         (Self::LosesLetters, Rule::Published),
+        (Self::TellsNobodyOfWork, Rule::Told),
         (Self::SkipsLine, Rule::Folds),
         (Self::EmptiesSnapshot, Rule::Folds),
         (Self::SpoilsView, Rule::Views),

@@ -2,7 +2,7 @@
 
 use wagglebus_coordinator_core::lead::election::Errand;
 use wagglebus_coordinator_core::lead::{Announced, Coordination, Desk, Noted, Order, Told};
-use wagglebus_coordinator_core::log::{TaskData, letter};
+use wagglebus_coordinator_core::log::{Letter, TaskData, letter};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_coordinator_core::{Effect, Now};
 
@@ -196,7 +196,12 @@ impl Sim {
             }
             Order::Publish(mut letter) => {
                 match self.sabotage {
-                    Some(Sabotage::LosesLetters) if self.chance.percent(10) => return,
+                    Some(Sabotage::LosesLetters) if self.chance.percent(10) => {
+                        return self.lead(at, |c, desk| c.published(desk, &[letter.id]));
+                    }
+                    Some(Sabotage::TellsNobodyOfWork) if tells_of_work(&letter) => {
+                        return self.lead(at, |c, desk| c.published(desk, &[letter.id]));
+                    }
                     Some(Sabotage::RewritesLetter) if self.chance.percent(50) => letter.body.push(b' '),
                     _ => {}
                 }
@@ -390,4 +395,9 @@ impl Sim {
         self.roster_changed(at, &effects);
         self.settle(at);
     }
+}
+
+/// Whether a record tells somebody of a task that is its own now.
+fn tells_of_work(letter: &Letter) -> bool {
+    String::from_utf8_lossy(&letter.body).contains("task.assigned")
 }

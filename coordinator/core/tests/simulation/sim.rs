@@ -153,7 +153,8 @@ impl Sim {
         }
         sim.plan_dead_letters();
         sim.after(500, Due::Fault);
-        let chaos_ms = sim.chance.between(15_000, 90_000);
+        let long_ms = if sim.weather.full { 150_000 } else { 0 };
+        let chaos_ms = sim.chance.between(15_000, 90_000) + long_ms;
         sim.after(chaos_ms, Due::Heal);
         sim
     }
@@ -228,6 +229,10 @@ impl Sim {
             Due::Act(at) => self.act(at),
             Due::Mail { agent, letter } => self.mail(agent, letter),
             Due::Command(command) => self.command(command),
+            // Its sender tries again.
+            Due::Message(message) if self.now_ms < self.bus.full_until.messages => {
+                self.after(3_000, Due::Message(message));
+            }
             Due::Message(message) => {
                 self.note(|| format!("message {} of {}", message.id, message.from_agent));
                 self.bus.messages.push(*message);
