@@ -154,7 +154,7 @@ fn what_was_submitted_is_waited_for_while_nobody_can_tell_of_it() {
 
 #[test]
 fn an_alert_that_was_acknowledged_stays_so_when_nobody_can_tell_of_it() {
-    let alert = json!({ "id": ID, "rule": "agent_lost", "severity": "critical", "state": "firing", "entity": "agent",
+    let alert = json!({ "id": ID, "rule": "agent_lost", "severity": "error", "state": "firing", "entity": "agent",
         "entity_id": "bob", "agent": "bob", "since": "2026-02-03T04:05:06.000Z", "fired_at": "2026-02-03T04:05:06.000Z", "updated_at": "2026-02-03T04:05:06.000Z",
         "summary": "bob is lost", "hint": "wagglebus agent show bob", "evidence": {}, "event_id": ID });
     let page = json!({ "items": [alert], "next_cursor": null });
