@@ -297,7 +297,7 @@ async fn listen_once(
     if info.state.last_sequence < *after {
         let (last, created) = (info.state.last_sequence, time_of(info.created));
         tracing::error!(
-            stream = info.config.name,
+            stream = info.config.name.as_str(),
             read_to = *after,
             last,
             %created,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
-use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
+use wagglebus_schemas::{Hive, Id, Timestamp};
 
 use super::alerting::Alerting;
 use super::duty::WAITING_MAX;
@@ -49,7 +49,7 @@ pub(super) struct Unstored {
 #[derive(Debug, Clone)]
 pub struct Coordination {
     pub(super) hive: Hive,
-    instance: String,
+    pub(super) instance: String,
     pub(super) world: World,
     pub(super) role: Role,
     /// The log was read to its end in this session.
@@ -130,11 +130,6 @@ impl Coordination {
             alerting: Alerting::default(),
             sweep_ms: 0,
         }
-    }
-
-    /// How many decided events may wait to be appended: then nothing more is read until there are fewer.
-    pub const fn set_waiting_max(&mut self, events: usize) {
-        self.waiting_max = events;
     }
 
     /// What the log says, what was decided and not yet stored included.
@@ -305,21 +300,6 @@ impl Coordination {
         self.tick(desk);
     }
 
-    pub(super) fn decided(&self, stream: Stream) -> u64 {
-        self.world.last_decided(&stream.name(&self.hive))
-    }
-
-    /// The last record of a stream that needs not be read again, which may be later than the last that was decided: most
-    /// messages and receipts change nothing.
-    pub(super) fn read_to(&self, stream: Stream) -> u64 {
-        let read = match stream {
-            Stream::Messages => self.read_messages,
-            Stream::Receipts => self.read_receipts,
-            Stream::Tasks | Stream::Events | Stream::Dlq => 0,
-        };
-        read.max(self.decided(stream))
-    }
-
     pub(super) fn cause(&self, kind: CauseType, stream: Stream, id: Id, seq: u64) -> Cause {
         Cause {
             kind,
@@ -340,36 +320,6 @@ impl Coordination {
             }
             Role::Leading { since_ms } => self.duties(desk, since_ms),
         }
-    }
-
-    /// Tries to write the first line of our time.
-    fn take(&mut self, desk: &mut Desk<'_>) {
-        let after = self.world.last();
-        let event = Event {
-            id: desk.ids.fresh(),
-            entity: EventKind::Leader,
-            entity_id: self.hive.to_string(),
-            seq: 0,
-            from: None,
-            to: self.instance.clone(),
-            event: "leader".to_owned(),
-            actor: AgentId::coordinator(),
-            cause: Cause {
-                kind: CauseType::Leader,
-                id: None,
-                stream: None,
-                seq: None,
-            },
-            guard: None,
-            at: self.stamp(desk.now),
-            data: serde_json::Map::new(),
-        };
-        self.appending = Some(after);
-        self.first_line = Some(event.id);
-        desk.orders.push(Order::Append {
-            after,
-            events: vec![event],
-        });
     }
 
     fn lead(&mut self, desk: &mut Desk<'_>) {

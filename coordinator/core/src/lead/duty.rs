@@ -215,6 +215,11 @@ impl Coordination {
         self.reassess |= !self.backlog.is_empty();
     }
 
+    /// How many decided events may wait to be appended: then nothing more is read until there are fewer.
+    pub const fn set_waiting_max(&mut self, events: usize) {
+        self.waiting_max = events;
+    }
+
     /// Begins to listen once it is known who is there and can do what: a submission would be refused only because nobody
     /// was heard yet. Who stood by for longer than a heartbeat knows it at once, whoever of those enrolled is silent.
     pub(super) fn listen(&mut self, desk: &mut Desk<'_>, since_ms: u64) {

@@ -10,9 +10,9 @@ mod duty;
 pub mod election;
 mod heard;
 #[cfg(test)]
-mod hearing;
+mod hearing_tests;
 #[cfg(test)]
-mod hostile;
+mod hostile_tests;
 #[cfg(test)]
 mod incomplete_tests;
 mod keep;
@@ -21,6 +21,7 @@ pub mod order;
 pub mod part;
 mod renewed;
 pub(crate) mod round;
+mod take;
 #[cfg(test)]
 mod tests;
 mod unreadable;

@@ -71,6 +71,22 @@ impl Coordination {
         self.tick(desk);
     }
 
+    /// The last decided record of a stream.
+    pub(super) fn decided(&self, stream: Stream) -> u64 {
+        self.world.last_decided(&stream.name(&self.hive))
+    }
+
+    /// The last record of a stream that needs not be read again, which may be later than the last that was decided: most
+    /// messages and receipts change nothing.
+    pub(super) fn read_to(&self, stream: Stream) -> u64 {
+        let read = match stream {
+            Stream::Messages => self.read_messages,
+            Stream::Receipts => self.read_receipts,
+            Stream::Tasks | Stream::Events | Stream::Dlq => 0,
+        };
+        read.max(self.decided(stream))
+    }
+
     /// Up to where we read.
     fn place(&self, source: Source) -> u64 {
         let found = self.alerts_read();

@@ -14,6 +14,7 @@ use wagglebus_schemas::{AgentId, Id, Timestamp};
 use crate::bus::Bus;
 use crate::checker::{Broken, Checker, check, fail};
 use crate::node::WALL_MS;
+use crate::reports::Written;
 use crate::sabotage::{Rule, Sabotage};
 use crate::sim::{Due, Sim, What};
 
@@ -42,12 +43,14 @@ pub(crate) struct Episodes {
     heard: BTreeSet<Id>,
     /// Dead letters that were written down, by agent.
     letters: BTreeMap<AgentId, u64>,
+    reports: Written,
 }
 
 impl Episodes {
     /// A line about an alert or a failure; what is published because of it.
     pub(crate) fn line(&mut self, event: &Event) -> Result<Vec<Follow>, Broken> {
         if event.entity == EventKind::Failure {
+            self.reports.line(event);
             let failure = &event.data["failure"];
             if failure["class"] == "dead_letter" {
                 let agent = failure["agent"].as_str().unwrap().parse().unwrap();
@@ -125,8 +128,12 @@ impl Checker {
 impl Sim {
     pub(crate) fn alert_order(&mut self, at: usize, order: AlertOrder) {
         match order {
-            AlertOrder::Listen { dead_letters, .. } => {
+            AlertOrder::Listen {
+                dead_letters,
+                reports,
+            } => {
                 self.nodes[at].letters = Some(dead_letters);
+                self.nodes[at].reports = Some(reports);
                 self.node_in(at, 5, What::Letters);
             }
             // Nobody has urgent mail here.
@@ -192,6 +199,7 @@ impl Sim {
             };
             self.alert_news(at, news);
         }
+        self.read_reports(at);
     }
 
     /// Why alerts are not as they should be once nothing goes wrong any more.
@@ -205,6 +213,7 @@ impl Sim {
             .episodes
             .unheard()
             .or_else(|| self.checker.episodes.unwritten(&self.bus.letters))
+            .or_else(|| self.checker.episodes.reports.missing(&self.bus.reports))
             .or_else(|| stale(world))
     }
 

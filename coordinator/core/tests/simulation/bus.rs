@@ -8,6 +8,7 @@ use wagglebus_coordinator_core::log::Letter;
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::event::Event;
+use wagglebus_schemas::failure::Failure;
 use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
@@ -53,6 +54,8 @@ pub(crate) struct Bus {
     pub(crate) receipts: Vec<(Id, Id, ReceiptLevel, Bridge)>,
     /// Dead letters: whose, and when.
     pub(crate) letters: Vec<(AgentId, u64)>,
+    /// Reports of failures.
+    pub(crate) reports: Vec<Failure>,
     command_ids: BTreeMap<String, u64>,
     pub(crate) log: Vec<Line>,
     line_ids: BTreeMap<Id, (u64, u64)>,

@@ -23,6 +23,7 @@ mod limits;
 mod machines;
 mod node;
 mod released;
+mod reports;
 mod requests;
 mod sabotage;
 mod shell;

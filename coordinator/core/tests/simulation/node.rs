@@ -96,6 +96,8 @@ pub(crate) struct Node {
     pub(crate) streams: [Option<Reader>; 3],
     /// The last dead letter that was read, while it leads.
     pub(crate) letters: Option<u64>,
+    /// The last report, the same.
+    pub(crate) reports: Option<u64>,
     /// What was asked of the server and not answered.
     pub(crate) pending: BTreeMap<u64, Request>,
     /// Which of them is about the lease.
@@ -127,6 +129,7 @@ impl Node {
             },
             streams: [const { None }; 3],
             letters: None,
+            reports: None,
             pending: BTreeMap::new(),
             errand: None,
             wake_at: None,

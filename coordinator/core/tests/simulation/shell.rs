@@ -228,6 +228,7 @@ impl Sim {
             Order::StopListening => {
                 self.nodes[at].streams = [const { None }; 3];
                 self.nodes[at].letters = None;
+                self.nodes[at].reports = None;
             }
             Order::Alerts(order) => self.alert_order(at, order),
             Order::Reread => {

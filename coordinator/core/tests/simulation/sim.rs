@@ -72,6 +72,7 @@ pub(crate) enum Due {
     Message(Box<Message>),
     Receipt(Id, Id, ReceiptLevel, Bridge),
     DeadLetter,
+    Report,
     Fault,
     Heal,
     Look,
@@ -152,6 +153,7 @@ impl Sim {
             sim.after(after, Due::Act(at));
         }
         sim.plan_dead_letters();
+        sim.plan_reports();
         sim.after(500, Due::Fault);
         let long_ms = if sim.weather.full { 150_000 } else { 0 };
         let chaos_ms = sim.chance.between(15_000, 90_000) + long_ms;
@@ -243,6 +245,7 @@ impl Sim {
                 self.wake_readers(Some(Source::Receipts));
             }
             Due::DeadLetter => self.dead_letter(),
+            Due::Report => self.report(),
             Due::Fault if self.calm => {}
             Due::Fault => {
                 self.fault();

@@ -83,7 +83,7 @@ fn a_report_of_any_form_becomes_a_line_that_is_taken_and_read() {
             "detail": detail, "evidence": evidence, "at": Timestamp::EPOCH,
         });
         let body = serde_json::to_vec(&report).unwrap();
-        let failure: Failure = decode::record("failure", &body, LINE_BYTES_MAX).unwrap();
+        let failure: Failure = decode::record("failure", &body, 2 * LINE_BYTES_MAX).unwrap();
         let failure = Some(Box::new(failure));
         stage.act(|c, desk| c.alert_news(desk, AlertNews::Report { seq: 7, failure }));
         stage.now = now(2_000);
