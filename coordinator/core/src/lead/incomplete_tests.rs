@@ -49,17 +49,16 @@ impl Stage {
         for _ in 0..100 {
             self.boot_ms += 100;
             for effect in self.lead.tick(now(self.boot_ms), &self.roster, &mut self.ids) {
-                match effect {
-                    Effect::Lease(errand) => {
-                        errands += 1;
-                        let told = match errand {
-                            Errand::Look => News::LeaseSeen(Some(None)),
-                            Errand::Write(_) => News::LeaseWrote(Written::Stored(1)),
-                        };
-                        appends += count(&self.happens(told));
-                    }
-                    other => appends += count(&[other]),
-                }
+                let Effect::Lease(errand) = effect else {
+                    appends += count(&[effect]);
+                    continue;
+                };
+                errands += 1;
+                let told = match errand {
+                    Errand::Look => News::LeaseSeen(Some(None)),
+                    Errand::Write(_) => News::LeaseWrote(Written::Stored(1)),
+                };
+                appends += count(&self.happens(told));
             }
         }
         (errands, appends)
