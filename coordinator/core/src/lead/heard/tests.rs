@@ -1,5 +1,7 @@
 //! Tests of what a leader makes of receipts and replies.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
 use wagglebus_schemas::bridge::Bridge;
 use wagglebus_schemas::command::TaskVerb;
@@ -96,7 +98,9 @@ fn the_bridge_of_the_receipt_counts_and_not_the_one_that_is_open_now() {
 
 /// What `from` is answered when it replies to this notice: how far the reply came, and why not further.
 fn replied(stage: &mut Stage, from: &str, notice: Id) -> String {
-    let seq = 1_000 + stage.log.len() as u64;
+    static SEQ: AtomicU64 = AtomicU64::new(1_000);
+    // What was read before is not heard again.
+    let seq = SEQ.fetch_add(1, Ordering::Relaxed);
     let message = json!({
         "id": format!("0192f0c1-7c1e-7b11-8a52-{seq:012}"), "from_agent": from, "to_agent": "coordinator",
         "message_type": "response", "content": "result", "timestamp": "2026-01-02T03:04:05.000Z",
