@@ -9,7 +9,7 @@ use wagglebus_schemas::task::Task;
 use wagglebus_schemas::{AgentId, Resources};
 
 use crate::assign::Resource;
-use crate::log::{TaskEntry, World};
+use crate::log::World;
 use crate::roster::Member;
 
 /// Amounts by the name of the resource.
@@ -60,8 +60,7 @@ pub fn lacking(world: &World, member: &Member, task: &Task) -> Vec<String> {
     if task.resources.is_empty() {
         return Vec::new();
     }
-    let own = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(member.agent());
-    let own = world.held().filter(own).map(|entry| &entry.task);
+    let own = world.held_by(member.agent()).map(|entry| &entry.task);
     let has = Reserved::of_tasks(own).resources(member);
     let missing = wanted(&task.resources).filter_map(|(name, wanted)| match has.get(name) {
         None => Some(format!("reports no {name}, the task needs {wanted}")),

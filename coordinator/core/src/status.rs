@@ -76,9 +76,9 @@ pub(crate) fn status(known: Known<'_>, agent: &AgentId, now: Now) -> Result<Coor
     tasks::ready(lead)?;
     let record = resolve::agent(roster, myself, agent, now)?;
     let world = lead.world();
-    let of_agent = |entry: &&TaskEntry| entry.task.assigned_to.as_ref() == Some(agent);
-    let mut held: Vec<&TaskEntry> = world.held().filter(of_agent).collect();
-    held.sort_by_key(|entry| entry.held_since);
+    let mut held: Vec<&TaskEntry> = world.held_by(agent).collect();
+    // Of those that it began at the same moment the one that it works on comes first.
+    held.sort_by_key(|entry| (entry.held_since, entry.task.state == TaskState::Assigned));
     let count = |state| held.iter().filter(|entry| entry.task.state == state).count();
     let load = Load {
         assigned: count(TaskState::Assigned),
@@ -88,10 +88,7 @@ pub(crate) fn status(known: Known<'_>, agent: &AgentId, now: Now) -> Result<Coor
     let working = held
         .iter()
         .find(|entry| entry.task.state == TaskState::InProgress);
-    let last = world
-        .tasks()
-        .filter(of_agent)
-        .max_by_key(|entry| (entry.held_since, entry.event_seq));
+    let last = world.given_last(agent);
     Ok(CoordinationStatus {
         agent: Box::new(record),
         health: roster

@@ -1,11 +1,11 @@
 //! Questions about tasks: lists, one task, and why it went to whom.
 
 use serde_json::Value;
+use wagglebus_schemas::Id;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::task_api::{Explanation, TaskRequest, TasksRequest};
-use wagglebus_schemas::{AgentId, Id};
 
 use crate::api::Known;
 use crate::attention::Now;
@@ -24,11 +24,15 @@ pub(crate) fn list(lead: &Lead, query: &TasksRequest) -> Result<Page<Task>, Erro
         })?,
         None => Id::from_bytes([0xff; 16]),
     };
-    let entries = lead.world().tasks_before(&before);
+    let world = lead.world();
+    let entries: Box<dyn Iterator<Item = &TaskEntry>> = match (&query.agent, query.state) {
+        (Some(agent), _) => Box::new(world.tasks_about(agent, &before)),
+        (None, Some(state)) => Box::new(world.tasks_in(state, &before)),
+        (None, None) => Box::new(world.tasks_before(&before)),
+    };
     let wanted = |entry: &&TaskEntry| {
         let task = &entry.task;
-        let about = |agent: &AgentId| task.submitted_by == *agent || task.assigned_to.as_ref() == Some(agent);
-        query.state.is_none_or(|state| state == task.state) && query.agent.as_ref().is_none_or(about)
+        query.state.is_none_or(|state| state == task.state)
     };
     let (items, more) = fill(entries.filter(wanted).map(|entry| entry.task.clone()), limit);
     let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());

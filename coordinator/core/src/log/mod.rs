@@ -10,6 +10,9 @@ pub mod entry;
 pub mod index;
 mod kept;
 pub mod letter;
+mod lookup;
+#[cfg(test)]
+mod lookup_tests;
 pub mod packed;
 pub mod places;
 pub mod practice;

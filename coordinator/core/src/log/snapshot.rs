@@ -140,7 +140,8 @@ pub fn decode(bytes: &[u8]) -> Result<(Head, World), SnapshotError> {
     if !is_readable(head.version) {
         return Err(SnapshotError::Version(head.version));
     }
-    let Read { head, world } = serde_json::from_slice(bytes)?;
+    let Read { head, mut world } = serde_json::from_slice(bytes)?;
+    world.derive();
     if head.seq != world.last() {
         return Err(SnapshotError::Contradicts {
             said: head.seq,

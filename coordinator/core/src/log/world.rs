@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{AgentId, Id, Timestamp};
+use wagglebus_schemas::{Id, Timestamp};
 
 use super::crew::Crew;
 use super::data::TaskData;
@@ -13,6 +13,7 @@ use super::ended::{Ended, Over};
 use super::entry::TaskEntry;
 use super::index::{Entity, Index};
 use super::letter::{self, Letter};
+use super::lookup::{Facts, Lookup};
 use super::places::{Renewed, Source};
 use super::practice::Practice;
 use super::settings::Settings;
@@ -58,14 +59,14 @@ impl Default for World {
 /// What the log says. As JSON it is the body of a [`Snapshot`](super::snapshot::Snapshot).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct World {
-    tasks: BTreeMap<Id, TaskEntry>,
+    pub(super) tasks: BTreeMap<Id, TaskEntry>,
     practice: Practice,
     crew: Crew,
     settings: Settings,
     index: Index,
     alerts: Alerts,
     /// Tasks that are not at their end, by their state.
-    open: BTreeMap<TaskState, BTreeSet<Id>>,
+    pub(super) open: BTreeMap<TaskState, BTreeSet<Id>>,
     /// Assignments that are over.
     #[serde(default)]
     ended: Ended,
@@ -85,6 +86,8 @@ pub struct World {
     /// The last line whose loss the operator accepted.
     #[serde(default)]
     lost: u64,
+    #[serde(skip)]
+    pub(super) lookup: Lookup,
 }
 
 impl World {
@@ -107,6 +110,7 @@ impl World {
             follows: VecDeque::new(),
             follows_bytes: 0,
             lost: 0,
+            lookup: Lookup::default(),
         }
     }
 
@@ -138,11 +142,6 @@ impl World {
     /// A task.
     pub fn task(&self, id: &Id) -> Option<&TaskEntry> {
         self.tasks.get(id)
-    }
-
-    /// The task whose holder was told of it by this notice.
-    pub fn of_notice(&self, notice: &Id) -> Option<&TaskEntry> {
-        self.held().find(|entry| entry.notice == Some(*notice))
     }
 
     /// The tasks that somebody holds.
@@ -189,13 +188,6 @@ impl World {
     /// Sequence in the log of the latest event of this one, 0 before the first.
     pub fn last_of(&self, entity: &Entity) -> u64 {
         self.index.last(entity)
-    }
-
-    /// Whether an agent has a task that it took on.
-    pub fn has_task(&self, agent: &AgentId) -> bool {
-        let taken_on = [TaskState::InProgress, TaskState::Blocked];
-        let mut entries = taken_on.into_iter().flat_map(|state| self.in_state(state));
-        entries.any(|entry| entry.task.assigned_to.as_ref() == Some(agent))
     }
 
     /// What is known of alerts and failures.
@@ -309,7 +301,7 @@ impl World {
             (_, Some(id), _) => {
                 let to = state_of(event).map_err(unreadable)?;
                 if let Some(entry) = self.tasks.get_mut(&id) {
-                    let from = entry.task.state;
+                    let (from, before) = (entry.task.state, Facts::of(entry));
                     let held = entry.notice.filter(|_| from.is_held());
                     let over = Over {
                         task: id,
@@ -322,6 +314,7 @@ impl World {
                     if let Some(notice) = held.filter(|_| holds != held) {
                         self.ended.add(notice, over);
                     }
+                    self.lookup.change(id, &before, Facts::of(entry));
                     self.moved(id, from, now);
                 }
             }
@@ -346,7 +339,9 @@ impl World {
         for needed in &task.depends_on {
             self.dependents.entry(*needed).or_default().insert(id);
         }
-        self.tasks.insert(id, TaskEntry::new(task, seqs));
+        let entry = TaskEntry::new(task, seqs);
+        self.lookup.add(id, Facts::of(&entry));
+        self.tasks.insert(id, entry);
         self.open.entry(state).or_default().insert(id);
     }
 
