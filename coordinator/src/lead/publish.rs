@@ -142,7 +142,7 @@ fn outgoing(hive: &Hive, letter: &Letter) -> Outgoing {
             (headers::CE_TYPE, letter.event_type.clone()),
             (headers::CE_SOURCE, format!("/{hive}/{}", AgentId::coordinator())),
         ],
-        payload: Bytes::from(letter.body.clone()),
+        payload: Bytes::from_owner(letter.body.clone()),
         expected_last_subject_seq: None,
     }
 }

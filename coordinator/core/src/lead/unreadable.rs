@@ -82,7 +82,7 @@ fn dead_letter(mail: &Unreadable, stream: String, id: Id, at: Timestamp) -> Lett
         id,
         event_type: "io.wagglebus.dead_letter.v1.dead_letter".to_owned(),
         // Plain data with text keys is always encoded.
-        body: serde_json::to_vec(&letter).unwrap_or_default(),
+        body: serde_json::to_vec(&letter).unwrap_or_default().into(),
     }
 }
 
@@ -98,6 +98,6 @@ fn receipt(sent: (AgentId, Id), reason: DeadReason, id: Id, at: Timestamp) -> Le
         },
         id,
         event_type: "io.wagglebus.receipt.v1.receipt".to_owned(),
-        body: serde_json::to_vec(&receipt).unwrap_or_default(),
+        body: serde_json::to_vec(&receipt).unwrap_or_default().into(),
     }
 }

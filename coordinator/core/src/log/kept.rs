@@ -23,6 +23,8 @@ pub(super) mod subject {
 
 /// Bytes that are text.
 pub(super) mod text {
+    use std::sync::Arc;
+
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(in crate::log) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
@@ -32,7 +34,7 @@ pub(super) mod text {
 
     pub(in crate::log) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Vec<u8>, D::Error> {
-        String::deserialize(deserializer).map(String::into_bytes)
+    ) -> Result<Arc<[u8]>, D::Error> {
+        String::deserialize(deserializer).map(|text| text.into_bytes().into())
     }
 }

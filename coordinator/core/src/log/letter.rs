@@ -1,5 +1,7 @@
 //! What is published because of an event: verdicts to those who asked, notices to those whom it concerns (TASKS 3).
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wagglebus_schemas::bridge::Proof;
@@ -29,9 +31,9 @@ pub struct Letter {
     pub id: Id,
     /// Its CloudEvents type.
     pub event_type: String,
-    /// The record: JSON.
+    /// The record: JSON. The fold, what waits for its line and what is being published hold one and the same.
     #[serde(with = "super::kept::text")]
-    pub body: Vec<u8>,
+    pub body: Arc<[u8]>,
 }
 
 /// The letters of a task's event. `task` is the task after it; without one the event is about no task that exists.
@@ -251,7 +253,7 @@ pub(crate) fn encode<T: Serialize>(
     event_type: String,
     record: &T,
 ) -> Option<Letter> {
-    let body = serde_json::to_vec(record).ok()?;
+    let body = serde_json::to_vec(record).ok()?.into();
     Some(Letter {
         subject,
         id,

@@ -204,3 +204,16 @@ fn the_longest_task_is_still_a_message() {
         assert!(bytes <= MESSAGE_BYTES_MAX, "{bytes}");
     }
 }
+
+#[test]
+fn what_is_remembered_of_a_letter_is_the_letter() {
+    let mut rig = Rig::new();
+    rig.submit(&json!({"title": "work", "input": "x".repeat(10_000)}));
+    let remembered = rig.world.follows().last().unwrap();
+    let told = rig.letters.last().unwrap();
+    assert_eq!(remembered, told);
+    assert!(
+        std::sync::Arc::ptr_eq(&remembered.body, &told.body),
+        "it is copied"
+    );
+}

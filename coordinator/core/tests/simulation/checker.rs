@@ -291,7 +291,7 @@ impl Checker {
             let what = format!("{follow:?} went to {:?}", letter.subject);
             return self.broken(Rule::Unfounded, what);
         }
-        if text.get_or_insert_with(|| letter.body.clone()) != &letter.body {
+        if text.get_or_insert_with(|| letter.body.to_vec())[..] != letter.body[..] {
             let what = format!("{follow:?} was another letter before");
             self.broken(Rule::Bodies, what);
         }

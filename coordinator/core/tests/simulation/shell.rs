@@ -202,7 +202,9 @@ impl Sim {
                     Some(Sabotage::TellsNobodyOfWork) if tells_of_work(&letter) => {
                         return self.lead(at, |c, desk| c.published(desk, &[letter.id]));
                     }
-                    Some(Sabotage::RewritesLetter) if self.chance.percent(50) => letter.body.push(b' '),
+                    Some(Sabotage::RewritesLetter) if self.chance.percent(50) => {
+                        letter.body = [&letter.body[..], b" "].concat().into();
+                    }
                     _ => {}
                 }
                 self.answers(at, &letter);
