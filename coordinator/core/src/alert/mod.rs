@@ -14,6 +14,8 @@ pub mod agents;
 pub mod fold;
 pub mod letter;
 pub mod line;
+#[cfg(test)]
+mod many_tests;
 pub mod order;
 pub mod plan;
 pub mod rule;

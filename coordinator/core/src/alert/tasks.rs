@@ -1,19 +1,20 @@
 //! The rules about tasks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use wagglebus_schemas::failure::Severity;
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{AgentId, Timestamp};
+use wagglebus_schemas::{AgentId, CapabilityName, Id, Timestamp};
 
 use super::agents::Scene;
 use super::rule::Rule;
 use super::seen::{Seen, Sighting, evidence};
+use super::watch::OPEN_MAX;
 use crate::assign::estimate;
 use crate::log::TaskEntry;
-use crate::roster::Member;
+use crate::roster::{Member, Roster};
 
 const RULES: [Rule; 4] = [
     Rule::TaskStuck,
@@ -40,11 +41,12 @@ pub fn judge(scene: Scene<'_>, seen: &mut Seen) {
         }
     }
     let now = scene.at.unix_ms();
+    let look = &mut Look::new(scene, seen);
     for entry in OPEN.iter().flat_map(|state| scene.world.in_state(*state)) {
         let task = &entry.task;
         match task.state {
-            TaskState::InProgress | TaskState::Blocked => stuck(scene, task, now, seen),
-            TaskState::Pending if listed => unassigned(scene, entry, now, seen),
+            TaskState::InProgress | TaskState::Blocked => stuck(scene, task, now, look),
+            TaskState::Pending if listed => unassigned(scene, entry, now, look),
             TaskState::Pending
             | TaskState::WaitingDependency
             | TaskState::Assigned
@@ -53,40 +55,96 @@ pub fn judge(scene: Scene<'_>, seen: &mut Seen) {
             | TaskState::Cancelled => {}
         }
         if let Some(deadline) = task.deadline {
-            late(scene, entry, (now, deadline), seen);
+            late(scene, entry, (now, deadline), look);
         }
     }
 }
 
-fn stuck(scene: Scene<'_>, task: &Task, now: i64, seen: &mut Seen) {
+/// What is seen of tasks. Of thousands only those are described that may be told of.
+struct Look<'a> {
+    seen: &'a mut Seen,
+    /// What was told and is not over.
+    open: BTreeSet<(Rule, Id)>,
+    /// How many more of each rule may be told of.
+    room: BTreeMap<Rule, usize>,
+    roster: &'a Roster,
+    /// Who is there for what, as far as it was asked.
+    able: BTreeMap<&'a [CapabilityName], Vec<&'a AgentId>>,
+    workers: Option<Vec<Worker<'a>>>,
+}
+
+/// Somebody who is there and takes tasks, and what it can do.
+type Worker<'a> = (&'a AgentId, BTreeSet<&'a CapabilityName>);
+
+impl<'a> Look<'a> {
+    fn new(scene: Scene<'a>, seen: &'a mut Seen) -> Self {
+        let open = scene.world.alerts().open().into_keys();
+        let open: BTreeSet<(Rule, Id)> = open
+            .filter_map(|key| Some((key.rule, key.about.parse().ok()?)))
+            .collect();
+        let told = |rule| open.iter().filter(|(known, _)| *known == rule).count();
+        let room = RULES.map(|rule| (rule, OPEN_MAX.saturating_sub(told(rule))));
+        Self {
+            seen,
+            room: room.into(),
+            open,
+            roster: scene.roster,
+            able: BTreeMap::new(),
+            workers: None,
+        }
+    }
+
+    fn hold(&mut self, rule: Rule, task: Id, sighting: impl FnOnce() -> Sighting) {
+        if self.open.contains(&(rule, task)) {
+            // It was told: nothing more is, while it holds.
+            return self.seen.unclear(rule, task);
+        }
+        if let Some(room) = self.room.get_mut(&rule).filter(|room| **room > 0) {
+            *room -= 1;
+            self.seen.hold(rule, task, sighting());
+        }
+    }
+
+    /// Whether an agent is there that could do a task once it is free.
+    fn has_somebody(&mut self, entry: &'a TaskEntry) -> bool {
+        let needed = &entry.task.capabilities[..];
+        let roster = self.roster;
+        let workers = self.workers.get_or_insert_with(|| workers(roster));
+        let able = self.able.entry(needed).or_insert_with(|| {
+            let able = workers
+                .iter()
+                .filter(|(_, has)| needed.iter().all(|name| has.contains(name)));
+            able.map(|(agent, _)| *agent).collect()
+        });
+        able.iter().any(|agent| !entry.refused_by.contains(*agent))
+    }
+}
+
+fn stuck(scene: Scene<'_>, task: &Task, now: i64, look: &mut Look<'_>) {
     let stall = i64::try_from(task.stall_ms.get()).unwrap_or(i64::MAX);
     let silent = now.saturating_sub(task.updated_at.unix_ms());
     if silent < stall.saturating_add(scene.settings.limit(Rule::TaskStuck)) {
         return;
     }
-    let holder = task.assigned_to.as_ref();
-    let who = holder.map_or_else(|| "its holder".to_owned(), ToString::to_string);
-    let what = format!("{who} has said nothing about it for {} s", silent / 1_000);
-    let more = [("silent_ms", json!(silent)), ("stall_ms", json!(task.stall_ms))];
-    seen.hold(
-        Rule::TaskStuck,
-        task.id,
-        sighting(task, (Severity::Warning, &what), more, task.updated_at),
-    );
+    look.hold(Rule::TaskStuck, task.id, || {
+        let holder = task.assigned_to.as_ref();
+        let who = holder.map_or_else(|| "its holder".to_owned(), ToString::to_string);
+        let what = format!("{who} has said nothing about it for {} s", silent / 1_000);
+        let more = [("silent_ms", json!(silent)), ("stall_ms", json!(task.stall_ms))];
+        sighting(task, (Severity::Warning, &what), more, task.updated_at)
+    });
 }
 
-fn late(scene: Scene<'_>, entry: &TaskEntry, (now, deadline): (i64, Timestamp), seen: &mut Seen) {
+fn late(scene: Scene<'_>, entry: &TaskEntry, (now, deadline): (i64, Timestamp), look: &mut Look<'_>) {
     let task = &entry.task;
     let left = deadline.unix_ms().saturating_sub(now);
     if left <= 0 {
         if left.saturating_neg() >= scene.settings.limit(Rule::TaskOverdue) {
-            let what = format!("it was to be done by {deadline}");
-            let more = [("deadline", json!(deadline)), ("slack_ms", json!(left))];
-            seen.hold(
-                Rule::TaskOverdue,
-                task.id,
-                sighting(task, (Severity::Error, &what), more, deadline),
-            );
+            look.hold(Rule::TaskOverdue, task.id, || {
+                let what = format!("it was to be done by {deadline}");
+                let more = [("deadline", json!(deadline)), ("slack_ms", json!(left))];
+                sighting(task, (Severity::Error, &what), more, deadline)
+            });
         }
         return;
     }
@@ -95,14 +153,12 @@ fn late(scene: Scene<'_>, entry: &TaskEntry, (now, deadline): (i64, Timestamp), 
     };
     let slack = left.saturating_sub(needed);
     if slack.saturating_sub(scene.settings.limit(Rule::TaskAtRisk)) < 0 {
-        let (needed_s, left_s) = (needed / 1_000, left / 1_000);
-        let what = format!("about {needed_s} s of work are left, and {left_s} s until its deadline");
-        let more = [("deadline", json!(deadline)), ("slack_ms", json!(slack))];
-        seen.hold(
-            Rule::TaskAtRisk,
-            task.id,
-            sighting(task, (Severity::Warning, &what), more, scene.at),
-        );
+        look.hold(Rule::TaskAtRisk, task.id, || {
+            let (needed_s, left_s) = (needed / 1_000, left / 1_000);
+            let what = format!("about {needed_s} s of work are left, and {left_s} s until its deadline");
+            let more = [("deadline", json!(deadline)), ("slack_ms", json!(slack))];
+            sighting(task, (Severity::Warning, &what), more, scene.at)
+        });
     }
 }
 
@@ -129,47 +185,44 @@ fn needed(scene: Scene<'_>, entry: &TaskEntry, now: i64) -> Option<i64> {
     Some(i64::try_from(remaining).unwrap_or(i64::MAX))
 }
 
-fn unassigned(scene: Scene<'_>, entry: &TaskEntry, now: i64, seen: &mut Seen) {
+fn unassigned<'a>(scene: Scene<'a>, entry: &'a TaskEntry, now: i64, look: &mut Look<'a>) {
     let task = &entry.task;
     let waited = now.saturating_sub(task.updated_at.unix_ms());
     if waited < scene.settings.limit(Rule::TaskUnassigned) {
         return;
     }
-    if scene.roster.members().any(|member| could(member, entry)) {
+    if look.has_somebody(entry) {
         return;
     }
-    let needs: Vec<String> = task.capabilities.iter().map(ToString::to_string).collect();
-    let what = if needs.is_empty() {
-        "no agent is there for it".to_owned()
-    } else {
-        format!("no agent is there who can do {}", needs.join(", "))
-    };
-    let more = [
-        ("capabilities", json!(task.capabilities)),
-        ("refused_by", json!(entry.refused_by)),
-    ];
-    seen.hold(
-        Rule::TaskUnassigned,
-        task.id,
-        sighting(task, (Severity::Warning, &what), more, task.updated_at),
-    );
+    look.hold(Rule::TaskUnassigned, task.id, || {
+        let needs: Vec<String> = task.capabilities.iter().map(ToString::to_string).collect();
+        let what = if needs.is_empty() {
+            "no agent is there for it".to_owned()
+        } else {
+            format!("no agent is there who can do {}", needs.join(", "))
+        };
+        let more = [
+            ("capabilities", json!(task.capabilities)),
+            ("refused_by", json!(entry.refused_by)),
+        ];
+        sighting(task, (Severity::Warning, &what), more, task.updated_at)
+    });
 }
 
-/// Whether an agent is there that could do a task once it is free.
-fn could(member: &Member, entry: &TaskEntry) -> bool {
-    let there = matches!(member.presence(), Presence::Alive | Presence::Suspect);
-    let Some(beat) = member.heartbeat().filter(|_| there) else {
-        return false;
+/// Whoever is there, does not leave, and takes tasks.
+fn workers(roster: &Roster) -> Vec<Worker<'_>> {
+    let worker = |member| {
+        let beat = Member::heartbeat(member)?;
+        let there = matches!(member.presence(), Presence::Alive | Presence::Suspect);
+        let leaves = matches!(
+            beat.state,
+            SessionState::Gone | SessionState::Detached | SessionState::Draining
+        );
+        let works = there && !leaves && *member.agent() != AgentId::operator();
+        let able = beat.capabilities.iter().map(|able| &able.name);
+        works.then(|| (member.agent(), able.collect()))
     };
-    let leaves = matches!(
-        beat.state,
-        SessionState::Gone | SessionState::Detached | SessionState::Draining
-    );
-    let able: BTreeSet<_> = beat.capabilities.iter().map(|able| &able.name).collect();
-    *member.agent() != AgentId::operator()
-        && !leaves
-        && !entry.refused_by.contains(member.agent())
-        && entry.task.capabilities.iter().all(|needed| able.contains(needed))
+    roster.members().filter_map(worker).collect()
 }
 
 fn sighting<const N: usize>(
