@@ -14,7 +14,6 @@ mod health;
 mod http;
 mod ids;
 mod lead;
-mod lines;
 mod mail;
 mod metrics;
 mod micro;

@@ -193,7 +193,9 @@ impl Rebuilding {
                 what,
             }));
         }
-        let surplus = there.into_iter().filter(|(_, seq)| !story.world.is_lost(*seq));
+        let surplus = there
+            .into_iter()
+            .filter(|(place, seq)| !view::stays(&story.world, place, *seq));
         found.extend(surplus.map(|(place, _)| Difference {
             row: view::row(&story.world, place, true),
             what: "the log knows nothing of it".to_owned(),

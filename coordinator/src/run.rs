@@ -318,9 +318,9 @@ impl Coordinator {
                     let word = |presence: Option<Presence>| presence.map_or("not enrolled", Presence::as_str);
                     tracing::info!(%agent, from = word(from), to = word(to), "presence");
                 }
-                Effect::ReadLines { number, seqs } => {
+                Effect::Read(reading) => {
                     if let Some(arrivals) = &mut self.arrivals {
-                        arrivals.leading().read_lines(number, seqs);
+                        arrivals.leading().read_past(reading);
                     }
                 }
                 Effect::Tasks(Order::Alerts(AlertOrder::Deliver(told))) => self.sinks.tell(*told),

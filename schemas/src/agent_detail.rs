@@ -10,6 +10,7 @@ use crate::number::Fraction;
 use crate::priority::Priority;
 use crate::resources::Resources;
 use crate::task::TaskState;
+use crate::task_api::Explanation;
 use crate::time::Timestamp;
 
 /// Answer of `wb.api.agent` and `GET /v1/agents/{id}`: the agent's record, and its detail where a coordinator answers.
@@ -19,12 +20,12 @@ pub struct AgentShown {
     /// The record.
     #[serde(flatten)]
     pub agent: Agent,
-    /// What else is known; absent from a cache, and of the coordinator itself.
+    /// What it does, how it is and why; absent from a cache, of the coordinator itself, and while the log is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<AgentDetail>,
 }
 
-/// What is known of an agent beside its record.
+/// What an agent does, how it is, and what was decided about it last.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AgentDetail {
     /// What it is there for, in words.
@@ -41,12 +42,46 @@ pub struct AgentDetail {
     pub health: String,
     /// Tasks that it works on at once.
     pub slots: u32,
-    /// Tasks that it holds, by id.
+    /// Tasks that it holds, the oldest assignment first.
     pub tasks: Vec<HeldTask>,
+    /// The task that it works on: of several the one that it was given first. Null while it holds none.
+    pub current: Option<Id>,
+    /// How many tasks it holds, by how far they are.
+    pub load: TaskLoad,
     /// What it has for tasks, and what the held ones take of it.
     pub resources: Vec<ResourceUse>,
     /// What it declares, and how well it did.
     pub skills: Vec<SkillShown>,
+    /// The latest assignment to it, with what spoke for it; null before the first one.
+    pub last_decision: Option<LastDecision>,
+    /// The line of the log up to which this is true.
+    pub event_seq: u64,
+}
+
+/// How many tasks an agent holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct TaskLoad {
+    /// Given, and not accepted yet.
+    pub assigned: u32,
+    /// Worked on.
+    pub in_progress: u32,
+    /// Waiting for something.
+    pub blocked: u32,
+}
+
+/// The latest assignment to an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct LastDecision {
+    /// The task.
+    pub task_id: Id,
+    /// Number of the assignment.
+    pub epoch: u64,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Why this agent; null where nobody chose, since it claimed the task, and once the task went to somebody else.
+    pub explanation: Option<Explanation>,
 }
 
 /// A task that an agent holds.

@@ -75,7 +75,7 @@ pub struct Command {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
+        deserialize_with = "crate::decode::present"
     )]
     pub result: Option<Value>,
     /// What shows that it is done (complete).
@@ -99,11 +99,6 @@ pub struct Command {
     /// How agents are chosen for tasks that name no strategy (control, instead of an action).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-}
-
-/// A null that is there is a value, and not an absence.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 /// What a command about a task asks, with everything that its verb needs.

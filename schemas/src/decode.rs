@@ -1,6 +1,7 @@
 //! Bytes to records, or a named reason why not.
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::address::RecipientKind;
 use crate::draft::Draft;
@@ -14,6 +15,17 @@ use crate::subject::Subject;
 /// Longest reason why a record is none, in characters. Serde quotes a value that it does not like in full, and whoever sent it
 /// must not make the refusal longer than a record may be.
 const REASON_CHARS_MAX: usize = 500;
+/// For fields of which a null that is there is a value, and not an absence.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
 
 /// Why bytes are not the record that they should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

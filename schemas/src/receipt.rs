@@ -114,6 +114,37 @@ impl Receipt {
             ReceiptReason::HandOver(_) => ReceiptLevel::Injected,
         };
         Self {
+            reason: Some(reason),
+            ..Self::of_coordinator(id, (sender, message_id), agent, level, at)
+        }
+    }
+
+    /// What became of a command or message to the coordinator: done, or dead with an error.
+    pub fn verdict(
+        id: Id,
+        sent: (AgentId, Id),
+        outcome: Result<Option<Value>, ErrorDetail>,
+        at: Timestamp,
+    ) -> Self {
+        let (level, result, error) = match outcome {
+            Ok(result) => (ReceiptLevel::Done, result, None),
+            Err(error) => (ReceiptLevel::Dead, None, Some(error)),
+        };
+        Self {
+            result,
+            error,
+            ..Self::of_coordinator(id, sent, AgentId::coordinator(), level, at)
+        }
+    }
+
+    fn of_coordinator(
+        id: Id,
+        (sender, message_id): (AgentId, Id),
+        agent: AgentId,
+        level: ReceiptLevel,
+        at: Timestamp,
+    ) -> Self {
+        Self {
             id,
             message_id,
             sender,
@@ -125,7 +156,7 @@ impl Receipt {
             delivery: None,
             epoch: None,
             at,
-            reason: Some(reason),
+            reason: None,
             since: None,
             next_attempt: None,
             result: None,

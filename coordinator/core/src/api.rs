@@ -19,7 +19,7 @@ use crate::query::{fill, limit, query};
 use crate::resolve::{self, Myself, Resolved};
 use crate::rooms;
 use crate::roster::{Member, Roster};
-use crate::{status, tasks};
+use crate::tasks;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,9 +36,6 @@ struct AgentQuery {
     /// Whom; absent: the asker. `id` is its name in the path of the HTTP form.
     #[serde(default, alias = "id")]
     agent: Option<AgentId>,
-    /// With what it does, how it is, and what was decided about it last.
-    #[serde(default)]
-    status: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,13 +91,12 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
     match request.method {
         ApiMethod::Agents => encode(&agents(known, &query(&request.body)?)?),
         ApiMethod::Agent => {
-            let AgentQuery { agent, status } = query(&request.body)?;
+            let AgentQuery { agent } = query(&request.body)?;
             let agent = agent.unwrap_or_else(|| request.from.clone());
-            if status {
-                return encode(&status::status(known, &agent, now)?);
-            }
+            // Before the log is read nothing is known of what it holds.
+            let member = roster.member(&agent).filter(|_| lead.is_caught_up());
             let shown = AgentShown {
-                detail: roster.member(&agent).map(|member| detail(member, lead.world())),
+                detail: member.map(|member| detail(member, lead.world())),
                 agent: with_machine(lead, resolve::agent(roster, myself, &agent, now)?),
             };
             encode(&shown)
@@ -134,7 +130,7 @@ pub fn answer(known: Known<'_>, request: &Request, now: Now) -> Result<Outcome, 
 
 /// Whom a request asks about that asks about one agent.
 pub(crate) fn asked_agent(request: &Request) -> Option<AgentId> {
-    let AgentQuery { agent, .. } = query(&request.body).ok()?;
+    let AgentQuery { agent } = query(&request.body).ok()?;
     Some(agent.unwrap_or_else(|| request.from.clone()))
 }
 

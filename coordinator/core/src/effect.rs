@@ -3,7 +3,7 @@
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::state::Presence;
 use wagglebus_schemas::subject::ApiMethod;
-use wagglebus_schemas::{AgentId, Priority};
+use wagglebus_schemas::{AgentId, Priority, Timestamp};
 
 use crate::lead::Order;
 use crate::lead::election::Errand;
@@ -47,14 +47,8 @@ pub enum Effect {
     LookAtHead(Look),
     /// Store a `held` receipt for a sender; if that fails, report [`Untold`](crate::Event::Untold).
     TellHeld(HeldMail),
-    /// Read these lines of the log and report them as [`LinesRead`](crate::Event::LinesRead), without those that are not
-    /// there any more.
-    ReadLines {
-        /// Of which question.
-        number: u64,
-        /// Their sequences, in order.
-        seqs: Vec<u64>,
-    },
+    /// Read something of the log for an answer about the past.
+    Read(Reading),
     /// Something about the tasks and their log.
     Tasks(Order),
     /// Something about the leader's lease.
@@ -63,6 +57,27 @@ pub enum Effect {
     Leads(bool),
     /// Tell that an input was ignored.
     Ignored(Ignored),
+}
+
+/// What is read for an answer about the past.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// These lines of the log, without those that are not there any more; then report
+    /// [`LinesRead`](crate::Event::LinesRead).
+    Lines {
+        /// Of which question.
+        number: u64,
+        /// Their sequences, in order.
+        seqs: Vec<u64>,
+    },
+    /// The newest snapshot that can be used and covers nothing after a time; then report
+    /// [`KeptRead`](crate::Event::KeptRead).
+    Kept {
+        /// Of which question.
+        number: u64,
+        /// The time.
+        at: Timestamp,
+    },
 }
 
 /// The answer to a [`crate::Request`].

@@ -7,6 +7,7 @@ use wagglebus_schemas::heartbeat::Heartbeat;
 use wagglebus_schemas::subject::ApiMethod;
 use wagglebus_schemas::{AgentId, Priority, RoomName};
 
+use crate::fsm::past::KeptLog;
 use crate::lead::News;
 use crate::liveness::Connection;
 use crate::order::{Head, HeldMail, Look, ReplyTo, RoomChange};
@@ -83,6 +84,13 @@ pub enum Event {
         number: u64,
         /// Those that are there and can be read, in order; or why the log cannot be read.
         lines: Result<Vec<(u64, LogEvent)>, String>,
+    },
+    /// The snapshots of the log were looked at.
+    KeptRead {
+        /// For which question.
+        number: u64,
+        /// What there is; or why it cannot be read.
+        kept: Result<KeptLog, String>,
     },
     /// Somebody asks something.
     Request(Request),

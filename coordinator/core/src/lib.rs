@@ -50,7 +50,6 @@ pub mod resolve;
 pub mod rooms;
 pub mod roster;
 pub mod similar;
-pub mod status;
 pub mod steady;
 pub mod task;
 pub mod tasks;

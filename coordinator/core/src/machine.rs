@@ -155,6 +155,7 @@ impl Machine {
                 effects
             }
             Event::LinesRead { number, lines } => self.recalls.ended(number, lines).into_iter().collect(),
+            Event::KeptRead { number, kept } => self.recalls.kept(number, kept).into_iter().collect(),
             Event::Posted { room, priority, from } => rooms::wake(&self.roster, &room, priority, &from),
             Event::RoomChanged { change, outcome } => vec![self.room_changed(change, outcome)],
             Event::Arrived { agent, priority } => {

@@ -10,8 +10,9 @@ use wagglebus_schemas::task_api::{Explanation, TaskRequest, TasksRequest};
 use crate::api::Known;
 use crate::attention::Now;
 use crate::lead::{Lead, round};
-use crate::log::TaskEntry;
+use crate::log::{TaskEntry, World};
 use crate::query::{fill, limit};
+use crate::task::submit;
 
 /// One page, the latest first: ids that we make rise with time. Its cursor is the id of its last task.
 pub(crate) fn list(lead: &Lead, query: &TasksRequest) -> Result<Page<Task>, ErrorDetail> {
@@ -42,10 +43,26 @@ pub(crate) fn list(lead: &Lead, query: &TasksRequest) -> Result<Page<Task>, Erro
 /// One task.
 pub(crate) fn task<'l>(lead: &'l Lead, query: &TaskRequest) -> Result<&'l TaskEntry, ErrorDetail> {
     ready(lead)?;
-    lead.world().task(&query.id).ok_or_else(|| {
-        ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {}", query.id))
-            .hint("`wagglebus task ls` lists all")
-    })
+    lead.world()
+        .task(&query.id)
+        .ok_or_else(|| not_found(lead.world(), &query.id))
+}
+
+/// What is said of a task of which there is no record.
+pub(crate) fn not_found(world: &World, id: &Id) -> ErrorDetail {
+    match world.gone(id) {
+        Some(known) => {
+            let said = submit::gone(id, known);
+            let hint = format!("`nats --context wagglebus kv get WB_tasks {id} --raw` may still have it");
+            ErrorDetail {
+                code: ErrorCode::NotFound,
+                ..said
+            }
+            .hint(hint)
+        }
+        None => ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {id}"))
+            .hint("`wagglebus task ls` lists all"),
+    }
 }
 
 /// Why a task went to whom, as it was when that was decided; of a task that waits, how everybody looks for it now. `chosen`

@@ -201,7 +201,7 @@ impl World {
             | Effect::Lease(_)
             | Effect::Leads(_)
             | Effect::TellHeld(_)
-            | Effect::ReadLines { .. } => false,
+            | Effect::Read(_) => false,
         };
         let about = self.effects.iter().filter(|(_, effect)| concerns(effect));
         about.cloned().collect()

@@ -1,10 +1,13 @@
 //! What leading needs of one session: the log and the commands are read, lines are appended, records published, the lease
 //! kept. Each is a worker of its own; what they tell goes to the event loop.
 
+mod again;
 mod alerts;
 mod append;
 mod care;
+mod kept;
 mod lease;
+mod lines;
 mod publish;
 mod read;
 pub(crate) mod shelf;
@@ -12,11 +15,15 @@ pub(crate) mod signs;
 pub(crate) mod story;
 pub(crate) mod views;
 
+use std::sync::Arc;
+
 use async_nats::jetstream::Context;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Sender, UnboundedSender};
 use tokio::task::{AbortHandle, JoinSet};
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::alert::AlertOrder;
+use wagglebus_coordinator_core::effect::Reading;
 use wagglebus_coordinator_core::lead::election::Errand;
 use wagglebus_coordinator_core::lead::{News, Order};
 use wagglebus_coordinator_core::log::Letter;
@@ -42,6 +49,8 @@ pub(crate) struct Leading {
     errands: UnboundedSender<Errand>,
     views: UnboundedSender<(u64, Job)>,
     signs: Signs,
+    /// Whose turn it is to read a snapshot for an answer.
+    shelf_turn: Arc<Semaphore>,
     /// Who looks after the log, while we lead.
     care: Option<AbortHandle>,
     /// Who looks for mail that nobody reads, while we lead.
@@ -98,6 +107,7 @@ impl Leading {
             errands,
             views,
             signs,
+            shelf_turn: Arc::new(Semaphore::new(1)),
             care: None,
             expiry: None,
             session: session.clone(),
@@ -147,6 +157,12 @@ impl Leading {
                     Stream::Messages | Stream::Tasks | Stream::Events => messages,
                 };
                 way.send(letter).ok();
+            }
+            Order::ReadAgain(origin) => {
+                let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+                self.work.spawn(again::read(js, hive, origin, out));
+                // Those that have ended.
+                while self.work.try_join_next().is_some() {}
             }
             Order::Listen {
                 commands,
@@ -214,14 +230,23 @@ impl Leading {
         }
     }
 
-    /// Reads lines of the log, and tells them as the answer to question `number`.
-    pub(crate) fn read_lines(&mut self, number: u64, seqs: Vec<u64>) {
+    /// Reads something of the log for an answer about the past.
+    pub(crate) fn read_past(&mut self, reading: Reading) {
         let (js, hive, out) = (self.js.clone(), self.hive.clone(), self.out.clone());
+        let (signs, turn) = (self.signs.clone(), self.shelf_turn.clone());
         self.work.spawn(async move {
-            out.send(crate::lines::read(js, hive, number, seqs).await)
-                .await
-                .ok();
+            let read = match reading {
+                Reading::Lines { number, seqs } => lines::read(js, hive, number, seqs).await,
+                Reading::Kept { number, at } => {
+                    // A snapshot may be long: one in memory at a time.
+                    let _turn = turn.acquire_owned().await;
+                    kept::read(js, hive, (number, at), &signs).await
+                }
+            };
+            out.send(read).await.ok();
         });
+        // Those that have ended.
+        while self.work.try_join_next().is_some() {}
     }
 
     fn listen(&mut self, ear: Ear, after: u64) -> AbortHandle {

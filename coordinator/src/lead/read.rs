@@ -9,7 +9,8 @@ use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use wagglebus_coordinator_core::Event;
 use wagglebus_coordinator_core::alert::AlertNews;
-use wagglebus_coordinator_core::lead::{Announced, News, Noted, Shortened, Told, Unreadable};
+use wagglebus_coordinator_core::lead::{Announced, News, Noted, Record, Shortened, Told, Unreadable};
+use wagglebus_coordinator_core::log::post::Origin;
 use wagglebus_coordinator_core::log::{Source, World};
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_schemas::dead_letter::DeadLetter;
@@ -186,13 +187,17 @@ impl Ear {
         let id = id.map(|value| value.as_str());
         let unreadable = |(reason, detail): (DeadReason, String)| {
             News::Unreadable(Box::new(Unreadable {
-                stream: self.source().stream(),
-                seq,
-                subject: message.subject.to_string(),
-                msg_id: id.map(str::to_owned),
+                origin: Origin {
+                    stream: self.source().stream(),
+                    seq,
+                },
+                record: Record {
+                    subject: message.subject.to_string(),
+                    msg_id: id.map(str::to_owned),
+                    payload: message.payload.to_vec(),
+                },
                 reason,
                 detail,
-                payload: message.payload.to_vec(),
             }))
         };
         match self.read(hive, (seq, id), message) {
@@ -322,7 +327,7 @@ async fn listen_once(
         *after = seq;
         for heard in ear.hear(hive, seq, &message) {
             if let News::Unreadable(mail) = &heard {
-                let (subject, why) = (&mail.subject, &mail.detail);
+                let (subject, why) = (&mail.record.subject, &mail.detail);
                 tracing::warn!(subject, why, "a record that cannot be read becomes a dead letter");
             }
             if out.send(news(heard)).await.is_err() {

@@ -1,7 +1,9 @@
 //! `agent show`: everything that is known of one agent.
 
 use wagglebus_schemas::agent::Agent;
-use wagglebus_schemas::agent_detail::{AgentDetail, AgentShown, HeldTask, ResourceUse, SkillShown};
+use wagglebus_schemas::agent_detail::{
+    AgentDetail, AgentShown, HeldTask, LastDecision, ResourceUse, SkillShown, TaskLoad,
+};
 use wagglebus_schemas::heartbeat::LaneDepth;
 use wagglebus_schemas::{AgentId, Priority};
 
@@ -29,7 +31,7 @@ pub(super) async fn run(args: Args, session: &Session, output: &mut Output) -> R
     let shown: AgentShown = serde_json::from_slice(&answer.body)
         .map_err(|error| Failure::failed("the answer cannot be read").why(error.to_string()))?;
     for (label, text) in lines(&shown) {
-        output.line(format!("{label:<13}{text}"))?;
+        output.line(format!("{label:<14}{text}"))?;
     }
     if shown.agent.stale {
         output.note("note: from the sidecar's cache, since no coordinator answers; it may be old")?;
@@ -100,13 +102,31 @@ fn details(agent: &Agent, detail: &AgentDetail) -> Vec<(&'static str, String)> {
         1 => "one task at a time".to_owned(),
         slots => format!("{slots} tasks at once"),
     };
+    let TaskLoad {
+        assigned,
+        in_progress,
+        blocked,
+    } = detail.load;
     lines.push(("work", format!("{}, {slots}", detail.health)));
+    lines.push((
+        "load",
+        format!("{assigned} assigned, {in_progress} in progress, {blocked} blocked"),
+    ));
     if let Some(hold) = &detail.hold {
         lines.push(("holds back", format!("{} since {}", hold.reason, hold.since)));
     }
     lines.extend(each("can", detail.skills.iter().map(skill)));
     lines.extend(each("has", detail.resources.iter().map(resource)));
-    lines.extend(each("tasks", detail.tasks.iter().map(task)));
+    let current = |task: &HeldTask| detail.current == Some(task.id) && detail.tasks.len() > 1;
+    lines.extend(each(
+        "tasks",
+        detail.tasks.iter().map(|held| task(held, current(held))),
+    ));
+    let decision = detail.last_decision.as_ref();
+    lines.push((
+        "last decision",
+        decision.map_or_else(|| "none".to_owned(), last_decision),
+    ));
     if agent.last_seen.is_some() {
         let lane = |priority: &Priority| {
             let LaneDepth { pending, oldest_ms } = detail.inbox.get(*priority);
@@ -153,13 +173,36 @@ fn resource(resource: &ResourceUse) -> String {
     format!("{name} {total}: {used} used, {free} free")
 }
 
-fn task(task: &HeldTask) -> String {
+fn task(task: &HeldTask, is_current: bool) -> String {
     let progress = task.progress.get() * 100.0;
     let title = printable::line(&task.title, TEXT_CHARS);
+    let current = if is_current { " (the current one)" } else { "" };
     format!(
-        "{} {} {progress:.0} % since {}: {title}",
+        "{} {} {progress:.0} % since {}: {title}{current}",
         task.id, task.state, task.since
     )
+}
+
+/// The assignment, and the weightiest of what spoke for it.
+fn last_decision(decision: &LastDecision) -> String {
+    let LastDecision {
+        task_id,
+        epoch,
+        at,
+        explanation,
+    } = decision;
+    let why = explanation.as_ref().map(|explanation| {
+        let chosen = explanation.chosen.as_ref();
+        let mut candidates = explanation.candidates.iter();
+        let score = candidates.find(|candidate| Some(&candidate.agent) == chosen);
+        match (&explanation.overridden, score) {
+            (Some(by), _) => format!(", by {}", by.by),
+            (None, Some(candidate)) => format!(", {} with {:.2}", explanation.strategy, candidate.score),
+            (None, None) => format!(", {}", explanation.strategy),
+        }
+    });
+    let why = why.unwrap_or_default();
+    format!("{task_id}, assignment {epoch}, {at}{why}")
 }
 
 /// One line for each, `none` where there is nothing.
@@ -201,6 +244,13 @@ mod tests {
             "tasks": [{"id": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d", "title": "Review", "state": "in_progress",
                        "priority": "high", "epoch": 1, "progress": 0.5, "resources": {"memory_mb": 512},
                        "since": "2026-01-02T03:04:05.678Z"}],
+            "current": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d",
+            "load": {"assigned": 0, "in_progress": 1, "blocked": 0}, "event_seq": 7,
+            "last_decision": {"task_id": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d", "epoch": 1,
+                              "at": "2026-01-02T03:04:05.678Z",
+                              "explanation": {"task_id": "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d",
+                                              "strategy": "intelligent", "chosen": "bob",
+                                              "candidates": [{"agent": "bob", "eligible": true, "score": 1.5}]}},
             "resources": [{"name": "memory_mb", "total": 2048.0, "used": 512.0, "free": 1536.0}],
             "skills": [{"capability": "rust", "declared": 8, "success": 0.9, "outcomes": 4.0, "pace": 1.25},
                        {"capability": "go", "declared": null, "success": 0.25, "outcomes": 0.0, "pace": 1.0}],
@@ -210,6 +260,9 @@ mod tests {
             "machine|active\n",
             "role|reviews\u{fffd}[31m\n",
             "work|ready, 2 tasks at once\n",
+            "load|0 assigned, 1 in progress, 0 blocked\n",
+            "last decision|0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d, assignment 1, 2026-01-02T03:04:05.678Z, \
+             intelligent with 1.50\n",
             "can|rust, declared 8 of 10, measured 90 % success over 4.0 outcomes at 1.25 times the usual time\n",
             "|go, no longer declared, not measured yet\n",
             "has|memory_mb 2048: 512 used, 1536 free\n",

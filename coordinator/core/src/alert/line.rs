@@ -11,6 +11,7 @@ use super::fold::AlertEntry;
 use super::plan::plan;
 use super::seen::{Key, Sighting};
 use super::trouble::{REPORTS, Read};
+use crate::log::data::object;
 use crate::task::FreshIds;
 
 /// The line that says up to where changes were told.
@@ -186,7 +187,7 @@ impl Pen<'_> {
             cause,
             guard: None,
             at: self.at,
-            data: object(serde_json::to_value(data).unwrap_or_default()),
+            data: object(&data),
         }
     }
 
@@ -208,7 +209,7 @@ impl Pen<'_> {
             },
             guard: None,
             at: self.at,
-            data: object(json!({ "failure": failure, "plan": plan, "read": read })),
+            data: object(&json!({ "failure": failure, "plan": plan, "read": read })),
         }
     }
 
@@ -226,7 +227,7 @@ impl Pen<'_> {
             cause: by(CauseType::Leader),
             guard: None,
             at: self.at,
-            data: object(json!({ "up_to": up_to })),
+            data: object(&json!({ "up_to": up_to })),
         }
     }
 }
@@ -237,13 +238,5 @@ fn by(kind: CauseType) -> Cause {
         id: None,
         stream: None,
         seq: None,
-    }
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        // Plain data with text keys always becomes an object.
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
 }

@@ -10,7 +10,7 @@ use super::agent::AgentEvent;
 use super::swarm::SwarmEvent;
 use super::write::{self, Because};
 use crate::log::crew::{self, AgentEntry, MachineData};
-use crate::log::data::FollowKind;
+use crate::log::data::{FollowKind, object};
 use crate::log::{TaskEntry, World};
 use crate::roster::Roster;
 use crate::task::{Ask, Scribe};
@@ -115,7 +115,7 @@ fn of_hive(
             seq: before.seq + 1,
             from: Some(before.to.clone()),
             cause: Because::follows(&before).cause,
-            data: write::encode(&data),
+            data: object(&data),
             ..before
         }));
     }

@@ -2,7 +2,7 @@
 //!
 //! One old name may stand for several of ours, and several old ones for one of ours; ours are never given back as old ones.
 
-use wagglebus_schemas::event::EventKind;
+use wagglebus_schemas::fsm_api::FsmEntity;
 use wagglebus_schemas::state::{AgentState, SwarmState};
 use wagglebus_schemas::task::TaskState;
 
@@ -54,22 +54,12 @@ const TASK: &[(&str, &[TaskState])] = {
 };
 
 /// Our names of the states that a name means, upper case or not; none when nobody called a state so.
-pub fn states(entity: EventKind, name: &str) -> Vec<&'static str> {
+pub fn states(entity: FsmEntity, name: &str) -> Vec<&'static str> {
     let name = name.trim().to_ascii_lowercase().replace([' ', '-'], "_");
     match entity {
-        EventKind::Agent => named(&name, AGENT, AgentState::ALL, AgentState::as_str),
-        EventKind::Task => named(&name, TASK, TaskState::ALL, TaskState::as_str),
-        EventKind::Swarm => named(&name, &[], SwarmState::ALL, SwarmState::as_str),
-        EventKind::Contract
-        | EventKind::Decision
-        | EventKind::Outcome
-        | EventKind::Failure
-        | EventKind::Compliance
-        | EventKind::Alert
-        | EventKind::Config
-        | EventKind::Conversation
-        | EventKind::Migration
-        | EventKind::Leader => Vec::new(),
+        FsmEntity::Agent => named(&name, AGENT, AgentState::ALL, AgentState::as_str),
+        FsmEntity::Task => named(&name, TASK, TaskState::ALL, TaskState::as_str),
+        FsmEntity::Swarm => named(&name, &[], SwarmState::ALL, SwarmState::as_str),
     }
 }
 
@@ -100,39 +90,39 @@ mod tests {
     use super::*;
 
     /// The vocabularies as LEGACY 0.2 lists them, each name with ours.
-    const VOCABULARIES: [(EventKind, &str); 7] = [
+    const VOCABULARIES: [(FsmEntity, &str); 7] = [
         (
-            EventKind::Agent,
+            FsmEntity::Agent,
             "ONBOARDING=onboarding ACTIVE=active CONTRACT_EXECUTION_ACTIVE=contract_execution_active \
              SURVEY_MISSION_COMPLETED=survey_mission_completed PAUSED=paused ERROR=error,reset RESET=reset \
              SHUTDOWN=shutdown",
         ),
         (
-            EventKind::Swarm,
+            FsmEntity::Swarm,
             "IDLE=idle COORDINATING=coordinating BROADCAST=broadcast DEGRADED=degraded HALT=halt",
         ),
         (
-            EventKind::Agent,
+            FsmEntity::Agent,
             "uninitialized=onboarding onboarding=onboarding idle=active contract_negotiation=active \
              task_execution=contract_execution_active collaboration=contract_execution_active \
              progress_reporting=contract_execution_active cycle_completion=survey_mission_completed \
              error_recovery=error,reset",
         ),
         (
-            EventKind::Agent,
+            FsmEntity::Agent,
             "idle=active working=contract_execution_active waiting=paused error=error,reset \
              completed=survey_mission_completed ONBOARDED=active CONTRACT_ACTIVE=contract_execution_active",
         ),
         (
-            EventKind::Task,
+            FsmEntity::Task,
             "todo=pending doing=in_progress blocked=blocked done=completed cancelled=cancelled",
         ),
         (
-            EventKind::Task,
+            FsmEntity::Task,
             "new=pending in_progress=in_progress completed=completed failed=failed cancelled=cancelled",
         ),
         (
-            EventKind::Task,
+            FsmEntity::Task,
             "Plan=pending Build=in_progress Review=in_progress Deploy=in_progress Done=completed \
              Quarantine=blocked Rollback=failed Blocked=blocked start=pending process=in_progress end=completed",
         ),
@@ -151,12 +141,11 @@ mod tests {
     #[test]
     fn every_name_of_ours_means_itself() {
         for state in TaskState::ALL {
-            assert_eq!(states(EventKind::Task, state.as_str()), [state.as_str()]);
+            assert_eq!(states(FsmEntity::Task, state.as_str()), [state.as_str()]);
         }
         for state in AgentState::ALL {
-            assert!(states(EventKind::Agent, state.as_str()).contains(&state.as_str()));
+            assert!(states(FsmEntity::Agent, state.as_str()).contains(&state.as_str()));
         }
-        assert!(states(EventKind::Agent, "asleep").is_empty());
-        assert!(states(EventKind::Alert, "active").is_empty());
+        assert!(states(FsmEntity::Agent, "asleep").is_empty());
     }
 }

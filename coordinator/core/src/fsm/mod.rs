@@ -12,6 +12,7 @@ pub mod derive;
 #[cfg(test)]
 mod graph;
 pub mod legacy;
+pub mod past;
 pub mod query;
 pub mod swarm;
 pub mod write;

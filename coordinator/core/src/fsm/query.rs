@@ -3,16 +3,16 @@
 //! The present is told from what the log says. The past is read from the log again: this file says which lines, the shell
 //! reads them, and this file makes the answer of them.
 
-use serde_json::json;
 use wagglebus_schemas::api::Page;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::fsm_api::{Fsm, FsmEntity, FsmRequest, Transition};
-use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
+use wagglebus_schemas::{Hive, Id, Timestamp};
 
 use super::legacy;
+use super::past::Past;
 use crate::lead::Lead;
-use crate::log::{Crew, Entity, World};
+use crate::log::{Entity, World};
 use crate::query::{fill, limit};
 use crate::roster::Roster;
 use crate::unknown::unknown_agent;
@@ -31,8 +31,8 @@ pub(crate) enum Found {
 pub struct Recall {
     /// The places of the lines, in order.
     pub(crate) seqs: Vec<u64>,
-    kind: FsmEntity,
-    id: String,
+    /// Where it stands now.
+    now: Fsm,
     what: What,
 }
 
@@ -94,8 +94,7 @@ pub(crate) fn ask(
     let recall = |seqs, what| {
         Ok(Found::Recall(Recall {
             seqs,
-            kind: request.entity,
-            id: now.id.clone(),
+            now: now.clone(),
             what,
         }))
     };
@@ -115,7 +114,7 @@ pub(crate) fn ask(
         None => u64::MAX,
     };
     let states = request.state.as_deref().map(|state| {
-        let states = legacy::states(request.entity.kind(), state);
+        let states = legacy::states(request.entity, state);
         (!states.is_empty())
             .then_some(states)
             .ok_or_else(|| unknown_state(request.entity, state))
@@ -147,11 +146,8 @@ fn now(world: &World, roster: &Roster, hive: &Hive, entity: &Entity) -> Result<F
     }
 }
 
-fn task(world: &World, id: &Id) -> Result<Fsm, ErrorDetail> {
-    let entry = world.task(id).ok_or_else(|| {
-        ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {id}"))
-            .hint("`wagglebus task ls` lists all")
-    })?;
+pub(super) fn task(world: &World, id: &Id) -> Result<Fsm, ErrorDetail> {
+    let entry = world.task(id).ok_or_else(|| crate::tasks::not_found(world, id))?;
     Ok(Fsm {
         entity: FsmEntity::Task,
         id: id.to_string(),
@@ -170,6 +166,8 @@ pub(crate) type History = Page<Transition>;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Recalled {
     At(Fsm),
+    /// Older lines are gone: the snapshots may tell.
+    Older(Box<Past>),
     History(History),
 }
 
@@ -177,10 +175,21 @@ impl Recall {
     /// Makes the answer of the lines that are still there, in order.
     ///
     /// # Errors
-    /// `not_found` when the log does not reach so far back.
+    /// `not_found` where there was nothing yet.
     pub(crate) fn answer(self, lines: Vec<(u64, Event)>) -> Result<Recalled, ErrorDetail> {
         match self.what {
-            What::At(at) => stood((self.kind, &self.id), at, &lines).map(Recalled::At),
+            What::At(at) => {
+                let past = Past {
+                    now: self.now,
+                    at,
+                    lines,
+                };
+                let whole = past.whole();
+                whole.map_or_else(
+                    || Ok(Recalled::Older(Box::new(past))),
+                    |fsm| fsm.map(Recalled::At),
+                )
+            }
             What::History { more, ref states } => {
                 Ok(Recalled::History(self.page(lines, more, states.as_deref())))
             }
@@ -202,45 +211,6 @@ impl Recall {
             next_cursor: last.map(|seq| seq.to_string()),
         }
     }
-}
-
-/// Where a machine stood at a time: what its events up to then come to.
-fn stood((kind, id): (FsmEntity, &str), at: Timestamp, lines: &[(u64, Event)]) -> Result<Fsm, ErrorDetail> {
-    let until = lines.iter().take_while(|(_, event)| event.at <= at);
-    let (mut crew, mut last) = (Crew::default(), None);
-    for (seq, event) in until {
-        let moved = event.from.as_deref() != Some(event.to.as_str());
-        let since = last.as_ref().filter(|_| !moved).and_then(|fsm: &Fsm| fsm.since);
-        let fold = match kind {
-            FsmEntity::Task => None,
-            FsmEntity::Agent => {
-                crew.apply(*seq, event).ok();
-                id.parse().ok().and_then(|agent: AgentId| crew.agent_fsm(&agent))
-            }
-            FsmEntity::Swarm => {
-                crew.apply(*seq, event).ok();
-                Some(crew.swarm_fsm(id))
-            }
-        };
-        last = Some(fold.unwrap_or_else(|| Fsm {
-            entity: kind,
-            id: id.to_owned(),
-            state: event.to.clone(),
-            since: since.or(Some(event.at)),
-            seq: event.seq,
-            event_seq: *seq,
-            paused: None,
-        }));
-    }
-    last.ok_or_else(|| {
-        let oldest = lines.first().map(|(_, event)| event.at);
-        let message = match oldest {
-            Some(oldest) => format!("the log tells of {kind} {id} from {oldest} on, and not of {at}"),
-            None => format!("the log keeps nothing of {kind} {id}"),
-        };
-        let error = ErrorDetail::new(ErrorCode::NotFound, message).details(json!({ "oldest": oldest }));
-        error.hint(format!("`wagglebus fsm history {kind} {id}` shows what there is"))
-    })
 }
 
 fn unknown_state(entity: FsmEntity, state: &str) -> ErrorDetail {

@@ -1,6 +1,5 @@
 //! Writes the events of agents and of the hive, and what is published because of them.
 
-use serde_json::{Map, Value};
 use wagglebus_schemas::control::{Control, ControlScope};
 use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
 use wagglebus_schemas::fsm_api::Fsm;
@@ -107,15 +106,6 @@ pub fn swarm_event(
         because,
         data,
     ))
-}
-
-/// As it stands in the event.
-pub fn encode(data: &MachineData) -> Map<String, Value> {
-    match serde_json::to_value(data) {
-        Ok(Value::Object(map)) => map,
-        // Plain data with text keys always becomes an object.
-        Ok(_) | Err(_) => Map::new(),
-    }
 }
 
 /// Those follows that tell an agent what the operator decided.

@@ -11,6 +11,7 @@ use super::alerting::Alerting;
 use super::duty::WAITING_MAX;
 use super::muster::Muster;
 use super::order::{Appended, Desk, Noted, Order};
+use super::post::Posting;
 use super::round;
 use super::view::Views;
 use super::waits::{Post, Wait};
@@ -75,13 +76,14 @@ pub struct Coordination {
     pub(super) unsettled: BTreeSet<Id>,
     /// Commands, messages and receipts are read.
     pub(super) listening: bool,
-    /// The last message to the coordinator that was read, and when the log was last told of that.
+    /// The last message to the coordinator that was read.
     pub(super) read_messages: u64,
-    pub(super) marked_ms: u64,
     /// The last receipt that was read.
     pub(super) read_receipts: u64,
     /// Decided events that may wait.
     pub(super) waiting_max: usize,
+    /// What is being published, and what the log is to be told of that.
+    pub(super) posting: Posting,
     /// Who is to be looked at.
     pub(super) muster: Muster,
     /// What waits for an agent.
@@ -118,9 +120,9 @@ impl Coordination {
             unsettled: BTreeSet::new(),
             listening: false,
             read_messages: 0,
-            marked_ms: 0,
             read_receipts: 0,
             waiting_max: WAITING_MAX,
+            posting: Posting::default(),
             muster: Muster::default(),
             backlog: Backlog::default(),
             reassess: false,
@@ -251,10 +253,7 @@ impl Coordination {
                 self.stored = last;
                 while let Some(stored) = self.unstored.pop_front_if(|unstored| unstored.seq <= last) {
                     self.post.stored(&stored.letters);
-                    stored
-                        .letters
-                        .into_iter()
-                        .for_each(|letter| self.publish(desk, letter));
+                    self.publish_of(desk, stored.seq, stored.letters);
                     desk.orders.extend(stored.moved.map(Order::Moved));
                 }
                 self.alerts_stored(desk, last);
@@ -326,6 +325,8 @@ impl Coordination {
         self.role = Role::Leading {
             since_ms: desk.now.boot_ms,
         };
+        self.stored = self.world.last();
+        self.begin_post(desk);
         self.publish_again(desk);
         let waiting = self.world.in_state(TaskState::WaitingDependency);
         self.unsettled = waiting.map(|entry| entry.task.id).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
+use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::state::{Presence, SessionState};
 use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::task::TaskState;
@@ -26,8 +26,6 @@ const SWEEP_MS: u64 = 500;
 const HEARD_WITHIN_MS: u64 = 3_500;
 /// Decided events that may wait to be appended; then no more commands are read, which wait where they are stored.
 pub(super) const WAITING_MAX: usize = 4_096;
-/// Time between two lines that say up to where messages were read, in milliseconds.
-const MARK_MS: u64 = 10_000;
 
 impl Coordination {
     /// Does what time and changes ask of a leader.
@@ -56,6 +54,7 @@ impl Coordination {
     /// Takes a decided event for said, and has it appended. False when it cannot be a line of the log: what it says has not
     /// happened then, and a command that asked for it is refused.
     pub(super) fn write(&mut self, desk: &mut Desk<'_>, event: Event) -> bool {
+        self.admit_owed(desk, &event.cause);
         let decided = event.id;
         let seq = self.world.last() + 1;
         let id = task_of(&event);
@@ -241,35 +240,6 @@ impl Coordination {
             receipts: self.read_to(Stream::Receipts),
         });
         self.hear_alerts(desk);
-    }
-
-    /// Lets the log know up to where messages were read from which nothing followed: a successor answers them again.
-    fn mark(&mut self, desk: &mut Desk<'_>) {
-        let due = desk.now.boot_ms.saturating_sub(self.marked_ms) >= MARK_MS;
-        if !due || self.read_messages <= self.decided(Stream::Messages) {
-            return;
-        }
-        self.marked_ms = desk.now.boot_ms;
-        let event = Event {
-            id: desk.ids.fresh(),
-            entity: EventKind::Conversation,
-            entity_id: AgentId::coordinator().to_string(),
-            seq: 0,
-            from: None,
-            to: "read".to_owned(),
-            event: "read".to_owned(),
-            actor: AgentId::coordinator(),
-            cause: Cause {
-                kind: CauseType::Message,
-                id: None,
-                stream: Some(Stream::Messages.name(&self.hive)),
-                seq: Some(self.read_messages),
-            },
-            guard: None,
-            at: self.stamp(desk.now),
-            data: serde_json::Map::new(),
-        };
-        self.write(desk, event);
     }
 
     /// Lets tasks begin whose dependencies are settled.

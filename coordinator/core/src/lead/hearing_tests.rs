@@ -8,8 +8,9 @@ use wagglebus_schemas::stream::Stream;
 use wagglebus_schemas::{Draft, Id};
 
 use super::tests::{LED, Stage, appended};
-use super::{Appended, Coordination, Noted, Order, Shortened, Told, Unreadable};
+use super::{Appended, Coordination, Noted, Order, Record, Shortened, Told, Unreadable};
 use crate::alert::{AlertNews, AlertOrder};
+use crate::log::post::Origin;
 use crate::log::{Source, World};
 use crate::task::Ask;
 use crate::task::rig::now;
@@ -28,13 +29,14 @@ fn told(seq: u64) -> Told {
 /// A record of a stream that nobody can read.
 fn unreadable(stream: Stream, seq: u64) -> Unreadable {
     Unreadable {
-        stream,
-        seq,
-        subject: "wb.receipt.coordinator.done.alice".to_owned(),
-        msg_id: None,
+        origin: Origin { stream, seq },
+        record: Record {
+            subject: "wb.receipt.coordinator.done.alice".to_owned(),
+            msg_id: None,
+            payload: b"?".to_vec(),
+        },
         reason: DeadReason::Undecodable,
         detail: "?".to_owned(),
-        payload: b"?".to_vec(),
     }
 }
 

@@ -13,7 +13,6 @@ impl Coordination {
 
     /// We begin to lead: the log is known, and what the views hold is not.
     pub(super) fn survey(&mut self, desk: &mut Desk<'_>) {
-        self.stored = self.world.last();
         self.views.survey();
         desk.orders.push(Order::Survey);
     }

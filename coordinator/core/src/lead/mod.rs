@@ -19,6 +19,7 @@ mod keep;
 mod muster;
 pub mod order;
 pub mod part;
+mod post;
 mod renewed;
 pub(crate) mod round;
 mod take;
@@ -26,6 +27,8 @@ mod take;
 mod tests;
 mod unreadable;
 pub mod view;
+#[cfg(test)]
+mod view_tests;
 mod waits;
 
 pub use coordination::Coordination;
@@ -36,4 +39,4 @@ pub use renewed::Shortened;
 pub(crate) use round::health;
 #[cfg(test)]
 pub(crate) use round::{job, placements};
-pub use unreadable::Unreadable;
+pub use unreadable::{Record, Unreadable};

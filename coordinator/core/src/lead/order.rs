@@ -9,11 +9,12 @@ use wagglebus_schemas::{AgentId, Id, Message, Timestamp};
 
 use super::election::{Revision, Written};
 use super::renewed::Shortened;
-use super::unreadable::Unreadable;
+use super::unreadable::{Record, Unreadable};
 use crate::alert::{AlertNews, AlertOrder};
 use crate::attention::Now;
 use crate::log::World;
 use crate::log::letter::Letter;
+use crate::log::post::Origin;
 use crate::roster::Roster;
 use crate::task::{Ask, FreshIds};
 
@@ -28,8 +29,10 @@ pub enum Order {
         /// The events.
         events: Vec<Event>,
     },
-    /// Publish a record, until it is stored; then report [`super::Coordination::published`].
+    /// Publish a record, until it is stored; then report [`News::Published`].
     Publish(Letter),
+    /// Read this record of a stream, and report it as [`News::ReadAgain`].
+    ReadAgain(Origin),
     /// Tell whoever waits here for this record: it follows from a line that another one stored, and who publishes.
     Heard(Letter),
     /// Report each record of these streams after these sequences: commands as [`News::Asked`], messages to the coordinator
@@ -186,6 +189,8 @@ pub enum News {
     Unreadable(Box<Unreadable>),
     /// A stream that is listened to ends before the place up to which it was read.
     Shortened(Shortened),
+    /// A record was read again; `None`: it is not there any more.
+    ReadAgain(Origin, Option<Box<Record>>),
     /// Some of what the views hold: each key with the event that its record is of, 0 where that cannot be read.
     Surveyed {
         /// In which reading of the log it was ordered.

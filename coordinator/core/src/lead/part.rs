@@ -183,6 +183,9 @@ impl Lead {
             News::Shortened(found) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.shortened(desk, found);
             }),
+            News::ReadAgain(origin, record) => self.with(now, roster, ids, |coordination, desk| {
+                coordination.reread_record(desk, origin, record.as_deref());
+            }),
             News::Alerts(news) => self.with(now, roster, ids, |coordination, desk| {
                 coordination.alert_news(desk, news);
             }),

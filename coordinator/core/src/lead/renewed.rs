@@ -61,6 +61,7 @@ impl Coordination {
             data: data.encode(),
         };
         self.write(desk, event);
+        self.posting.renewed(source.stream(), decided);
         match source {
             Source::Commands => {}
             Source::Messages => self.read_messages = decided,

@@ -5,6 +5,7 @@ use wagglebus_schemas::event::{Cause, CauseType, Event, EventKind};
 
 use super::coordination::Coordination;
 use super::order::{Desk, Order};
+use crate::log::post::TELLS;
 
 impl Coordination {
     /// Tries to write the first line of our time.
@@ -27,7 +28,7 @@ impl Coordination {
             },
             guard: None,
             at: self.stamp(desk.now),
-            data: serde_json::Map::new(),
+            data: serde_json::Map::from_iter([(TELLS.to_owned(), true.into())]),
         };
         self.appending = Some(after);
         self.first_line = Some(event.id);

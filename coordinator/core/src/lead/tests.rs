@@ -1,5 +1,7 @@
 //! Tests of what one coordinator does about the log: who leads, and what it may believe.
 
+mod post;
+
 use serde_json::json;
 use wagglebus_schemas::command::TaskVerb;
 use wagglebus_schemas::event::Event;
@@ -73,9 +75,14 @@ impl Stage {
 
     /// Somebody submits a task; what is appended of it.
     pub(super) fn submit(&mut self) -> (u64, Vec<Event>) {
-        let id = "0192f0c1-7c1e-7b11-8a52-0d6f0a1b2c3d";
+        self.submit_as(1)
+    }
+
+    /// The same, as the command with this sequence.
+    pub(super) fn submit_as(&mut self, seq: u64) -> (u64, Vec<Event>) {
+        let id = format!("0192f0c1-7c1e-7b11-8a52-{seq:012}");
         let body = serde_json::to_vec(&json!({"title": "work"})).unwrap();
-        let ask = Ask::read(TaskVerb::Submit, "sue".parse().unwrap(), 1, Some(id), &body);
+        let ask = Ask::read(TaskVerb::Submit, "sue".parse().unwrap(), seq, Some(&id), &body);
         appended(self.act(|c, desk| c.asked(desk, &ask)))
     }
 }
@@ -84,6 +91,7 @@ pub(super) fn appended(orders: Vec<Order>) -> (u64, Vec<Event>) {
     let mut appends = orders.into_iter().filter_map(|order| match order {
         Order::Append { after, events } => Some((after, events)),
         Order::Publish(_)
+        | Order::ReadAgain(_)
         | Order::Heard(_)
         | Order::Listen { .. }
         | Order::StopListening
@@ -253,31 +261,6 @@ fn a_first_line_of_a_clock_that_is_ahead_drops_no_letters() {
     let orders = successor.read(last + 1, &second[0]);
     let letters = orders.iter().filter(|order| matches!(order, Order::Publish(_)));
     assert_eq!(letters.count(), 2, "the verdict and the assignment");
-}
-
-#[test]
-fn after_days_of_silence_nothing_old_is_published_again() {
-    const HOUR_MS: u64 = 3_600_000;
-    for (silence_ms, expected) in [(39 * HOUR_MS, 2), (41 * HOUR_MS, 0)] {
-        let mut stage = Stage::new();
-        let (_, first) = stage.take();
-        let (_, led) = appended(stage.read(1, &first[0]));
-        stage.act(|c, desk| c.appended(desk, 1, Appended::Stored(LED)));
-        let (_, decided) = stage.submit();
-        let decided: Vec<Event> = led.into_iter().chain(decided).collect();
-        let mut successor = Stage::new();
-        successor.now = now(1_000 + silence_ms);
-        successor.read(1, &first[0]);
-        for (event, seq) in decided.iter().zip(2..) {
-            successor.read(seq, event);
-        }
-        let last = 1 + decided.len() as u64;
-        successor.act(|c, desk| c.caught_up(desk, last));
-        let (_, second) = appended(successor.act(Coordination::elected));
-        let orders = successor.read(last + 1, &second[0]);
-        let letters = orders.iter().filter(|order| matches!(order, Order::Publish(_)));
-        assert_eq!(letters.count(), expected);
-    }
 }
 
 #[test]

@@ -8,11 +8,12 @@ use std::ops::Bound;
 
 use serde_json::{Value, json};
 use wagglebus_schemas::event::{Event, EventKind};
+use wagglebus_schemas::fsm_api::FsmEntity;
 use wagglebus_schemas::stream::Bucket;
 use wagglebus_schemas::{AgentId, Hive, Id, Task};
 
 use super::order::{Place, Row};
-use crate::log::World;
+use crate::log::{Entity, World};
 
 /// Time for which changes are collected before the first of them is written, in milliseconds.
 const COLLECT_MS: u64 = 200;
@@ -62,7 +63,12 @@ impl Views {
     /// The event with this sequence has just been applied.
     pub(super) fn changed(&mut self, world: &World, seq: u64, event: &Event, now_ms: u64) {
         let quiet = self.dirty.is_empty();
-        for place in places(world, seq, event) {
+        let forgotten = world.forgotten().iter().flat_map(|entity| match entity {
+            Entity::Task(id) => of_task(id).to_vec(),
+            Entity::Agent(agent) => of_agent(agent).to_vec(),
+            Entity::Swarm => Vec::new(),
+        });
+        for place in places(world, seq, event).into_iter().chain(forgotten) {
             self.change(place, seq, false);
         }
         if quiet && !self.dirty.is_empty() {
@@ -102,6 +108,10 @@ impl Views {
             let change = self.dirty.remove(&place);
             self.cursor = Some(place.clone());
             let force = change.is_some_and(|change| change.force);
+            // What is there of it stays.
+            if is_gone(world, &place) {
+                continue;
+            }
             if force {
                 self.forced.insert(place.clone());
             }
@@ -145,8 +155,7 @@ impl Views {
             }
         }
         for (place, there) in found {
-            // The record of a line that is lost is all that is left of it.
-            if !world.is_lost(there) {
+            if !stays(world, &place, there) {
                 self.change(place, proof, true);
             }
         }
@@ -157,6 +166,24 @@ impl Views {
         change.seq = change.seq.max(seq);
         change.force |= force;
     }
+}
+
+/// Whether a record stays though the world does not know it: it is all that is left of a line that is lost, or of a task of
+/// which only is known how it ended. `there` is the event that it is of.
+pub fn stays(world: &World, place: &Place, there: u64) -> bool {
+    world.is_lost(there) || is_gone(world, place)
+}
+
+fn is_gone(world: &World, (bucket, key): &Place) -> bool {
+    let id = match bucket {
+        Bucket::Tasks => Some(key.as_str()),
+        Bucket::Fsm => key
+            .strip_prefix(EventKind::Task.as_str())
+            .and_then(|key| key.strip_prefix('.')),
+        Bucket::Agents | Bucket::Leases | Bucket::Enrolments | Bucket::Leader => None,
+    };
+    let id = id.and_then(|id| id.parse().ok());
+    id.is_some_and(|id| world.gone(&id).is_some())
 }
 
 /// Every record that there is to be, with the event that it is of.
@@ -213,31 +240,21 @@ fn told(world: &World, (bucket, key): &Place) -> Option<(Value, u64)> {
         Bucket::Fsm => {
             let (entity, id) = key.split_once('.')?;
             match entity.parse().ok()? {
-                EventKind::Task => {
+                FsmEntity::Task => {
                     let entry = world.task(&id.parse().ok()?)?;
                     let Task { state, .. } = &entry.task;
                     let record = json!({ "entity": entity, "id": id, "state": state, "since": entry.since });
                     Some((record, entry.event_seq))
                 }
-                EventKind::Agent => {
+                FsmEntity::Agent => {
                     let fsm = crew.agent_fsm(&id.parse().ok()?)?;
                     Some((serde_json::to_value(&fsm).ok()?, fsm.event_seq))
                 }
-                EventKind::Swarm => {
+                FsmEntity::Swarm => {
                     let fsm = crew.swarm_fsm(id);
                     fsm.since?;
                     Some((serde_json::to_value(&fsm).ok()?, fsm.event_seq))
                 }
-                EventKind::Contract
-                | EventKind::Decision
-                | EventKind::Outcome
-                | EventKind::Failure
-                | EventKind::Compliance
-                | EventKind::Alert
-                | EventKind::Config
-                | EventKind::Conversation
-                | EventKind::Migration
-                | EventKind::Leader => None,
             }
         }
         Bucket::Leases | Bucket::Enrolments | Bucket::Leader => None,
@@ -250,32 +267,18 @@ fn event_seq(world: &World, place: &Place) -> Option<u64> {
 
 /// The keys of what an event with this sequence has just changed. Refusals leave most things as they were.
 fn places(world: &World, seq: u64, event: &Event) -> Vec<Place> {
-    let id = &event.entity_id;
-    match event.entity {
-        EventKind::Task => {
-            let entry = id.parse().ok().and_then(|id| world.task(&id));
+    match Entity::of(event) {
+        Some(Entity::Task(id)) => {
+            let entry = world.task(&id).filter(|entry| entry.event_seq == seq);
+            entry.map_or_else(Vec::new, |_| of_task(&id).into())
+        }
+        Some(Entity::Agent(agent)) => {
+            let entry = world.crew().agent(&agent);
             let entry = entry.filter(|entry| entry.event_seq == seq);
-            entry.map_or_else(Vec::new, |entry| of_task(&entry.task.id).into())
+            entry.map_or_else(Vec::new, |_| of_agent(&agent).into())
         }
-        EventKind::Agent => {
-            let agent: Option<AgentId> = id.parse().ok();
-            let known = agent.filter(|agent| {
-                let entry = world.crew().agent(agent);
-                entry.is_some_and(|entry| entry.event_seq == seq)
-            });
-            known.map_or_else(Vec::new, |agent| of_agent(&agent).into())
-        }
-        EventKind::Swarm => vec![of_swarm(id)],
-        EventKind::Contract
-        | EventKind::Decision
-        | EventKind::Outcome
-        | EventKind::Failure
-        | EventKind::Compliance
-        | EventKind::Alert
-        | EventKind::Config
-        | EventKind::Conversation
-        | EventKind::Migration
-        | EventKind::Leader => Vec::new(),
+        Some(Entity::Swarm) => vec![of_swarm(&event.entity_id)],
+        None => Vec::new(),
     }
 }
 

@@ -117,7 +117,7 @@ impl Coordination {
     }
 
     /// These records are stored, or never will be: whoever is told of a task by one of them has its time from now on.
-    pub fn published(&mut self, desk: &Desk<'_>, ids: &[Id]) {
+    pub fn published(&mut self, desk: &mut Desk<'_>, ids: &[Id]) {
         let now_ms = desk.now.boot_ms;
         for id in ids {
             self.post.arrived(id, now_ms);
@@ -127,6 +127,7 @@ impl Coordination {
                 wait.since_ms.get_or_insert(now_ms);
             }
         }
+        self.settle_post(desk, ids);
     }
 
     /// A new leader publishes what its predecessor may have stored and not published, and the notice of each task that

@@ -131,6 +131,11 @@ impl Crew {
         self.agents.iter()
     }
 
+    /// Forgets an agent that was removed.
+    pub(super) fn forget(&mut self, agent: &AgentId) {
+        self.agents.remove(agent);
+    }
+
     /// The machine of the hive.
     pub const fn swarm(&self) -> &SwarmEntry {
         &self.swarm

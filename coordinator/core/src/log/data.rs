@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::number::Fraction;
-use wagglebus_schemas::{AgentId, Id, TaskDraft};
+use wagglebus_schemas::{AgentId, Id, TaskDraft, decode};
 
 /// What follows from an event: who is told of it, under which id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,14 +86,14 @@ pub struct TaskData {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
+        deserialize_with = "decode::present"
     )]
     pub result: Option<Value>,
     /// What shows it.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
+        deserialize_with = "decode::present"
     )]
     pub evidence: Option<Value>,
     /// What went wrong with the task.
@@ -122,23 +122,19 @@ pub struct TaskData {
     pub follows: Vec<Follow>,
 }
 
-/// A null that is there is a value, and not an absence.
-pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    T::deserialize(deserializer).map(Some)
+/// Data as it stands in an event.
+pub(crate) fn object<T: Serialize>(data: &T) -> Map<String, Value> {
+    match serde_json::to_value(data) {
+        Ok(Value::Object(map)) => map,
+        // Plain data with text keys always becomes an object.
+        Ok(_) | Err(_) => Map::new(),
+    }
 }
 
 impl TaskData {
     /// As it stands in the event.
     pub fn encode(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            // Plain data with text keys always becomes an object.
-            Ok(_) | Err(_) => Map::new(),
-        }
+        object(self)
     }
 
     /// From an event.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::number::Fraction;
 use wagglebus_schemas::task::{Task, TaskState};
-use wagglebus_schemas::{AgentId, Id, Timestamp};
+use wagglebus_schemas::{AgentId, Id, Timestamp, decode};
 
-use super::data::{TaskData, present};
+use super::data::TaskData;
 use super::packed::Packed;
 
 /// A task with what only the leader needs to know of it.
@@ -30,14 +30,14 @@ pub struct TaskEntry {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
+        deserialize_with = "decode::present"
     )]
     pub explanation: Option<Packed>,
     /// What shows that it is done.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
+        deserialize_with = "decode::present"
     )]
     pub evidence: Option<Packed>,
     /// When it became ready for the first time.

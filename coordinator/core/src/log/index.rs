@@ -65,6 +65,22 @@ impl Index {
         self.places(of).next_back().unwrap_or(0)
     }
 
+    /// Gives up the first places of a task, all but the last so many.
+    pub(super) fn shorten(&mut self, task: &Id, max: usize) {
+        if let Some(places) = self.tasks.get_mut(task) {
+            places.drain(..places.len().saturating_sub(max));
+        }
+    }
+
+    /// Forgets all places of this one.
+    pub(super) fn forget(&mut self, of: &Entity) {
+        match of {
+            Entity::Task(id) => drop(self.tasks.remove(id)),
+            Entity::Agent(agent) => drop(self.agents.remove(agent)),
+            Entity::Swarm => self.swarm.clear(),
+        }
+    }
+
     /// Takes note of an event of the log.
     pub fn apply(&mut self, seq: u64, event: &Event) {
         // A command about what never was is part of no history.

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use wagglebus_schemas::bridge::Proof;
 use wagglebus_schemas::error::ErrorDetail;
 use wagglebus_schemas::event::Event;
-use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::message::{MessageType, metadata};
 use wagglebus_schemas::notice::NoticeKind;
-use wagglebus_schemas::receipt::{LevelAt, Receipt};
+use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
 use wagglebus_schemas::task::{Task, TaskState};
 use wagglebus_schemas::{AgentId, Draft, Id, Priority, Recipient, Timestamp};
@@ -56,48 +54,27 @@ fn verdict(event: &Event, data: &TaskData, task: Option<&Task>, follow: &Follow)
     receipt(follow.id, about, event.at, result, data.error.clone())
 }
 
-/// A receipt of the coordinator about what `sender` sent it: done, or dead when there is an error.
+/// A receipt of the coordinator about what somebody sent it: done, or dead when there is an error.
 pub fn receipt(
     id: Id,
-    (sender, message_id): (AgentId, Id),
+    sent: (AgentId, Id),
     at: Timestamp,
     result: Option<Value>,
     error: Option<ErrorDetail>,
 ) -> Option<Letter> {
-    let level = if error.is_some() {
-        ReceiptLevel::Dead
-    } else {
-        ReceiptLevel::Done
-    };
+    let outcome = error.map_or(Ok(result), Err);
+    of_receipt(&Receipt::verdict(id, sent, outcome, at))
+}
+
+/// A receipt of the coordinator, to whoever it is for.
+pub(crate) fn of_receipt(receipt: &Receipt) -> Option<Letter> {
     let subject = Subject::Receipt {
-        to: sender.clone(),
-        level,
+        to: receipt.sender.clone(),
+        level: receipt.level,
         from: AgentId::coordinator(),
     };
-    let receipt = Receipt {
-        id,
-        message_id,
-        sender,
-        agent: AgentId::coordinator(),
-        level,
-        levels: vec![LevelAt { level, at }],
-        bridge: None,
-        proof: Proof::None,
-        delivery: None,
-        epoch: None,
-        at,
-        reason: None,
-        since: None,
-        next_attempt: None,
-        result,
-        error,
-    };
-    encode(
-        subject,
-        id,
-        "io.wagglebus.receipt.v1.receipt".to_owned(),
-        &receipt,
-    )
+    let event_type = "io.wagglebus.receipt.v1.receipt".to_owned();
+    encode(subject, receipt.id, event_type, receipt)
 }
 
 /// The notice of the assignment that a task waits to be accepted of, as it was when that was decided.

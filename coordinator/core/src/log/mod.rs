@@ -7,6 +7,7 @@ pub mod crew;
 pub mod data;
 pub mod ended;
 pub mod entry;
+mod error;
 pub mod index;
 mod kept;
 pub mod letter;
@@ -15,7 +16,11 @@ mod lookup;
 mod lookup_tests;
 pub mod packed;
 pub mod places;
+pub mod post;
 pub mod practice;
+pub mod retain;
+#[cfg(test)]
+mod retain_tests;
 pub mod settings;
 pub mod snapshot;
 #[cfg(test)]
@@ -25,6 +30,7 @@ pub mod world;
 pub use crew::Crew;
 pub use data::TaskData;
 pub use entry::TaskEntry;
+pub use error::FoldError;
 pub use index::{Entity, Index};
 pub use letter::Letter;
 pub use places::Source;

@@ -15,6 +15,11 @@ impl From<&Value> for Packed {
 }
 
 impl Packed {
+    /// How long its text is.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The value.
     pub fn value(&self) -> Value {
         // Only the text of a value is ever kept.

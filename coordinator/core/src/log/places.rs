@@ -11,6 +11,7 @@ use wagglebus_schemas::event::{Event, EventKind};
 use wagglebus_schemas::stream::Stream;
 
 use super::World;
+use super::data::object;
 
 /// The word of the line that says it.
 pub const RENEWED: &str = "renewed";
@@ -61,11 +62,7 @@ pub struct Renewed {
 impl Renewed {
     /// As it stands in the line.
     pub fn encode(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(map)) => map,
-            // Plain data with text keys always becomes an object.
-            Ok(_) | Err(_) => Map::new(),
-        }
+        object(self)
     }
 
     /// From a line, if it is one of these.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use wagglebus_schemas::AgentId;
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::task::TaskState;
+use wagglebus_schemas::{AgentId, Id, Timestamp};
 
 use super::data::TaskData;
 use super::entry::TaskEntry;
@@ -26,6 +26,20 @@ pub struct Given {
     pub count: u64,
     /// Number of the last one, of a count over the fleet.
     pub last_turn: Option<u64>,
+    /// Which the last one was.
+    #[serde(default)]
+    pub last: Option<Assignment>,
+}
+
+/// A task that was given to an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The task.
+    pub task: Id,
+    /// Number of the assignment.
+    pub epoch: u64,
+    /// When it was decided.
+    pub at: Timestamp,
 }
 
 impl Default for Practice {
@@ -49,13 +63,24 @@ impl Practice {
         self.agents.get(agent).copied().unwrap_or_default()
     }
 
+    /// Forgets an agent that was removed.
+    pub(super) fn forget(&mut self, agent: &AgentId) {
+        self.agents.remove(agent);
+        self.estimates.forget(agent);
+    }
+
     /// Lets an event of a task happen; `entry` is the task before it.
     pub(super) fn apply(&mut self, entry: &TaskEntry, event: &Event, to: TaskState, data: &TaskData) {
-        if let Some(agent) = data.assigned_to.as_ref().filter(|_| data.epoch.is_some()) {
+        if let (Some(agent), Some(epoch)) = (&data.assigned_to, data.epoch) {
             self.turns += 1;
             let given = self.agents.entry(agent.clone()).or_default();
             given.count += 1;
             given.last_turn = Some(self.turns);
+            given.last = Some(Assignment {
+                task: entry.task.id,
+                epoch,
+                at: event.at,
+            });
         }
         let failed = data.failed_on.is_some() || to == TaskState::Failed;
         let success = to == TaskState::Completed;

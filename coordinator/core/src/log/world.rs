@@ -11,44 +11,24 @@ use super::crew::Crew;
 use super::data::TaskData;
 use super::ended::{Ended, Over};
 use super::entry::TaskEntry;
+use super::error::FoldError;
 use super::index::{Entity, Index};
 use super::letter::{self, Letter};
 use super::lookup::{Facts, Lookup};
 use super::places::{Renewed, Source};
+use super::post::{Following, Post};
 use super::practice::Practice;
+use super::retain::{ENDED_PLACES_MAX, Gone, Order};
 use super::settings::Settings;
 use crate::alert::Alerts;
 
-/// How long before the end of the log a new leader publishes again what followed, in milliseconds (TASKS 5).
+/// How long before the end of the log a new leader publishes again what followed and was published, in milliseconds (TASKS 5).
 pub const FOLLOWS_KEPT_MS: i64 = 15 * 60 * 1_000;
-/// Age by the leader's clock above which nothing is published again, in milliseconds: recipients know the ids of what ended
-/// for 48 hours. Of a hive that was idle for longer all of it was published, or is not missed any more.
+/// Age by the leader's clock above which what was published is not published again, in milliseconds: recipients know the ids
+/// of what ended for 48 hours.
 pub const FOLLOWS_WORTH_MS: i64 = 40 * 60 * 60 * 1_000;
-/// Most bytes of such records that are remembered; the oldest are dropped first.
+/// Most bytes of such records that are remembered once they are published; the oldest are dropped first.
 const FOLLOWS_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Why a line of the log cannot be folded. The state is then as it was before.
-#[derive(Debug, thiserror::Error)]
-pub enum FoldError {
-    /// A line out of its turn.
-    #[error("event {seq} comes after {last}")]
-    Order {
-        /// Its sequence in the stream.
-        seq: u64,
-        /// The last one that was folded.
-        last: u64,
-    },
-    /// Its data, its state or its entity is not what this program writes.
-    #[error("event {seq} about {entity} cannot be read: {reason}")]
-    Unreadable {
-        /// Its sequence in the stream.
-        seq: u64,
-        /// What it is about.
-        entity: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
 
 impl Default for World {
     fn default() -> Self {
@@ -60,18 +40,18 @@ impl Default for World {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct World {
     pub(super) tasks: BTreeMap<Id, TaskEntry>,
-    practice: Practice,
-    crew: Crew,
+    pub(super) practice: Practice,
+    pub(super) crew: Crew,
     settings: Settings,
-    index: Index,
+    pub(super) index: Index,
     alerts: Alerts,
     /// Tasks that are not at their end, by their state.
     pub(super) open: BTreeMap<TaskState, BTreeSet<Id>>,
     /// Assignments that are over.
     #[serde(default)]
     ended: Ended,
-    /// Who waits for a task.
-    dependents: BTreeMap<Id, BTreeSet<Id>>,
+    /// Who waits for a task, while it waits.
+    pub(super) dependents: BTreeMap<Id, BTreeSet<Id>>,
     /// Sequence of the last event.
     last: u64,
     /// Sequence of the last decided record, by its stream.
@@ -80,14 +60,25 @@ pub struct World {
     #[serde(default)]
     decided_at: BTreeMap<String, Timestamp>,
     /// When the last event was decided.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     follows: VecDeque<(Timestamp, Letter)>,
     follows_bytes: usize,
     /// The last line whose loss the operator accepted.
     #[serde(default)]
-    lost: u64,
+    pub(super) lost: u64,
     #[serde(skip)]
     pub(super) lookup: Lookup,
+    /// What may not be published.
+    #[serde(default)]
+    post: Post,
+    /// Tasks of which only is known how they ended.
+    #[serde(default)]
+    pub(super) gone: BTreeMap<Id, Gone>,
+    #[serde(skip)]
+    pub(super) order: Order,
+    /// What was let go with the last event.
+    #[serde(skip)]
+    pub(super) forgotten: Vec<Entity>,
 }
 
 impl World {
@@ -111,6 +102,10 @@ impl World {
             follows_bytes: 0,
             lost: 0,
             lookup: Lookup::default(),
+            post: Post::default(),
+            gone: BTreeMap::new(),
+            order: Order::default(),
+            forgotten: Vec::new(),
         }
     }
 
@@ -207,13 +202,19 @@ impl World {
         ids.filter_map(|id| self.tasks.get(id))
     }
 
-    /// What followed from the events of the last time, the oldest first.
+    /// What followed from the events of the last time, and all that may not be published, the oldest first.
     pub fn follows(&self) -> impl Iterator<Item = &Letter> {
-        self.follows.iter().map(|(_, letter)| letter)
+        let others = self.post.unpublished().map(|following| &following.letter);
+        self.follows.iter().map(|(_, letter)| letter).chain(others)
     }
 
-    /// What followed from the events of the last time, decided after `since`, the oldest first: a new leader publishes it
-    /// again.
+    /// What may not be published, and is owed.
+    pub const fn post(&self) -> &Post {
+        &self.post
+    }
+
+    /// What followed from the events of the last time and was published, decided after `since`, the oldest first: a new
+    /// leader publishes it again.
     pub fn follows_after(&self, since: Timestamp) -> impl Iterator<Item = &Letter> {
         let late = move |(at, _): &&(Timestamp, Letter)| *at > since;
         self.follows.iter().filter(late).map(|(_, letter)| letter)
@@ -222,17 +223,6 @@ impl World {
     /// Passes over a line that cannot be read, or the end of a log whose lines are all purged.
     pub fn skip(&mut self, seq: u64) {
         self.last = self.last.max(seq);
-    }
-
-    /// Goes on behind lines that are lost, the last of which has this sequence: the operator accepted it.
-    pub fn lose(&mut self, seq: u64) {
-        self.skip(seq);
-        self.lost = self.lost.max(seq);
-    }
-
-    /// Whether the line with this sequence is lost: what views hold of it is told nowhere else.
-    pub const fn is_lost(&self, seq: u64) -> bool {
-        self.lost > 0 && seq <= self.lost
     }
 
     /// Lets the event with this sequence happen, and says what follows from it.
@@ -250,23 +240,29 @@ impl World {
         };
         let letters = match event.entity {
             EventKind::Task => self.task_event(seq, event)?,
-            EventKind::Agent | EventKind::Swarm => self.crew.apply(seq, event).map_err(unreadable)?,
+            EventKind::Agent | EventKind::Swarm => self.machine_event(seq, event).map_err(unreadable)?,
             EventKind::Config => self.settings.apply(event).map_err(unreadable)?,
             EventKind::Alert | EventKind::Failure => self.alerts.apply(seq, event).map_err(unreadable)?,
+            EventKind::Conversation | EventKind::Leader => {
+                let renewed = Renewed::decode(event).map_err(unreadable)?;
+                renewed.into_iter().for_each(|renewed| self.renewed(renewed));
+                let stored = self.post.apply(event).map_err(unreadable)?;
+                self.remember(stored);
+                Vec::new()
+            }
             // What later versions write about other things changes nothing here.
             EventKind::Contract
             | EventKind::Decision
             | EventKind::Outcome
             | EventKind::Compliance
-            | EventKind::Migration
-            | EventKind::Leader => Vec::new(),
-            EventKind::Conversation => {
-                let renewed = Renewed::decode(event).map_err(unreadable)?;
-                renewed.into_iter().for_each(|renewed| self.renewed(renewed));
-                Vec::new()
-            }
+            | EventKind::Migration => Vec::new(),
         };
         self.index.apply(seq, event);
+        if let Some(Entity::Task(id)) = Entity::of(event)
+            && self.state_of(&id).is_some_and(TaskState::is_terminal)
+        {
+            self.index.shorten(&id, ENDED_PLACES_MAX);
+        }
         self.last = seq;
         self.at = self.at.max(event.at);
         if let (Some(stream), Some(decided)) = (&event.cause.stream, event.cause.seq) {
@@ -274,11 +270,9 @@ impl World {
             *last = decided.max(*last);
             self.decided_at.insert(stream.clone(), event.at);
         }
-        // Letters are aged by later ones alone: the first line of a leader whose clock is ahead must not drop what its
-        // predecessor had no time to publish.
-        if !letters.is_empty() {
-            self.remember(event.at, &letters);
-        }
+        let others = self.post.follow(seq, event.at, &letters);
+        self.remember(others);
+        self.let_go();
         Ok(letters)
     }
 
@@ -328,6 +322,7 @@ impl World {
     fn renewed(&mut self, renewed: Renewed) {
         match renewed.source {
             Source::Commands | Source::Messages | Source::Receipts => {
+                self.post.renewed(renewed.source.stream(), renewed.decided);
                 self.decided.insert(renewed.stream, renewed.decided);
             }
             Source::DeadLetters | Source::Reports => self.alerts.renewed(renewed.source, renewed.decided),
@@ -353,15 +348,19 @@ impl World {
             ids.remove(&id);
         }
         if to.is_terminal() {
-            return;
+            return self.has_ended(id);
         }
         self.open.entry(to).or_default().insert(id);
     }
 
-    fn remember(&mut self, at: Timestamp, letters: &[Letter]) {
-        for letter in letters {
+    /// Keeps what is published, as long as it may be published again.
+    fn remember(&mut self, published: Vec<Following>) {
+        if published.is_empty() {
+            return;
+        }
+        for Following { at, letter, .. } in published {
             self.follows_bytes += letter.body.len();
-            self.follows.push_back((at, letter.clone()));
+            self.follows.push_back((at, letter));
         }
         let too_old = |kept: &Timestamp| self.at.unix_ms() - kept.unix_ms() > FOLLOWS_KEPT_MS;
         while let Some((kept, letter)) = self.follows.front()

@@ -24,7 +24,7 @@ pub fn decide(world: &World, roster: &Roster, ask: &Ask, scribe: &mut Scribe<'_>
         Ok(Asked::Submit(draft)) => return submitted(world, roster, ask, draft, scribe),
         Ok(Asked::About { task, epoch, action }) => match world.task(task) {
             Some(entry) => about((world, roster), entry, ask, (*epoch, action), scribe),
-            None => Err(unknown(task)),
+            None => Err(unknown(world, task)),
         },
         Ok(Asked::Strategy(strategy)) => return configure::decide(world, ask, *strategy, scribe),
         // What is about agents is decided elsewhere.
@@ -215,7 +215,10 @@ fn refused(world: &World, ask: &Ask, error: ErrorDetail, scribe: &mut Scribe<'_>
     scribe.event(line, &data)
 }
 
-pub(super) fn unknown(task: &Id) -> ErrorDetail {
+pub(super) fn unknown(world: &World, task: &Id) -> ErrorDetail {
+    if let Some(known) = world.gone(task) {
+        return submit::gone(task, known);
+    }
     ErrorDetail::new(ErrorCode::NotFound, format!("there is no task {task}"))
         .hint("`wagglebus task ls` lists all")
 }

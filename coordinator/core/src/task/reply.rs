@@ -59,7 +59,7 @@ pub fn refusal(world: &World, notice: &Id, from: &AgentId) -> Option<ErrorDetail
     }
     let Over { task, epoch } = world.ended().get(notice)?;
     let Some(entry) = world.task(&task) else {
-        return Some(unknown(&task));
+        return Some(unknown(world, &task));
     };
     let waits = matches!(
         entry.task.state,

@@ -18,6 +18,13 @@ pub(crate) const BEGUN_MS: i64 = 1_767_323_045_000;
 #[derive(Debug, Default)]
 pub(crate) struct Ids(u128);
 
+impl Ids {
+    /// Ids behind so many others.
+    pub(crate) const fn after(many: u128) -> Self {
+        Self(many)
+    }
+}
+
 impl FreshIds for Ids {
     fn fresh(&mut self) -> Id {
         self.0 += 1;

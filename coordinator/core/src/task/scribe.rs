@@ -4,9 +4,9 @@ use wagglebus_schemas::event::{Cause, Event, EventKind};
 use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{AgentId, Hive, Id, Timestamp};
 
-use crate::fsm::write::{self, Because};
+use crate::fsm::write::Because;
 use crate::log::crew::MachineData;
-use crate::log::data::{Follow, FollowKind, TaskData};
+use crate::log::data::{Follow, FollowKind, TaskData, object};
 
 /// A source of fresh record ids (UUID version 7).
 pub trait FreshIds {
@@ -85,7 +85,7 @@ impl Scribe<'_> {
             cause: because.cause,
             guard: guard.map(str::to_owned),
             at: self.at,
-            data: write::encode(data),
+            data: object(data),
         }
     }
 

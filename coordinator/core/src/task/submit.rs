@@ -7,6 +7,7 @@ use wagglebus_schemas::{AgentId, CapabilityName, Id, TaskDraft, Timestamp};
 
 use crate::capability;
 use crate::log::World;
+use crate::log::retain::Gone;
 use crate::roster::{Member, Roster};
 use crate::similar::similar;
 
@@ -36,6 +37,14 @@ pub fn judge(
         let message = format!("another task was submitted under {id}");
         return Err(ErrorDetail::new(ErrorCode::IdempotencyConflict, message).hint("use a fresh id"));
     }
+    if let Some(known) = world.gone(&id) {
+        return Err(if known.is_of(draft, id, from) {
+            gone(&id, known)
+        } else {
+            let message = format!("another task was submitted under {id}");
+            ErrorDetail::new(ErrorCode::IdempotencyConflict, message).hint("use a fresh id")
+        });
+    }
     if draft.depends_on.contains(&id) {
         return Err(ErrorDetail::new(
             ErrorCode::InvalidMessage,
@@ -50,7 +59,7 @@ pub fn judge(
     let unknown: Vec<&Id> = draft
         .depends_on
         .iter()
-        .filter(|id| world.task(id).is_none())
+        .filter(|id| world.state_of(id).is_none())
         .collect();
     if let Some(first) = unknown.first() {
         return Err(ErrorDetail::new(
@@ -63,16 +72,19 @@ pub fn judge(
     if !draft.park {
         capable(world, roster, &draft.capabilities)?;
     }
-    let done = |id: &Id| {
-        world
-            .task(id)
-            .is_some_and(|entry| entry.task.state == TaskState::Completed)
-    };
+    let done = |id: &Id| world.state_of(id) == Some(TaskState::Completed);
     Ok(Submission::New(if draft.depends_on.iter().all(done) {
         TaskState::Pending
     } else {
         TaskState::WaitingDependency
     }))
+}
+
+/// What is said of a task of which only is known how it ended.
+pub fn gone(id: &Id, gone: &Gone) -> ErrorDetail {
+    let Gone { state, at, .. } = gone;
+    let message = format!("task {id} is {state} since {at}, and its record is not kept any more");
+    ErrorDetail::new(ErrorCode::IllegalTransition, message).details(json!({ "state": state, "ended_at": at }))
 }
 
 /// Whether somebody enrolled has each of these capabilities.

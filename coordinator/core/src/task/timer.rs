@@ -19,7 +19,7 @@ pub fn ready(world: &World, entry: &TaskEntry, scribe: &mut Scribe<'_>) -> Optio
     }
     let mut all_done = true;
     for id in &entry.task.depends_on {
-        match world.task(id).map(|needed| needed.task.state) {
+        match world.state_of(id) {
             Some(TaskState::Completed) => {}
             Some(TaskState::Failed | TaskState::Cancelled) => {
                 let mut data = TaskData {

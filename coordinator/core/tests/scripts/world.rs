@@ -208,7 +208,7 @@ impl World {
             Effect::Reply(_)
             | Effect::Presence { .. }
             | Effect::WakeLane { .. }
-            | Effect::ReadLines { .. }
+            | Effect::Read(_)
             | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::Tasks(_)
@@ -257,7 +257,7 @@ impl World {
             }
             Effect::Tasks(order) => format!("{order:?}"),
             Effect::Lease(errand) => format!("{errand:?}"),
-            Effect::ReadLines { number, seqs } => format!("read {seqs:?} for {number}"),
+            Effect::Read(reading) => format!("read {reading:?}"),
             Effect::Leads(leads) => format!("leads: {leads}"),
             Effect::WakeLane { agent, priority } => format!("wake {agent} {priority}"),
             Effect::Reply(Reply { outcome, .. }) => match outcome {

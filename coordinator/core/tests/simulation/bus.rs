@@ -154,8 +154,11 @@ impl Bus {
     pub(crate) fn was_published(&self, id: &Id) -> bool {
         self.mail_ids.contains_key(id)
     }
-    /// Whether a letter says that a message was read, which is said without an event.
+    /// Whether a letter says that a message was read or cannot be, which is said without an event.
     pub(crate) fn tells_of_reading(&self, letter: &Letter) -> bool {
+        if self.dead(letter).is_some() {
+            return true;
+        }
         let Subject::Receipt { to, .. } = &letter.subject else {
             return false;
         };

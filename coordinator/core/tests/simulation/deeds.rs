@@ -38,6 +38,7 @@ impl Sim {
             10..14 if is_operator => self.give(at),
             14 | 15 if is_operator => self.control(at),
             16 if self.chance.percent(30) => self.announce(at),
+            17 if self.chance.percent(20) => self.mumble(at),
             _ => self.work(at),
         }
     }

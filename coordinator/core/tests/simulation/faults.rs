@@ -37,6 +37,8 @@ pub(crate) struct Weather {
     bars: bool,
     /// Few decided events may wait.
     pub(crate) narrow: bool,
+    /// There is no room for dead letters.
+    pub(crate) letters_full: bool,
     /// The log or the messages have no room for minutes.
     pub(crate) full: bool,
 }
@@ -59,6 +61,7 @@ impl Weather {
             bars: maybe(40),
             narrow: maybe(40),
             full: maybe(25),
+            letters_full: maybe(40),
         }
     }
 }
@@ -76,7 +79,14 @@ impl Sim {
                 self.nodes[at].frozen_until = until;
             }
             7 if weather.jumps => {
-                let skew_ms = i64::try_from(self.chance.between(0, 800_000)).unwrap() - 400_000;
+                // Minutes, and now and then days: more than anything is remembered for by the time of day.
+                let most: u64 = if self.chance.percent(30) {
+                    400_000_000
+                } else {
+                    800_000
+                };
+                let skew_ms =
+                    i64::try_from(self.chance.between(0, most)).unwrap() - i64::try_from(most / 2).unwrap();
                 self.note(|| format!("node {at} is off by {skew_ms} ms"));
                 self.nodes[at].skew_ms = skew_ms;
             }

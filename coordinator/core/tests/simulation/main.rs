@@ -19,6 +19,7 @@ mod checker;
 mod deeds;
 mod faults;
 mod judge;
+mod letters;
 mod limits;
 mod machines;
 mod node;

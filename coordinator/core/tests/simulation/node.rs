@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use wagglebus_coordinator_core::attention::Attention;
 use wagglebus_coordinator_core::lead::election::{Revision, Written};
-use wagglebus_coordinator_core::lead::{Appended, Coordination, Election, Place, Row};
+use wagglebus_coordinator_core::lead::{Appended, Coordination, Election, Place, Record, Row};
 use wagglebus_coordinator_core::log::Letter;
+use wagglebus_coordinator_core::log::post;
 use wagglebus_coordinator_core::roster::Roster;
 use wagglebus_coordinator_core::task::FreshIds;
 use wagglebus_schemas::event::Event;
@@ -30,6 +31,7 @@ impl FreshIds for Ids {
 pub(crate) enum Request {
     Append { after: u64, events: Vec<Event> },
     Publish(Letter),
+    ReadAgain(post::Origin),
     Survey,
     Project(Vec<Row>),
     Look,
@@ -41,6 +43,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     Appended { after: u64, outcome: Appended },
     Published(Id),
+    ReadAgain(post::Origin, Record),
     Surveyed(Vec<(Place, u64)>),
     Projected,
     Seen(Revision),

@@ -54,6 +54,7 @@ impl Sim {
                 let outcome = if ends_early { Appended::Refused } else { outcome };
                 Answer::Appended { after, outcome }
             }
+            Request::Publish(letter) if self.has_no_room(&letter) => return,
             Request::Publish(letter) => {
                 self.checker.published(&self.bus, &letter);
                 let (id, to) = (letter.id, letter.subject.clone());
@@ -62,6 +63,10 @@ impl Sim {
                 }
                 Answer::Published(id)
             }
+            Request::ReadAgain(source) => match self.bus.unreadable(source.seq) {
+                Some(mail) => Answer::ReadAgain(source, mail.record),
+                None => return,
+            },
             Request::Survey => Answer::Surveyed(self.bus.beside.survey()),
             Request::Project(rows) => {
                 self.write_views(rows);
@@ -130,6 +135,9 @@ impl Sim {
                 self.lead(at, |c, desk| c.appended(desk, after, outcome));
             }
             Answer::Published(id) => self.lead(at, |c, desk| c.published(desk, &[id])),
+            Answer::ReadAgain(source, record) => {
+                self.lead(at, |c, desk| c.reread_record(desk, source, Some(&record)));
+            }
             Answer::Surveyed(found) => {
                 // In parts, the last of which is empty.
                 self.lead(at, |c, desk| c.surveyed(desk, found, false));
@@ -165,7 +173,9 @@ impl Sim {
             return;
         };
         match request {
-            Request::Append { .. } | Request::Publish(_) | Request::Survey => self.send(at, token, request),
+            Request::Append { .. } | Request::Publish(_) | Request::ReadAgain(_) | Request::Survey => {
+                self.send(at, token, request);
+            }
             Request::Project(rows) => {
                 self.nodes[at].pending.remove(&token);
                 let failed = rows.into_iter().map(|row| row.place).collect();

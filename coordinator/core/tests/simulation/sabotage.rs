@@ -37,6 +37,8 @@ pub(crate) enum Rule {
     Bodies,
     /// Everything that follows is published in the end.
     Published,
+    /// In the end every record that cannot be read is a dead letter.
+    DeadLetters,
     /// All folds of the log are equal, those that began with a snapshot included.
     Folds,
     /// What others look up is what the log said, and in the end all of it.
@@ -90,6 +92,8 @@ pub(crate) enum Sabotage {
     LosesLetters,
     /// What tells of an assignment counts as stored, and is not.
     TellsNobodyOfWork,
+    /// What a former leader owed is not read again.
+    ForgetsOwed,
     /// Standbys do not read a line.
     SkipsLine,
     /// A snapshot holds nothing.
@@ -110,7 +114,7 @@ pub(crate) enum Sabotage {
 
 impl Sabotage {
     /// Each with the rule that sees it.
-    pub(crate) const ALL: [(Self, Rule); 26] = [
+    pub(crate) const ALL: [(Self, Rule); 27] = [
         (Self::SkipsCommand, Rule::Decisions),
         (Self::DecidesTwice, Rule::Decisions),
         (Self::MisjudgesHolder, Rule::Judgement),
@@ -129,6 +133,7 @@ impl Sabotage {
         (Self::RewritesLetter, Rule::Bodies),
         (Self::LosesLetters, Rule::Published),
         (Self::TellsNobodyOfWork, Rule::Told),
+        (Self::ForgetsOwed, Rule::DeadLetters),
         (Self::SkipsLine, Rule::Folds),
         (Self::EmptiesSnapshot, Rule::Folds),
         (Self::SpoilsView, Rule::Views),

@@ -2,7 +2,7 @@
 
 use wagglebus_coordinator_core::lead::election::Errand;
 use wagglebus_coordinator_core::lead::{Announced, Coordination, Desk, Noted, Order, Told};
-use wagglebus_coordinator_core::log::{Letter, TaskData, letter};
+use wagglebus_coordinator_core::log::Letter;
 use wagglebus_coordinator_core::task::Ask;
 use wagglebus_coordinator_core::{Effect, Now};
 
@@ -210,6 +210,10 @@ impl Sim {
                 self.answers(at, &letter);
                 self.ask(at, Request::Publish(letter));
             }
+            Order::ReadAgain(_) if self.sabotage == Some(Sabotage::ForgetsOwed) => {}
+            Order::ReadAgain(source) => {
+                self.ask(at, Request::ReadAgain(source));
+            }
             Order::Listen {
                 commands,
                 messages,
@@ -248,7 +252,7 @@ impl Sim {
                 node.pending.retain(|_, request| match request {
                     Request::Survey | Request::Project(_) => false,
                     Request::Append { .. } => !aborts,
-                    Request::Publish(_) | Request::Look | Request::Write(_) => true,
+                    Request::Publish(_) | Request::ReadAgain(_) | Request::Look | Request::Write(_) => true,
                 });
                 let delay = self.delay();
                 self.node_in(at, delay, What::ReadLog { number });
@@ -266,19 +270,6 @@ impl Sim {
             }
             // Nothing in these worlds is unreadable.
             Order::Warn(what) => self.checker.broken(Rule::Folds, what),
-        }
-    }
-
-    fn publish_first(&mut self, at: usize, events: &[wagglebus_schemas::event::Event]) {
-        for event in events {
-            let Ok(data) = TaskData::decode(&event.data) else {
-                continue;
-            };
-            let world = self.nodes[at].coordination.world();
-            let task = event.entity_id.parse().ok().and_then(|id| world.task(&id));
-            for letter in letter::letters(event, &data, task.map(|entry| &entry.task)) {
-                self.ask(at, Request::Publish(letter));
-            }
         }
     }
 
@@ -332,7 +323,9 @@ impl Sim {
                 Source::Commands => self.read_command(at, seq, n),
                 Source::Messages => {
                     let message = self.bus.messages[n].clone();
-                    if message.to_agent.agent().is_none() {
+                    if let Some(mail) = self.bus.unreadable(seq) {
+                        self.lead(at, |c, desk| c.unreadable(desk, &mail));
+                    } else if message.to_agent.agent().is_none() {
                         let (id, from, at_ms) = (message.id, message.from_agent, message.timestamp);
                         let announced = Announced {
                             seq,

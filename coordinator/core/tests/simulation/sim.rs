@@ -320,6 +320,7 @@ impl Sim {
             && self.unrest().is_none()
             && self.alert_unrest().is_none()
             && self.checker.unpublished(&self.bus).is_none()
+            && self.bus.unburied().is_none()
             && self.checker.unshown(&self.bus).is_none()
     }
 
@@ -349,6 +350,9 @@ impl Sim {
         }
         if let Some(what) = self.checker.unpublished(&self.bus) {
             return self.checker.broken(Rule::Published, what);
+        }
+        if let Some(what) = self.bus.unburied() {
+            return self.checker.broken(Rule::DeadLetters, what);
         }
         if let Some(what) = self.checker.unshown(&self.bus) {
             return self.checker.broken(Rule::Views, what);

@@ -98,14 +98,21 @@ async fn what_the_coordinator_cannot_read_is_a_dead_letter_once() {
 
 #[tokio::test]
 async fn a_full_stream_of_dead_letters_refuses_and_drops_nothing() {
-    let fleet = hive(&[]).await;
+    let mut fleet = hive(&[]).await;
     bound(&fleet, "WB_DLQ", |config| config.max_bytes = 1_000).await;
     let long = "x".repeat(2_000);
     publish(&fleet, "wb.msg.coordinator.normal.alice", ID, &long).await;
-    // Others are not kept waiting.
-    let alice = Commander::of(&fleet, "alice");
-    alice.submit(json!({"title": "goes on"})).await;
+    publish(&fleet, "wb.task.submit.normal.alice", "no id", &long).await;
+    // Others are not kept waiting, and what was decided behind it is not read again by a successor.
+    Commander::of(&fleet, "alice")
+        .submit(json!({"title": "goes on"}))
+        .await;
+    fleet.kill_coordinator(0).await.unwrap();
+    fleet.start_coordinator().await.unwrap();
+    Commander::of(&fleet, "alice")
+        .submit(json!({"title": "and on"}))
+        .await;
     assert!(letters(&fleet).await.is_empty());
     bound(&fleet, "WB_DLQ", |config| config.max_bytes = 1 << 20).await;
-    until(async || (letters(&fleet).await.len() == 1).then_some(())).await;
+    until(async || (letters(&fleet).await.len() == 2).then_some(())).await;
 }

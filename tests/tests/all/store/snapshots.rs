@@ -65,6 +65,17 @@ async fn a_log_that_was_purged_is_still_known_and_a_damaged_snapshot_is_told_of(
     restart(&mut fleet).await;
     assert_eq!(tasks(&fleet).await, before);
     until(async || (rebuild(&fleet, "--check").await.0 == Some(0)).then_some(())).await;
+    // A snapshot tells where the oldest one stood, and which times before can be asked for.
+    let oldest = before.iter().min_by_key(|task| task["created_at"].to_string());
+    let latest = before.iter().map(|task| task["updated_at"].to_string()).max();
+    let (oldest, latest) = (oldest.unwrap(), latest.unwrap());
+    let stood = async |at: &str| {
+        let query = json!({"entity": "task", "id": oldest["id"], "at": at.trim_matches('"')});
+        ask(&fleet, "fsm", query).await
+    };
+    assert_eq!(stood(&latest).await["state"], oldest["state"]);
+    let gone = stood("2026-01-01T00:00:00.000Z").await;
+    assert!(gone["error"]["details"]["oldest"].is_string(), "{gone}");
 
     let kept = snapshots(&fleet).await;
     assert!((2..=3).contains(&kept.len()), "{kept:?}");

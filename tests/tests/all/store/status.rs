@@ -11,13 +11,17 @@ use crate::tasks::{ask, hive, until};
 #[tokio::test]
 async fn one_call_tells_what_an_agent_does_and_why() {
     let fleet = hive(&[("bob", "rust:8")]).await;
-    let status = async || ask(&fleet, "agent", json!({"agent": "bob", "status": true})).await;
+    let status = async || ask(&fleet, "agent", json!({"agent": "bob"})).await;
     let idle = status().await;
     assert_eq!(
-        (&idle["agent"]["agent"], &idle["health"], &idle["task"]),
+        (
+            &idle["agent"],
+            &idle["detail"]["health"],
+            &idle["detail"]["current"]
+        ),
         (&json!("bob"), &json!("ready"), &Value::Null)
     );
-    assert_eq!(idle["last_decision"], Value::Null);
+    assert_eq!(idle["detail"]["last_decision"], Value::Null);
     let alice = Commander::of(&fleet, "alice");
     let task = alice
         .submit(json!({"title": "Work", "capabilities": ["rust"]}))
@@ -34,16 +38,17 @@ async fn one_call_tells_what_an_agent_does_and_why() {
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(busy["task"]["id"], json!(task.id));
-    assert_eq!(busy["held"][0]["epoch"], 1);
+    let detail = &busy["detail"];
+    assert_eq!(detail["current"], json!(task.id));
+    assert_eq!(detail["tasks"][0]["epoch"], 1);
     assert_eq!(
-        busy["load"],
+        detail["load"],
         json!({"assigned": 0, "in_progress": 1, "blocked": 0})
     );
-    let decision = &busy["last_decision"];
+    let decision = &detail["last_decision"];
     assert_eq!(
         (&decision["task_id"], &decision["explanation"]["chosen"]),
         (&json!(task.id), &json!("bob"))
     );
-    assert!(busy["agent"]["epoch"].as_u64().unwrap() > 0 && busy["event_seq"].as_u64().unwrap() > 0);
+    assert!(busy["epoch"].as_u64().unwrap() > 0 && detail["event_seq"].as_u64().unwrap() > 0);
 }

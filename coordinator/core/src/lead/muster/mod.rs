@@ -9,7 +9,7 @@ pub(in crate::lead) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wagglebus_schemas::event::{CauseType, Event, EventKind};
+use wagglebus_schemas::event::{CauseType, Event};
 use wagglebus_schemas::heartbeat::Capability;
 use wagglebus_schemas::state::{AgentState, SessionState, SwarmState};
 use wagglebus_schemas::task::TaskState;
@@ -22,8 +22,8 @@ use crate::fsm::agent::AgentEvent;
 use crate::fsm::derive::{self, Signs};
 use crate::fsm::swarm::SwarmEvent;
 use crate::fsm::write::{self, Because};
-use crate::log::World;
 use crate::log::crew::{DECLARED_MAX, MachineData};
+use crate::log::{Entity, World};
 use crate::roster::Member;
 use crate::task::Scribe;
 
@@ -230,9 +230,9 @@ impl Coordination {
 
     /// Takes note of an event of an agent or of the hive.
     pub(super) fn machine_moved(&mut self, event: &Event) {
-        match event.entity {
-            EventKind::Agent => self.muster.moved = true,
-            EventKind::Swarm => {
+        let agent = match Entity::of(event) {
+            Some(Entity::Agent(agent)) => agent,
+            Some(Entity::Swarm) => {
                 self.muster.moved = true;
                 // All waited for the end of a halt.
                 let goes_on = event.from.as_deref() == Some(SwarmState::Halt.as_str());
@@ -240,21 +240,9 @@ impl Coordination {
                 self.all_busy &= !goes_on;
                 return;
             }
-            EventKind::Task
-            | EventKind::Contract
-            | EventKind::Decision
-            | EventKind::Outcome
-            | EventKind::Failure
-            | EventKind::Compliance
-            | EventKind::Alert
-            | EventKind::Config
-            | EventKind::Conversation
-            | EventKind::Migration
-            | EventKind::Leader => return,
-        }
-        let Ok(agent) = event.entity_id.parse::<AgentId>() else {
-            return;
+            Some(Entity::Task(_)) | None => return,
         };
+        self.muster.moved = true;
         if event.to == AgentState::Reset.as_str() && event.from.as_deref() == Some(AgentState::Error.as_str())
         {
             self.muster.beats.entry(agent.clone()).or_default().fresh = 0;

@@ -88,6 +88,7 @@ impl Stage {
                     }
                     Order::Publish(letter) => self.letters.push(letter),
                     Order::Heard(_)
+                    | Order::ReadAgain(_)
                     | Order::Listen { .. }
                     | Order::StopListening
                     | Order::Reread

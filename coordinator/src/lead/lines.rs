@@ -13,7 +13,7 @@ use wagglebus_schemas::{Hive, decode};
 const AT_ONCE: usize = 16;
 
 /// Reads the lines with these sequences, without those that are not there any more.
-pub(crate) async fn read(js: Context, hive: Hive, number: u64, seqs: Vec<u64>) -> Event {
+pub(super) async fn read(js: Context, hive: Hive, number: u64, seqs: Vec<u64>) -> Event {
     let lines = lines(&js, &hive, seqs).await;
     Event::LinesRead {
         number,
