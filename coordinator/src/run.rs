@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::feed::Hub;
 use crate::gate::{Gate, GateEnd, Wish};
 use crate::health::Health;
-use crate::http::{self, Api, Auth, Listening, Place};
+use crate::http::{self, Api, Auth, Listening, Past, Place};
 use crate::ids::Uuids;
 use crate::lead::Signs;
 use crate::mail::Job;
@@ -72,6 +72,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         gate,
         bus,
         auth: Auth::new(config.tokens, config.rate),
+        past: Past::default(),
         feed: feed.clone(),
         health: coordinator.health.subscribe(),
         metrics: coordinator.metrics.clone(),

@@ -8,12 +8,14 @@
 //! | [`body`] | JSON bodies, bounded in size and time |
 //! | [`query`] | parameters and ids in paths |
 //! | [`answer`] | answers and refusals (WIRE, Errors) |
+//! | [`history`] | pages of messages and conversations |
 //! | [`fallback`] | requests that no path takes |
 
 pub mod answer;
 pub mod body;
 pub mod fallback;
 pub mod head;
+pub mod history;
 pub mod query;
 
 pub use answer::{Answered, Refusal, json, raw_json, typed};

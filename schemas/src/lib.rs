@@ -8,6 +8,7 @@
 //! | names that are parsed once and then trusted | [`id`], [`address`], [`hive`], [`number`] |
 //! | small closed vocabularies | [`priority`], [`level`], [`reason`], [`bridge`], [`state`] |
 //! | records on the wire | [`message`], [`draft`], [`receipt`], [`heartbeat`], [`resources`], [`agent`], [`agent_detail`], [`enrolment`], [`lease`], [`dead_letter`], [`failure`], [`conversation`], [`task`], [`command`], [`control`], [`notice`], [`event`], [`alert`], [`feed`], [`error`], [`api`], [`task_api`], [`fsm_api`] |
+//! | pages of lists | [`page`] |
 //! | where local programs meet | [`places`] |
 //! | where records travel | [`subject`], [`family`], [`headers`], [`stream`], [`permission`] |
 //! | how bytes become records | [`strict_json`], [`decode`], [`limits`], [`time`] |
@@ -53,6 +54,7 @@ pub mod message;
 mod newtype;
 pub mod notice;
 pub mod number;
+pub mod page;
 pub mod permission;
 pub mod places;
 pub mod priority;

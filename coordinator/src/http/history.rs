@@ -19,7 +19,8 @@ use wagglebus_schemas::{AgentId, Id, Level, decode};
 
 use super::ask::reachable;
 use super::auth::Caller;
-use super::scan::{Begin, Scan, Stored, scan};
+use super::scan::{Begin, Scan, Span, Stored, scan};
+use super::sight::{Sight, ends};
 use super::state::{Api, Shared};
 
 /// How long a scan may take.
@@ -99,11 +100,8 @@ async fn find(api: &Api, caller: &Caller, id: Id) -> Result<Found, ErrorDetail> 
         seq, subject, at_ms, ..
     } = found.ok_or_else(not_found)?;
     let subject = Subject::parse(&api.hive, &subject).map_err(|_| not_found())?;
-    let (Subject::Message { from, .. } | Subject::Room { from, .. }) = &subject else {
-        return Err(not_found());
-    };
-    let from = from.clone();
-    if !may_see(api, caller, &subject, &from).await? {
+    let (from, to) = ends(&subject).ok_or_else(not_found)?;
+    if !Sight::of(api, caller).await?.takes(&from, &to) {
         return Err(not_found());
     }
     let (_, body) =
@@ -114,28 +112,6 @@ async fn find(api: &Api, caller: &Caller, id: Id) -> Result<Found, ErrorDetail> 
         body,
         at_ms,
     })
-}
-
-async fn may_see(api: &Api, caller: &Caller, subject: &Subject, from: &AgentId) -> Result<bool, ErrorDetail> {
-    let Some(me) = caller.agent().cloned() else {
-        return Ok(true);
-    };
-    if me == *from {
-        return Ok(true);
-    }
-    if let Subject::Message { to, .. } = subject {
-        return Ok(*to == me);
-    }
-    let Subject::Room { room, .. } = subject else {
-        return Ok(false);
-    };
-    let room = room.clone();
-    api.gate
-        .look(move |machine| {
-            let member = machine.roster().member(&me);
-            member.is_some_and(|member| member.record().rooms.iter().any(|joined| joined.name == room))
-        })
-        .await
 }
 
 /// What was told about a message, in the order of the stream, each as it was read and as it was written.
@@ -156,7 +132,7 @@ async fn receipts(api: &Api, found: &Found, id: Id) -> Result<Vec<(Receipt, Valu
     Ok(receipts)
 }
 
-async fn bounded(scanning: impl Future<Output = Result<(), ErrorDetail>>) -> Result<(), ErrorDetail> {
+async fn bounded(scanning: impl Future<Output = Result<Span, ErrorDetail>>) -> Result<Span, ErrorDetail> {
     timeout(SCANS_WITHIN, scanning).await.unwrap_or_else(|_| {
         let message = "too much lies in the stream to be looked through here";
         Err(ErrorDetail::new(ErrorCode::CoordinatorUnavailable, message)

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
+use wagglebus_http::query::Flag;
 use wagglebus_http::{Answered, IdempotencyKey, JsonBody, Params, Refusal, json};
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::api::SendAnswer;
@@ -24,13 +25,13 @@ use crate::clock;
 #[serde(deny_unknown_fields)]
 pub(super) struct SendParams {
     #[serde(default)]
-    park: bool,
+    park: Flag,
 }
 
 pub(super) async fn send(
     State(api): Shared,
     Extension(caller): Extension<Caller>,
-    Params(SendParams { park }): Params<SendParams>,
+    Params(SendParams { park: Flag(park) }): Params<SendParams>,
     key: IdempotencyKey,
     JsonBody(body): JsonBody,
 ) -> Answered {

@@ -20,7 +20,7 @@ use super::auth::Caller;
 use super::control::control;
 use super::guard::guard;
 use super::state::Api;
-use super::{alerts, feed, health, history, messages, tasks, tickets};
+use super::{alerts, conversations, feed, health, history, messages, tasks, tickets};
 use crate::metrics::RouteMetrics;
 
 /// Who is let in.
@@ -106,9 +106,14 @@ fn routes() -> Vec<Route> {
         token("/v1/rooms", asks(ApiMethod::Rooms, Names::Anything)),
         token("/v1/rooms/{name}/join", does(ApiMethod::Join, Names::Room)),
         token("/v1/rooms/{name}/leave", does(ApiMethod::Leave, Names::Room)),
-        token("/v1/messages", post(messages::send)),
+        token("/v1/messages", post(messages::send).get(conversations::messages)),
         token("/v1/messages/{id}", get(history::message)),
         token("/v1/messages/{id}/trace", get(history::trace)),
+        token("/v1/conversations", get(conversations::list)),
+        token(
+            "/v1/conversations/{id}/messages",
+            get(conversations::conversation),
+        ),
         token(
             "/v1/tasks",
             asks(ApiMethod::Tasks, Names::Anything).post(tasks::submit),

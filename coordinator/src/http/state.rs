@@ -8,6 +8,7 @@ use wagglebus_nats::jetstream::JetStream;
 use wagglebus_schemas::Hive;
 
 use super::auth::Auth;
+use super::past::Past;
 use crate::feed::Hub;
 use crate::gate::Gate;
 use crate::health::Health;
@@ -22,6 +23,8 @@ pub(crate) struct Api {
     /// Where commands and messages are stored.
     pub(crate) bus: JetStream,
     pub(crate) auth: Auth,
+    /// What was written in the fleet.
+    pub(crate) past: Past,
     /// What happens in the fleet.
     pub(crate) feed: Arc<Hub>,
     pub(crate) health: watch::Receiver<Health>,

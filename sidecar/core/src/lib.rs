@@ -20,7 +20,6 @@
 //! | [`control`] | pause and halt: the last word of the operator, by scope |
 //! | [`text`] | the grammar of programs that speak no JSON |
 //! | [`terminal`] | what may be typed into a pane, when, and whether it arrived |
-//! | [`conversation`] | messages by conversation, and pages of them |
 //! | [`explain`] | where a message stands, in one sentence |
 //! | [`machine`] | routes events to the parts above; owns no rule of its own |
 
@@ -28,7 +27,6 @@ pub mod caller;
 pub mod command;
 pub mod context;
 pub mod control;
-pub mod conversation;
 pub mod effect;
 pub mod event;
 pub mod explain;

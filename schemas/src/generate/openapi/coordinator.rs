@@ -24,7 +24,7 @@ const ALWAYS: &[ErrorCode] = &[
     CoordinatorUnavailable,
 ];
 /// Paths of a sidecar that the coordinator serves with the same meaning, for the whole fleet.
-const SHARED: [&str; 29] = [
+const SHARED: [&str; 32] = [
     "/v1/agents",
     "/v1/agents/{id}",
     "/v1/agents/{id}/pause",
@@ -32,8 +32,11 @@ const SHARED: [&str; 29] = [
     "/v1/fsm/{entity}/{id}/history",
     "/v1/agents/{id}/resume",
     "/v1/alerts",
+    "/v1/conversations",
+    "/v1/conversations/{id}/messages",
     "/v1/swarm/halt",
     "/v1/swarm/resume",
+    "/v1/messages",
     "/v1/messages/{id}",
     "/v1/messages/{id}/trace",
     "/v1/rooms",
@@ -90,17 +93,15 @@ pub(in crate::generate) fn document() -> Value {
 /// Every method of every path.
 fn every() -> Vec<Operation> {
     let mut all = operations::operations();
-    all.retain(|operation| SHARED.contains(&operation.path));
+    // What can be said of a message on its way is the sidecar's.
+    all.retain(|operation| SHARED.contains(&operation.path) && operation.id != "send");
     for operation in &mut all {
-        // A sidecar tells of its own messages alone.
-        let summary = match operation.path {
-            "/v1/messages/{id}" => "A message of the stream",
-            "/v1/messages/{id}/trace" => "What was told of a message, and in a sentence where it stands",
-            _ => continue,
+        let Some((summary, answered)) = of_the_fleet(operation.id) else {
+            continue;
         };
         operation.summary = summary;
         for answer in &mut operation.answers {
-            answer.1 = summary;
+            answer.1 = answered;
         }
     }
     let key = json!({
@@ -209,6 +210,29 @@ fn every() -> Vec<Operation> {
         ..open("/readyz", "readyz", "Whether the coordinator can do its work")
     });
     all
+}
+
+/// What an operation does and answers where a sidecar tells of its own messages alone.
+fn of_the_fleet(id: &str) -> Option<(&'static str, &'static str)> {
+    const TRACED: &str = "What was told of a message, and in a sentence where it stands";
+    Some(match id {
+        "message" => ("A message of the stream", "A message of the stream"),
+        "trace" => (TRACED, TRACED),
+        "messages" => (
+            "What was written in the fleet; an agent sees its own messages and the posts of its rooms only",
+            "Of the fleet's last 100,000 messages, in the order of the stream; a page of long ones has fewer than asked \
+                for.",
+        ),
+        "conversations" => (
+            "List conversations; an agent sees its own only",
+            "Conversations of the fleet's last 100,000 messages, the latest first.",
+        ),
+        "conversation" => (
+            "What was written in a conversation; an agent sees its own messages and the posts of its rooms only",
+            "Of the fleet's last 100,000 messages, in the order of the stream.",
+        ),
+        _ => return None,
+    })
 }
 
 /// What happens in the fleet, as it happens.

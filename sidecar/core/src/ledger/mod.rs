@@ -14,6 +14,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use wagglebus_schemas::level::ReceiptLevel;
+use wagglebus_schemas::page::Place;
 use wagglebus_schemas::{Id, Level, Timestamp};
 
 pub use entry::{GivenBack, InEntry, OutEntry};
@@ -25,7 +26,6 @@ pub use retention::{
 use tasks::Tasks;
 
 use crate::control::Controls;
-use crate::conversation::Place;
 use crate::journal::Location;
 use crate::record::{Key, Out, Record, TaskFact, ThenAck};
 

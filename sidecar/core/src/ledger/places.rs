@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use wagglebus_schemas::page::Place;
 use wagglebus_schemas::{Id, Level};
 
 use super::{InEntry, Ledger, Name, OutEntry};
-use crate::conversation::Place;
 use crate::journal::Location;
 use crate::record::{Key, Outcome};
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json as value};
+use wagglebus_http::history::{acknowledged, raw};
 use wagglebus_http::{Answered, NoParams, Params, PathId, Refusal, json, raw_json};
 use wagglebus_schemas::address::RecipientKind;
 use wagglebus_schemas::api::TraceStep;
@@ -20,7 +21,6 @@ use wagglebus_sidecar_core::journal::Location;
 use wagglebus_sidecar_core::ledger::InEntry;
 use wagglebus_sidecar_core::record::{Closed, Outcome};
 
-use super::item::{acknowledged, raw};
 use super::state::{ApiState, Shared};
 use crate::gate::Inspection;
 

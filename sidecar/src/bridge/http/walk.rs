@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use wagglebus_http::Refusal;
+use wagglebus_http::history::Choice;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
-use wagglebus_schemas::{AgentId, Id, Message, Recipient, decode};
-use wagglebus_sidecar_core::conversation::Place;
+use wagglebus_schemas::page::Place;
+use wagglebus_schemas::{AgentId, Message, Recipient, decode};
 use wagglebus_sidecar_core::ledger::{Direction, Side, Stretch, Told};
 use wagglebus_sidecar_core::record::OutKind;
 
@@ -14,45 +15,29 @@ use crate::storage::SpoolReader;
 /// Entries of the ledger that one look passes: a fraction of a millisecond of the event loop.
 const LOOKS_MAX: usize = 1_024;
 
-/// Which messages are meant.
-#[derive(Debug, Clone)]
-pub(super) struct Choice {
-    pub(super) conversation: Option<Id>,
-    /// The sender or the recipient.
-    pub(super) with: Option<Recipient>,
-}
-
-impl Choice {
-    /// Whether the message is meant.
-    pub(super) fn takes(&self, message: &Message) -> bool {
-        let with = |with: &Recipient| *with == message.to_agent || with.agent() == Some(&message.from_agent);
-        self.conversation.is_none_or(|id| message.conversation_id == id)
-            && self.with.as_ref().is_none_or(with)
-    }
-
-    /// Whether it may be meant, as far as that is known without its body. `me` is whose ledger it is.
-    fn may_take(&self, side: Side<'_>, me: &AgentId) -> bool {
-        // What has to do with oneself may be anything that was sent or received.
-        let other = self
-            .with
-            .as_ref()
-            .and_then(Recipient::agent)
-            .filter(|with| *with != me);
-        match side {
-            Side::Sent(_, entry) => {
-                let Some(head) = &entry.head else { return false };
-                // hive.msg.TO.priority.FROM
-                let to = head
-                    .subject
-                    .split('.')
-                    .nth(2)
-                    .filter(|_| head.kind == OutKind::Message);
-                self.conversation
-                    .is_none_or(|asked| head.conversation == Some(asked))
-                    && other.is_none_or(|other| to == Some(other.as_str()))
-            }
-            Side::Received(key, _) => other.is_none_or(|other| key.from == *other),
+/// Whether a message may be meant, as far as that is known without its body. `me` is whose ledger it is.
+fn may_take(choice: &Choice, side: Side<'_>, me: &AgentId) -> bool {
+    // What has to do with oneself may be anything that was sent or received.
+    let other = choice
+        .with
+        .as_ref()
+        .and_then(Recipient::agent)
+        .filter(|with| *with != me);
+    match side {
+        Side::Sent(_, entry) => {
+            let Some(head) = &entry.head else { return false };
+            // hive.msg.TO.priority.FROM
+            let to = head
+                .subject
+                .split('.')
+                .nth(2)
+                .filter(|_| head.kind == OutKind::Message);
+            choice
+                .conversation
+                .is_none_or(|asked| head.conversation == Some(asked))
+                && other.is_none_or(|other| to == Some(other.as_str()))
         }
+        Side::Received(key, _) => other.is_none_or(|other| key.from == *other),
     }
 }
 
@@ -98,7 +83,7 @@ impl<'a> Walk<'a> {
         let (choice, me) = (self.choice.clone(), self.api.agent.clone());
         let look = move |inspection: &crate::gate::Inspection<'_>| {
             let ledger = inspection.sidecar.ledger();
-            let stretch = ledger.stretch(behind, direction, looks, |side| choice.may_take(side, &me));
+            let stretch = ledger.stretch(behind, direction, looks, |side| may_take(&choice, side, &me));
             (stretch, inspection.storage.reader())
         };
         let (Stretch { told, next }, reader) = self.api.gate.inspect(look).await?;

@@ -2,6 +2,7 @@
 
 mod client;
 mod guards;
+mod history;
 mod leaders;
 
 use serde_json::{Value, json};
