@@ -4,8 +4,10 @@ use serde_json::json;
 use wagglebus_schemas::error::{ErrorCode, ErrorDetail};
 use wagglebus_schemas::event::Event;
 use wagglebus_schemas::fsm_api::{Fsm, FsmEntity};
+use wagglebus_schemas::state::AgentState;
 use wagglebus_schemas::{AgentId, Timestamp};
 
+use super::agent::AgentEvent;
 use super::query::task;
 use crate::log::{Crew, World};
 
@@ -71,12 +73,40 @@ impl Past {
         };
         let of_moment = base.is_some_and(|world| world.at() == self.at);
         let reached = lines.first().is_some_and(|(_, event)| event.at <= self.at);
-        let begun = match base.filter(|_| gapless) {
-            Some(world) => (world.crew().clone(), then),
-            None if of_moment && !reached => (Crew::default(), then),
-            None => (Crew::default(), None),
+        let (begun, whole) = match base.filter(|_| gapless) {
+            Some(world) => ((world.crew().clone(), then), true),
+            None if of_moment && !reached => ((Crew::default(), then), true),
+            None => ((Crew::default(), None), false),
         };
-        self.stood(begun, lines).ok_or_else(|| self.untold(Some(kept)))
+        let mut stood = self.stood(begun, lines).ok_or_else(|| self.untold(Some(kept)))?;
+        if stood.entity == FsmEntity::Agent && !whole {
+            stood.paused = self.paused(&stood.state);
+        }
+        Ok(stood)
+    }
+
+    /// Whether the operator had paused an agent of whose past the beginning is gone: as the last word about it says, or as it
+    /// is now if there was none since. Otherwise nobody knows.
+    fn paused(&self, state: &str) -> Option<bool> {
+        let word = |(_, event): &(u64, Event)| match &event.event {
+            word if word == AgentEvent::Pause.as_str() => Some(true),
+            word if word == AgentEvent::Resume.as_str() || word == AgentEvent::Enrol.as_str() => Some(false),
+            word if word == AgentEvent::Remove.as_str()
+                && event.guard.as_deref() == AgentEvent::Remove.guard() =>
+            {
+                Some(false)
+            }
+            _ => None,
+        };
+        let then = self.lines.partition_point(|(_, event)| event.at <= self.at);
+        let (before, since) = self.lines.split_at_checked(then)?;
+        let last = before.iter().rev().find_map(word);
+        let now = self
+            .now
+            .paused
+            .filter(|_| since.iter().all(|line| word(line).is_none()));
+        last.or((state == AgentState::Paused.as_str()).then_some(true))
+            .or(now)
     }
 
     fn fsm(&self, world: &World) -> Option<Fsm> {
@@ -265,6 +295,53 @@ mod tests {
         assert_eq!(
             none.details,
             Some(json!({ "oldest": story.at(4, 0), "moments": [] }))
+        );
+    }
+
+    /// An agent that is at work, of which lines 5 to 9 are left, a second apart; each with its word and state.
+    fn at_work(words: [(&str, &str); 5], at_line: i64, paused_now: bool) -> Fsm {
+        let time = |line: i64| Timestamp::from_unix_ms(line * 1_000).unwrap();
+        let lines = words.into_iter().zip(5_u64..).map(|((word, to), seq)| {
+            let event = json!({
+                "id": Id::from_bytes([7; 16]), "entity": "agent", "entity_id": "alice", "seq": seq, "from": "active", "to": to,
+                "event": word, "actor": "coordinator", "cause": {"type": "leader", "id": null, "stream": null, "seq": null},
+                "guard": null, "at": time(i64::try_from(seq).unwrap()), "data": {},
+            });
+            (seq * 10, serde_json::from_value(event).unwrap())
+        });
+        let lines: Vec<(u64, Event)> = lines.collect();
+        let mut crew = Crew::default();
+        for (seq, event) in &lines {
+            crew.apply(*seq, event).unwrap();
+        }
+        let mut now = crew.agent_fsm(&"alice".parse().unwrap()).unwrap();
+        now.paused = Some(paused_now);
+        let past = Past {
+            now,
+            at: time(at_line),
+            lines,
+        };
+        past.answer(&KeptLog::default()).unwrap()
+    }
+
+    #[test]
+    fn it_is_not_said_that_an_agent_was_not_paused_where_nobody_knows() {
+        const WORK: (&str, &str) = ("accept", "contract_execution_active");
+        const PAUSE: (&str, &str) = ("pause", "paused");
+        const RESUME: (&str, &str) = ("resume", "active");
+        const LOST: (&str, &str) = ("lost", "error");
+        let paused = |words, at, now| at_work(words, at, now).paused;
+        // Paused before, and gone since: as it is now.
+        assert_eq!(paused([LOST; 5], 6, true), Some(true));
+        assert_eq!(paused([WORK; 5], 6, false), Some(false));
+        // What was before the next word of the operator is not told by it.
+        assert_eq!(paused([LOST, LOST, LOST, RESUME, WORK], 6, false), None);
+        assert_eq!(paused([LOST, LOST, LOST, RESUME, WORK], 9, false), Some(false));
+        assert_eq!(paused([PAUSE, LOST, LOST, RESUME, WORK], 7, false), Some(true));
+        // Who stands there is.
+        assert_eq!(
+            paused([("task", "paused"), LOST, RESUME, WORK, WORK], 5, false),
+            Some(true)
         );
     }
 }

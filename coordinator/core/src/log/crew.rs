@@ -118,6 +118,9 @@ impl Default for SwarmEntry {
 pub struct Crew {
     agents: BTreeMap<AgentId, AgentEntry>,
     swarm: SwarmEntry,
+    /// Sequence of the last event that paused, resumed or removed somebody who is forgotten.
+    #[serde(default)]
+    forgotten_seq: u64,
 }
 
 impl Crew {
@@ -131,9 +134,12 @@ impl Crew {
         self.agents.iter()
     }
 
-    /// Forgets an agent that was removed.
+    /// Forgets an agent that was removed. Its sidecar may come back under its name with what it heard last: whatever is said
+    /// to somebody of whom nothing else was said is later than that.
     pub(super) fn forget(&mut self, agent: &AgentId) {
-        self.agents.remove(agent);
+        if let Some(entry) = self.agents.remove(agent) {
+            self.forgotten_seq = self.forgotten_seq.max(entry.control_seq);
+        }
     }
 
     /// The machine of the hive.
@@ -159,6 +165,7 @@ impl Crew {
     /// What the operator decided about an agent.
     pub fn control(&self, agent: &AgentId) -> AgentControl {
         let own = self.agents.get(agent).map_or(0, |entry| entry.control_seq);
+        let own = if own == 0 { self.forgotten_seq } else { own };
         AgentControl {
             paused: self.is_paused(agent),
             halted: self.is_halted() && *agent != AgentId::operator(),

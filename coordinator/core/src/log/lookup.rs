@@ -150,6 +150,12 @@ fn take<K: Ord, V: Ord>(sets: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V)
 }
 
 impl World {
+    /// Works out what no snapshot holds.
+    pub(super) fn derive(&mut self) {
+        self.lookup = Lookup::of(self.tasks.values());
+        self.put_in_order();
+    }
+
     /// The task whose holder was told of it by this notice.
     pub fn of_notice(&self, notice: &Id) -> Option<&TaskEntry> {
         self.tasks.get(self.lookup.of_notice(notice)?)

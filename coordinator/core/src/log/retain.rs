@@ -14,7 +14,7 @@ use wagglebus_schemas::{AgentId, Id, TaskDraft, Timestamp};
 use super::entry::TaskEntry;
 use super::index::Entity;
 use super::letter::Letter;
-use super::lookup::{Facts, Lookup};
+use super::lookup::Facts;
 use super::packed::Packed;
 use super::world::World;
 
@@ -190,12 +190,45 @@ impl World {
         if explained {
             self.order.explained.insert(when);
         }
-        // Whatever it waited for need not be known on its account any more.
-        for needed in self
-            .tasks
-            .get(&id)
-            .map_or(Vec::new(), |entry| entry.task.depends_on.clone())
+    }
+
+    /// A task was submitted, in a state.
+    pub(super) fn submitted(&mut self, task: Task, seqs: (u64, u64)) {
+        let (id, state) = (task.id, task.state);
+        for needed in task
+            .depends_on
+            .iter()
+            .filter(|_| state == TaskState::WaitingDependency)
         {
+            self.dependents.entry(*needed).or_default().insert(id);
+        }
+        let entry = TaskEntry::new(task, seqs);
+        self.lookup.add(id, Facts::of(&entry));
+        self.tasks.insert(id, entry);
+        self.open.entry(state).or_default().insert(id);
+    }
+
+    /// A task came from one state into another.
+    pub(super) fn moved(&mut self, id: Id, from: TaskState, to: TaskState) {
+        if from == to {
+            return;
+        }
+        if let Some(ids) = self.open.get_mut(&from) {
+            ids.remove(&id);
+        }
+        if from == TaskState::WaitingDependency {
+            self.waits_no_more(id);
+        }
+        if to.is_terminal() {
+            return self.has_ended(id);
+        }
+        self.open.entry(to).or_default().insert(id);
+    }
+
+    /// Whatever a task waited for need not be known on its account any more.
+    fn waits_no_more(&mut self, id: Id) {
+        let needed = self.tasks.get(&id).map(|entry| entry.task.depends_on.clone());
+        for needed in needed.unwrap_or_default() {
             let Some(waiting) = self.dependents.get_mut(&needed) else {
                 continue;
             };
@@ -218,11 +251,10 @@ impl World {
             .extend(self.removed_since(agent).map(|since| (since, agent.clone())));
     }
 
-    /// Since when an agent is removed. One that the operator paused or resumed is not let go: its sidecar may come back with
-    /// what it heard last, and must be told something later.
+    /// Since when an agent is removed.
     pub(super) fn removed_since(&self, agent: &AgentId) -> Option<Timestamp> {
         let entry = self.crew.agent(agent)?;
-        (!entry.enrolled && entry.control_seq == 0).then_some(entry.since)
+        (!entry.enrolled).then_some(entry.since)
     }
 
     /// Lets an event of an agent or of the hive happen, and says what follows from it.
@@ -275,10 +307,16 @@ impl World {
         }
     }
 
-    /// What a snapshot does not say, as it follows from the rest.
-    pub(super) fn derive(&mut self) {
-        self.lookup = Lookup::of(self.tasks.values());
+    /// Works out in which order things are let go, as it follows from the rest.
+    pub(super) fn put_in_order(&mut self) {
         self.order = Order::default();
+        self.dependents.clear();
+        for (id, entry) in &self.tasks {
+            let waits = entry.task.state == TaskState::WaitingDependency;
+            for needed in entry.task.depends_on.iter().filter(|_| waits) {
+                self.dependents.entry(*needed).or_default().insert(*id);
+            }
+        }
         let ended = self.tasks.values().filter(|entry| entry.task.state.is_terminal());
         for id in ended.map(|entry| entry.task.id).collect::<Vec<_>>() {
             self.has_ended(id);

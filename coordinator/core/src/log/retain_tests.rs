@@ -185,12 +185,13 @@ fn of_an_ended_task_less_is_known_than_of_one_at_work() {
 }
 
 #[test]
-fn a_removed_agent_is_forgotten_but_for_one_that_was_paused() {
+fn a_removed_agent_is_forgotten_and_who_gets_its_name_is_told_something_later() {
     let mut rig = Rig::new();
     for agent in ["eve", "fay"] {
         rig.agent_event(agent, AgentEvent::Enrol, AgentState::Onboarding);
     }
     rig.agent_event("fay", AgentEvent::Pause, AgentState::Paused);
+    let paused = rig.world.crew().control(&name("fay")).event_seq;
     for agent in ["eve", "fay"] {
         rig.agent_event(agent, AgentEvent::Remove, AgentState::Shutdown);
     }
@@ -198,10 +199,18 @@ fn a_removed_agent_is_forgotten_but_for_one_that_was_paused() {
     assert!(rig.world.crew().agent(&name("eve")).is_some());
     assert_eq!(rig.world, rig.reread());
     rig.pass(2_000);
-    assert!(rig.world.crew().agent(&name("eve")).is_none());
-    assert_eq!(rig.world.forgotten(), [Entity::Agent(name("eve"))]);
-    assert_eq!(rig.world.last_of(&Entity::Agent(name("eve"))), 0);
-    assert!(rig.world.crew().agent(&name("fay")).is_some());
+    let forgotten: Vec<Entity> = ["eve", "fay"].map(|agent| Entity::Agent(name(agent))).into();
+    assert_eq!(rig.world.forgotten(), forgotten);
+    for agent in ["eve", "fay"] {
+        assert!(rig.world.crew().agent(&name(agent)).is_none());
+        assert_eq!(rig.world.last_of(&Entity::Agent(name(agent))), 0);
+    }
+    rig.agent_event("fay", AgentEvent::Enrol, AgentState::Onboarding);
+    let control = rig.world.crew().control(&name("fay"));
+    assert!(
+        !control.paused && control.event_seq > paused,
+        "{control:?} {paused}"
+    );
     // Whoever is enrolled is known, however long ago that was.
     assert!(rig.world.crew().agent(&name("dora")).is_some());
     assert_eq!(rig.world, rig.reread());

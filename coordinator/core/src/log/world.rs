@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use wagglebus_schemas::event::{Event, EventKind};
-use wagglebus_schemas::task::{Task, TaskState};
+use wagglebus_schemas::task::TaskState;
 use wagglebus_schemas::{Id, Timestamp};
 
 use super::crew::Crew;
@@ -327,30 +327,6 @@ impl World {
             }
             Source::DeadLetters | Source::Reports => self.alerts.renewed(renewed.source, renewed.decided),
         }
-    }
-
-    fn submitted(&mut self, task: Task, seqs: (u64, u64)) {
-        let (id, state) = (task.id, task.state);
-        for needed in &task.depends_on {
-            self.dependents.entry(*needed).or_default().insert(id);
-        }
-        let entry = TaskEntry::new(task, seqs);
-        self.lookup.add(id, Facts::of(&entry));
-        self.tasks.insert(id, entry);
-        self.open.entry(state).or_default().insert(id);
-    }
-
-    fn moved(&mut self, id: Id, from: TaskState, to: TaskState) {
-        if from == to {
-            return;
-        }
-        if let Some(ids) = self.open.get_mut(&from) {
-            ids.remove(&id);
-        }
-        if to.is_terminal() {
-            return self.has_ended(id);
-        }
-        self.open.entry(to).or_default().insert(id);
     }
 
     /// Keeps what is published, as long as it may be published again.

@@ -39,7 +39,7 @@ impl Sim {
 
     /// A node answers a message from which nothing follows: once, as long as it knows that it did.
     pub(crate) fn answers(&mut self, at: usize, letter: &Letter) {
-        if !self.bus.tells_of_reading(letter) {
+        if !self.bus.tells_of_reading(letter) || self.bus.dead(letter).is_some() {
             return;
         }
         let receipt: Receipt = serde_json::from_slice(&letter.body).unwrap();
