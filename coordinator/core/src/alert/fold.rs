@@ -19,6 +19,8 @@ use crate::log::{Letter, Source};
 const RESOLVED_MAX: usize = 500;
 /// How long a change may wait to be told by somebody else than the log, in milliseconds of the log: as letters.
 const TOLD_KEPT_MS: i64 = 15 * 60 * 1_000;
+/// Lines of the log that must have come since as well: a clock that leaps does not age what was decided a moment ago.
+const TOLD_KEPT_LINES: u64 = 1_000;
 /// Most changes that wait.
 const TOLD_MAX: usize = 1_024;
 /// How long failures are remembered about which no alert ended, in milliseconds.
@@ -177,10 +179,10 @@ impl Alerts {
         self.untold.push_back(Told { seq, alert });
         let at = event.at;
         while self.untold.len() > TOLD_MAX
-            || self
-                .untold
-                .front()
-                .is_some_and(|told| older(told.alert.updated_at, at, TOLD_KEPT_MS))
+            || self.untold.front().is_some_and(|told| {
+                older(told.alert.updated_at, at, TOLD_KEPT_MS)
+                    && seq.saturating_sub(told.seq) > TOLD_KEPT_LINES
+            })
         {
             self.untold.pop_front();
         }
