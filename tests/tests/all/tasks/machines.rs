@@ -194,7 +194,13 @@ async fn the_past_of_a_machine_outlives_the_coordinator() {
         .collect();
     assert_eq!(
         words,
-        [(4, "resume"), (3, "pause"), (2, "heartbeat"), (1, "enrol")]
+        [
+            (5, "resume"),
+            (4, "pause"),
+            (3, "heartbeat"),
+            (2, "declare"),
+            (1, "enrol")
+        ]
     );
     assert_eq!((all[0].event_seq, next), (resumed.event_seq, Value::Null));
     let (latest, next) = history(json!({"limit": 3})).await;
@@ -209,7 +215,7 @@ async fn the_past_of_a_machine_outlives_the_coordinator() {
     assert_eq!(then, paused);
     let before = at(Timestamp::EPOCH).await;
     assert_eq!(before["error"]["code"], "not_found");
-    assert_eq!(before["error"]["details"]["oldest"], json!(all[3].event.at));
+    assert_eq!(before["error"]["details"]["oldest"], json!(all[4].event.at));
     let swarm = ask(&fleet, "fsm", json!({"entity": "swarm", "history": true})).await;
     assert_eq!(swarm["items"][0]["to"], "coordinating", "{swarm}");
     let nobody = ask(&fleet, "fsm", json!({"entity": "agent", "id": "bbo"})).await;
