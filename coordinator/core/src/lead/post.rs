@@ -31,6 +31,8 @@ pub(super) struct Posting {
     /// Dead letters that are not stored, and of which records each is.
     owing: BTreeMap<Origin, Owing>,
     origins: BTreeMap<Id, Origin>,
+    /// Records whose dead letters a former leader owed: they come by once more, maybe when nothing is owed any more.
+    inherited: BTreeSet<Origin>,
     under_way: usize,
     /// Those of which the log is to be told that they are stored.
     settled: BTreeSet<Origin>,
@@ -54,8 +56,9 @@ impl Posting {
         first.map_or(stored, |first| first.saturating_sub(1).min(stored))
     }
 
-    pub(super) fn owes(&self, origin: Origin) -> bool {
-        self.owing.contains_key(&origin)
+    /// Whether the dead letter of a record is seen to already.
+    pub(super) fn knows(&self, origin: Origin) -> bool {
+        self.owing.contains_key(&origin) || self.inherited.contains(&origin)
     }
 
     /// A stream is another one behind this sequence: records that are to be read again are gone. What is under way is not.
@@ -63,6 +66,7 @@ impl Posting {
         let stays = |origin: &Origin| origin.stream != stream || origin.seq <= decided;
         self.owing
             .retain(|origin, owing| owing.under_way || stays(origin));
+        self.inherited.retain(stays);
     }
 
     fn begin(&mut self, origin: Origin) {
@@ -102,6 +106,8 @@ impl Coordination {
         for (seq, letter) in unpublished {
             self.publish_of(desk, seq, [letter]);
         }
+        let inherited = self.world.post().owed().map(|owed| owed.origin);
+        self.posting.inherited = inherited.collect();
         let owed = self.world.post().owed().map(|owed| {
             let owing = Owing {
                 owed: owed.clone(),

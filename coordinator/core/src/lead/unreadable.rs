@@ -49,13 +49,16 @@ impl Coordination {
     /// A record was read that says nothing.
     pub fn unreadable(&mut self, desk: &mut Desk<'_>, mail: &Unreadable) {
         let origin = mail.origin;
-        if !self.leads() || origin.seq <= self.read_to(origin.stream) || self.posting.owes(origin) {
+        if !self.leads() || origin.seq <= self.read_to(origin.stream) {
             return;
         }
         match origin.stream {
             Stream::Messages => self.read_messages = origin.seq,
             Stream::Receipts => self.read_receipts = origin.seq,
             Stream::Tasks | Stream::Events | Stream::Dlq => {}
+        }
+        if self.posting.knows(origin) {
+            return;
         }
         let letter = desk.ids.fresh();
         let owed = Owed {

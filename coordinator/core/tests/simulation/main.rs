@@ -62,6 +62,10 @@ fn world(seed: u64) -> Tally {
     })
 }
 
+/// Worlds in which a rule was broken once, and that the time box may not reach: a dead letter that a former leader owed
+/// was written again, as its record came by when nothing was owed any more.
+const ONCE_BROKE: [u64; 1] = [418];
+
 #[test]
 fn every_world_keeps_every_rule() {
     if let Some(seed) = number("WAGGLEBUS_SEED") {
@@ -75,6 +79,9 @@ fn every_world_keeps_every_rule() {
         return;
     }
     let (begun, many) = (Instant::now(), number("PROPTEST_CASES"));
+    for seed in ONCE_BROKE {
+        world(seed);
+    }
     let mut all = Tally::default();
     let mut seed = 0;
     while many.map_or(begun.elapsed() < TIME_BOX, |many| seed < many) {
