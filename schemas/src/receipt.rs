@@ -99,6 +99,12 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Whether `from` may have published it: everybody reports for itself, and the coordinator for whoever is away
+    /// (DESIGN 3.4).
+    pub fn may_be_of(&self, from: &AgentId) -> bool {
+        self.agent == *from || *from == AgentId::coordinator()
+    }
+
     /// What the coordinator reports about a message that lies in the inbox of `agent`: it hands nothing over, so it has
     /// no bridge, no epoch, and proves nothing.
     pub fn by_coordinator(
@@ -162,5 +168,22 @@ impl Receipt {
             result: None,
             error: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::HoldReason;
+
+    #[test]
+    fn it_counts_from_who_reports_and_from_the_coordinator() {
+        let (coordinator, bob): (AgentId, AgentId) = (AgentId::coordinator(), "bob".parse().unwrap());
+        let id = Id::from_bytes([7; 16]);
+        let at = Timestamp::from_unix_ms(0).unwrap();
+        let reason = ReceiptReason::Held(HoldReason::NoSidecar);
+        let held = Receipt::by_coordinator(id, (coordinator.clone(), id), bob.clone(), reason, at);
+        assert!(held.may_be_of(&bob) && held.may_be_of(&coordinator));
+        assert!(!held.may_be_of(&"mallory".parse().unwrap()));
     }
 }

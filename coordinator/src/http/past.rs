@@ -10,7 +10,7 @@ use wagglebus_schemas::level::ReceiptLevel;
 use wagglebus_schemas::limits::MESSAGE_BYTES_MAX;
 use wagglebus_schemas::receipt::Receipt;
 use wagglebus_schemas::subject::Subject;
-use wagglebus_schemas::{AgentId, Hive, Message, decode};
+use wagglebus_schemas::{Hive, Message, decode};
 
 use super::index::{ENTRIES_MAX, Finished, Index};
 use super::scan::{Begin, Scan, Stored, scan};
@@ -141,7 +141,7 @@ fn finished(hive: &Hive, stored: &Stored) -> Option<Finished> {
     let counts = level == ReceiptLevel::Done
         && receipt.level == level
         && receipt.sender == to
-        && (receipt.agent == from || from == AgentId::coordinator());
+        && receipt.may_be_of(&from);
     counts.then_some(Finished {
         message: receipt.message_id,
         sender: to,

@@ -241,8 +241,7 @@ impl Ear {
             (Self::Receipts, Subject::Receipt { from, .. }) => {
                 let receipt: Receipt = decode::record("receipt", &message.payload, LINE_BYTES_MAX)
                     .map_err(|error| undecodable(&error))?;
-                // Everybody speaks for itself.
-                if receipt.agent != from {
+                if !receipt.may_be_of(&from) {
                     return Err(refused(format!("{from} reports for {}", receipt.agent)));
                 }
                 Ok(News::Noted(Noted {
