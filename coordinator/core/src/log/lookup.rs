@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wagglebus_schemas::task::TaskState;
-use wagglebus_schemas::{AgentId, Id, Timestamp};
+use wagglebus_schemas::{AgentId, Id};
 
 use super::entry::TaskEntry;
 use super::world::World;
@@ -14,8 +14,6 @@ pub(super) struct Facts {
     state: TaskState,
     submitter: AgentId,
     agent: Option<AgentId>,
-    /// When its latest assignment was decided.
-    given_at: Timestamp,
     notice: Option<Id>,
 }
 
@@ -26,7 +24,6 @@ impl Facts {
             state: task.state,
             submitter: task.submitted_by.clone(),
             agent: task.assigned_to.clone(),
-            given_at: entry.held_since,
             notice: entry.notice,
         }
     }
@@ -39,8 +36,6 @@ pub(super) struct Lookup {
     notices: BTreeMap<Id, Id>,
     /// By who holds them.
     held: BTreeMap<AgentId, BTreeSet<Id>>,
-    /// By to whom they were given last, at their end as well.
-    given: BTreeMap<AgentId, BTreeSet<(Timestamp, Id)>>,
     /// By who submitted them or was given them.
     about: BTreeMap<AgentId, BTreeSet<Id>>,
     /// At their end, by their state.
@@ -70,7 +65,6 @@ impl Lookup {
             state,
             submitter,
             agent,
-            given_at,
             notice,
         } = facts;
         if state.is_held() {
@@ -84,8 +78,7 @@ impl Lookup {
             if state.is_held() {
                 self.held.entry(agent.clone()).or_default().insert(id);
             }
-            self.about.entry(agent.clone()).or_default().insert(id);
-            self.given.entry(agent).or_default().insert((given_at, id));
+            self.about.entry(agent).or_default().insert(id);
         }
     }
 
@@ -102,7 +95,6 @@ impl Lookup {
         if let Some(agent) = &facts.agent {
             take(&mut self.held, agent, &id);
             take(&mut self.about, agent, &id);
-            take(&mut self.given, agent, &(facts.given_at, id));
         }
     }
 
@@ -112,14 +104,6 @@ impl Lookup {
 
     pub(super) fn held_by(&self, agent: &AgentId) -> impl Iterator<Item = &Id> {
         self.held.get(agent).into_iter().flatten()
-    }
-
-    /// The latest assignments first, with when they were decided.
-    pub(super) fn given_to(&self, agent: &AgentId) -> impl Iterator<Item = &(Timestamp, Id)> {
-        self.given
-            .get(agent)
-            .into_iter()
-            .flat_map(|given| given.iter().rev())
     }
 
     /// Those with an id before this one, the latest first.
@@ -164,15 +148,6 @@ impl World {
     /// What an agent holds, by id.
     pub fn held_by(&self, agent: &AgentId) -> impl Iterator<Item = &TaskEntry> {
         self.lookup.held_by(agent).filter_map(|id| self.tasks.get(id))
-    }
-
-    /// The task that was given to an agent last, of those that nobody else was given since.
-    pub fn given_last(&self, agent: &AgentId) -> Option<&TaskEntry> {
-        let mut given = self.lookup.given_to(agent).peekable();
-        let latest = given.peek().map(|(at, _)| *at);
-        let given = given.take_while(|(at, _)| Some(*at) == latest);
-        let entries = given.filter_map(|(_, id)| self.tasks.get(id));
-        entries.max_by_key(|entry| entry.event_seq)
     }
 
     /// Tasks that an agent submitted or was given, whose id comes before this one, the latest first.

@@ -128,9 +128,10 @@ async fn until_left_alone(client: &Client, alone: bool) {
         "breaker_open{{agent=\"bob\",bridge=\"tmux\"}} {}",
         u8::from(alone)
     );
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
     let told = async {
         while !client.metrics().await.unwrap().contains(&line) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tick.tick().await;
         }
     };
     tokio::time::timeout(WITHIN, told).await.expect(&line);
